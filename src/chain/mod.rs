@@ -1,5 +1,8 @@
 //! The chain.
 
+pub mod host_key;
+pub mod key_file;
+
 use std::time::Duration;
 
 /// `[chain]` of the configuration.

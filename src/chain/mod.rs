@@ -2,6 +2,7 @@
 
 pub mod host_key;
 pub mod key_file;
+pub mod trust;
 
 use std::time::Duration;
 

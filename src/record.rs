@@ -57,6 +57,13 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     bytes.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
+/// Whether `text` can name a host, a source or a target: 1 to 64 bytes of `[A-Za-z0-9._-]`, the first no dot, since a
+/// host's name is a folder's name in every archive.
+pub fn is_name(text: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    (1..=64).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed)
+}
+
 /// Names a source within one process lifetime: each file, journal or pipe that is read has its own, never used again.
 /// Lines refer to it as `src`.
 pub type SourceKey = u32;

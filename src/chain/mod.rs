@@ -5,19 +5,24 @@
 //! ends the stream (its owner drops the chain), so that no seq is ever tagged twice.
 
 pub mod checkpoint;
+pub mod genesis;
 pub mod header;
+pub mod host_key;
 pub mod key;
+pub mod key_file;
 pub mod line;
 mod memory;
 pub mod receipt;
 pub mod stamp;
 pub mod tree;
+pub mod trust;
 
 use crate::record::{Cursor, End, Seq, SourceEvent, SourceKey, StreamId, Verdicts};
 use base64::prelude::*;
 use checkpoint::Checkpoint;
 use ed25519_dalek::SigningKey;
 use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
+use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
 use serde::Serialize;
 use stamp::Stamp;
@@ -53,16 +58,6 @@ pub enum Error {
     /// No randomness.
     #[error("the kernel gives no random bytes: {0}")]
     Random(String),
-}
-
-/// Who vouches for a stream: `alg`, the public key (SPKI DER) and a way to sign.
-pub trait Endorser {
-    /// `ed25519` or `ecdsa-p256`.
-    fn alg(&self) -> &'static str;
-    /// The public key, SPKI DER.
-    fn public_der(&self) -> Vec<u8>;
-    /// A signature over `message`.
-    fn sign(&self, message: &[u8]) -> Vec<u8>;
 }
 
 /// What the genesis line says besides what the chain makes itself.
@@ -110,15 +105,6 @@ pub struct Chain {
     salts: Salts,
 }
 
-/// What the endorser signs: the genesis header and the sealed key.
-pub fn endorsed_bytes(header: &[u8], sealed: &[u8]) -> Vec<u8> {
-    let mut message = label!("endorse").to_vec();
-    message.extend_from_slice(&(header.len() as u32).to_be_bytes());
-    message.extend_from_slice(header);
-    message.extend_from_slice(&sha256(&[sealed]));
-    message
-}
-
 /// The tag of a line.
 pub fn tag(key: &Bytes32, stream: StreamId, seq: Seq, leaf_prev: &Bytes32, header: &[u8], c: &Bytes32) -> [u8; 16] {
     let (seq, len) = (seq.to_be_bytes(), (header.len() as u32).to_be_bytes());
@@ -133,7 +119,7 @@ impl Chain {
     pub fn begin(
         facts: &Facts,
         recipients: &[age::x25519::Recipient],
-        endorser: &dyn Endorser,
+        endorser: &HostKey,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
         let stream = StreamId(random()?);
@@ -171,7 +157,7 @@ impl Chain {
         key: Hash,
         commit: Hash,
         sealed: &[u8],
-        endorser: &dyn Endorser,
+        endorser: &HostKey,
         out: &mut Vec<u8>,
     ) {
         let stamp = self.stamp();
@@ -192,10 +178,11 @@ impl Chain {
             targets: facts.targets.clone(),
             prev: facts.prev,
         });
+        let public = endorser.public();
         let endorsement = header::Endorsement {
-            alg: endorser.alg().to_owned(),
-            key: BASE64_STANDARD.encode(endorser.public_der()),
-            sig: BASE64_STANDARD.encode(endorser.sign(&endorsed_bytes(&header, sealed))),
+            alg: public.alg().to_owned(),
+            key: BASE64_STANDARD.encode(public.to_spki_der()),
+            sig: BASE64_STANDARD.encode(endorser.sign(&genesis::endorsed_bytes(&header, sealed))),
         };
         let payload = json(&header::GenesisPayload { sealed: BASE64_STANDARD.encode(sealed), endorsement });
         self.append(out, |h| h.extend_from_slice(&header), |p| p.extend_from_slice(&payload));
@@ -386,7 +373,9 @@ impl Chain {
         let commitment = line::commit(&out[payload_at..]);
         out.extend_from_slice(b"}\n");
         let header = &out[header_at..header_end];
-        debug_assert!(header.len() <= line::HEADER_MAX && serde_json::from_slice::<serde::de::IgnoredAny>(header).is_ok());
+        debug_assert!(
+            header.len() <= line::HEADER_MAX && serde_json::from_slice::<serde::de::IgnoredAny>(header).is_ok()
+        );
 
         let seq = self.next;
         let key = self.ratchet.next_line();

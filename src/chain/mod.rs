@@ -21,7 +21,7 @@ use crate::record::{Cursor, End, Seq, SourceEvent, SourceKey, StreamId, Verdicts
 use base64::prelude::*;
 use checkpoint::Checkpoint;
 use ed25519_dalek::SigningKey;
-use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
+use header::{Hash, HeaderCursor, Prev, SourceEventKind};
 use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
 use serde::Serialize;
@@ -278,7 +278,7 @@ impl Chain {
             src: key,
             event,
             name: name.cloned(),
-            cursor: cursor.map(header_cursor),
+            cursor: cursor.map(HeaderCursor::from),
             lost,
         };
         let header = json(&header);
@@ -442,30 +442,6 @@ fn text_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     field(out, b"_b64");
     line::base64_into(out, bytes, &BASE64_STANDARD);
     out.push(b'"');
-}
-
-fn header_cursor(cursor: &Cursor) -> HeaderCursor {
-    match cursor {
-        Cursor::File { id, fingerprint, offset, .. } => HeaderCursor::File {
-            dev: id.dev,
-            ino: id.ino,
-            born: id.born_ns,
-            fp_len: fingerprint.len,
-            fp: crate::record::hex(&fingerprint.digest),
-            off: *offset,
-        },
-        Cursor::Stdin { offset } => HeaderCursor::Stdin { off: *offset },
-    }
-}
-
-impl From<End> for Option<LogEnd> {
-    fn from(end: End) -> Self {
-        match end {
-            End::Newline => None,
-            End::Eof => Some(LogEnd::Eof),
-            End::Part => Some(LogEnd::Part),
-        }
-    }
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -1,0 +1,149 @@
+//! The files that had one path, one after the other.
+//!
+//! When two rotations happen between two looks (sealtail was stopped, or the writer is fast), there is a file between
+//! the last one that was seen and the present one which was never seen under the path. It is among the rotations of the
+//! path (NAME.*, NAME-*) and younger than the last one seen. Rotations that are older were read in their time.
+//!
+//! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
+
+use super::Files;
+use super::admit::Candidate;
+use super::discover::Found;
+use super::identity::Look;
+use super::patterns::is_rotation;
+use crate::record::FileId;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// The newest file that is known to have had a path.
+#[derive(Debug)]
+pub(super) struct Lineage {
+    pub(super) newest: Age,
+}
+
+/// What tells the older of two files.
+#[derive(Clone, Debug)]
+pub(super) struct Age {
+    pub(super) id: FileId,
+    /// Unknown of a file that is gone.
+    pub(super) written_ns: Option<i128>,
+    pub(super) path: PathBuf,
+}
+
+impl Files {
+    /// Begins what is new, after what came before it under the same path.
+    pub(super) fn succeed_all(&mut self, found: Vec<Found>) {
+        for found in &found {
+            self.succeed(&found.path, Some(&found.look));
+        }
+        // paths that lead nowhere for now
+        let absent: Vec<PathBuf> = self.lineages.keys().filter(|base| !self.at.contains_key(*base)).cloned().collect();
+        for base in &absent {
+            self.succeed(base, None);
+        }
+        let followed: HashSet<&Path> = self.table.values().map(|file| file.base.as_path()).collect();
+        self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base.as_path()));
+    }
+
+    /// Begins the files that had the path since the last look, and the one that has it now.
+    fn succeed(&mut self, base: &Path, now: Option<&Look>) {
+        let present = now.map(|look| look.id);
+        let newest = self.lineages.get(base).map(|lineage| &lineage.newest);
+        if newest.is_some_and(|newest| present == Some(newest.id) && self.table.get(&newest.id).is_some()) {
+            return;
+        }
+        let newest = newest.map(|newest| self.refreshed(newest));
+        let mut after = newest.as_ref().map(|age| age.id);
+        if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
+            for age in self.between(base, &newest, present) {
+                let candidate = Candidate { path: age.path, base: base.to_owned(), known: None, after };
+                after = self.admit(candidate).map(|look| look.id).or(after);
+            }
+        }
+        let Some(look) = now else { return };
+        let admitted = if self.table.get(&look.id).is_some() {
+            Some(*look)
+        } else {
+            let path = base.to_owned();
+            self.admit(Candidate { path, base: base.to_owned(), known: None, after })
+        };
+        // if yet another file has the path by now, there may be one more between: the next look searches again
+        let settled = admitted.filter(|look| Look::at(base).is_ok_and(|again| again.id == look.id && present == Some(again.id)));
+        if let Some(look) = settled {
+            let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: base.to_owned() };
+            self.lineages.insert(base.to_owned(), Lineage { newest });
+        }
+    }
+
+    /// Rotations of `base` that are younger than `newest` and not followed, oldest first.
+    fn between(&self, base: &Path, newest: &Age, present: Option<FileId>) -> Vec<Age> {
+        let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
+        let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_rotation(path, base));
+        let ages = paths.filter(|path| !self.patterns.excludes(path)).filter_map(|path| {
+            let look = Look::at(&path).ok().filter(|look| look.regular)?;
+            Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
+        });
+        let is_new = |age: &Age| Some(age.id) != present && age.id != newest.id && self.table.get(&age.id).is_none();
+        let mut ages: Vec<Age> = ages.filter(|age| is_new(age) && younger(age, newest, base)).collect();
+        ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
+        ages.dedup_by_key(|age| age.id);
+        ages
+    }
+
+    /// The same file with what is known of it by now.
+    fn refreshed(&self, age: &Age) -> Age {
+        match self.table.get(&age.id) {
+            Some(file) => Age { id: age.id, written_ns: Some(file.look.written_ns), path: file.path.clone() },
+            None => age.clone(),
+        }
+    }
+}
+
+/// Whether `one` had the path after `other`. Births decide; within one tick of the file system's clock, or without
+/// births, the numbers of rotations (NAME.1 is younger than NAME.2), then the last writes.
+fn younger(one: &Age, other: &Age, base: &Path) -> bool {
+    let births = one.id.born_ns.zip(other.id.born_ns);
+    if let Some((one, other)) = births.filter(|(one, other)| one != other) {
+        return one > other;
+    }
+    if let Some((one, other)) = number(&one.path, base).zip(number(&other.path, base)).filter(|(a, b)| a != b) {
+        return one < other;
+    }
+    match one.written_ns.zip(other.written_ns) {
+        Some((one, other)) if one != other => one > other,
+        // born in the same tick as a file that is gone: read, as lines twice are better than lines lost
+        _ => births.is_some(),
+    }
+}
+
+/// Sorts files that had one path by age, the oldest first.
+fn order<'a>(age: &'a Age, base: &Path) -> (Option<u64>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
+    (age.id.born_ns, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
+}
+
+/// The number of a sequential rotation: 2 of NAME.2.
+fn number(path: &Path, base: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix(base.file_name()?.to_str()?)?.strip_prefix(['.', '-'])?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(name: &str, born_ns: Option<u64>, written_ns: Option<i128>) -> Age {
+        Age { id: FileId { dev: 1, ino: 1, born_ns }, written_ns, path: Path::new("/l").join(name) }
+    }
+
+    #[test]
+    fn births_decide_then_numbers_then_writes() {
+        let base = Path::new("/l/a");
+        let younger = |one: &Age, other: &Age| younger(one, other, base);
+        assert!(younger(&age("a.2", Some(8), Some(0)), &age("a.1", Some(7), Some(9))));
+        assert!(younger(&age("a.1", Some(7), Some(0)), &age("a.2", Some(7), Some(9))));
+        assert!(!younger(&age("a.2", None, Some(9)), &age("a.1", None, Some(0))));
+        assert!(younger(&age("a-x", None, Some(9)), &age("a", None, Some(0))));
+        assert!(younger(&age("a.1", Some(7), Some(1)), &age("a", Some(7), None)));
+        assert!(!younger(&age("a.1", None, Some(1)), &age("a", None, None)));
+    }
+}

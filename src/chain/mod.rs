@@ -1,5 +1,6 @@
 //! The chain.
 
+pub mod auditor_key;
 pub mod host_key;
 pub mod key_file;
 pub mod trust;

@@ -1,6 +1,7 @@
 //! The configuration, the trust file and the keys, as their readers see them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, which clippy.toml doesn't know")]
 
+mod cli_keys;
 mod faults;
 mod keys;
 mod load;

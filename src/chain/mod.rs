@@ -339,8 +339,8 @@ impl Chain {
         seq
     }
 
-    /// Ends the stream: a close line and its checkpoint.
-    pub fn close(mut self, out: &mut Vec<u8>, reason: &str) -> Tip {
+    /// Ends the stream: a close line and its checkpoint. Returns where it ended, and the tree's right edge there.
+    pub fn close(mut self, out: &mut Vec<u8>, reason: &str) -> (Tip, Edge) {
         let at = self.stamp();
         let header = json(&header::Close {
             seq: self.next,
@@ -353,7 +353,7 @@ impl Chain {
         });
         self.append(out, |h| h.extend_from_slice(&header), |p| p.extend_from_slice(b"{}"));
         self.checkpoint(out, &at);
-        self.tip()
+        (self.tip(), self.edge)
     }
 
     /// Prepares a line at the end of `out`, tags it, and only then moves on.

@@ -82,6 +82,17 @@ impl Https {
         self.judge(status, after, &body, batch, Hash(digest))
     }
 
+    /// Asks for the list of a stream that does not exist, to see whether the target would take this host's lines.
+    pub(crate) async fn probe(&self) -> Result<(), String> {
+        let url = format!("{}/v1/{}/{}", self.config.url.trim_end_matches('/'), self.host, StreamId([0; 16]));
+        let response = self.client.get(url).send().await.map_err(|error| explain(&error))?;
+        let status = response.status();
+        match status {
+            StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            _ => Err(format!("{status}: {}", said(&read_answer(response).await.unwrap_or_default()))),
+        }
+    }
+
     fn judge(&self, status: StatusCode, after: Option<Duration>, body: &[u8], batch: &Frozen, digest: Hash) -> Outcome {
         match status {
             StatusCode::OK | StatusCode::CREATED => match receipt(body, &self.host, batch, digest) {

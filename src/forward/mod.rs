@@ -104,6 +104,12 @@ pub fn check(config: &Config, host: &str) -> Result<(), Error> {
     Https::new(config, host).map(drop)
 }
 
+/// As [`check`], and whether it answers and would take this host's lines.
+pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
+    let refused = |reason| Error::Url { url: config.url.clone(), reason };
+    Https::new(config, host)?.probe().await.map_err(refused)
+}
+
 impl Forwarder {
     /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
     pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Result<Self, Error> {

@@ -106,6 +106,16 @@ pub enum Config {
     Stdin(StdinConfig),
 }
 
+impl Config {
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        match self {
+            Config::File(file) => &file.name,
+            Config::Stdin(stdin) => &stdin.name,
+        }
+    }
+}
+
 /// `type = "file"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileConfig {

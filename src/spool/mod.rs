@@ -122,6 +122,8 @@ struct State {
     ledger: Ledger,
     failed: Option<String>,
     draining: bool,
+    /// Over its bound, and said so.
+    full: bool,
 }
 
 /// What a forwarder does next.
@@ -168,29 +170,30 @@ impl Spool {
         receipts.filter_map(|(name, target)| Some((name.clone(), target.receipt.clone()?))).collect()
     }
 
-    /// Waits until the spool may take more lines; a sixty-fourth of it, at least 1 MiB, stays free for heartbeats and close
-    /// lines. Returns `false` when `stop` says so first.
-    pub fn wait_for_room(&self, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
-        const LOOK: Duration = Duration::from_millis(100);
+    /// Waits, for `limit` at most, until the spool may take more lines: a sixty-fourth of it, at least 1 MiB, stays free for
+    /// heartbeats and close lines. Returns whether it may.
+    pub fn wait_for_room(&self, limit: Duration) -> Result<bool, Error> {
         let bound = self.shared.max_bytes - (self.shared.max_bytes / 64).max(1 << 20);
         let mut state = self.shared.lock();
-        let mut warned = false;
-        while state.queue.bytes() >= bound {
-            if !warned {
-                tracing::warn!(bytes = state.queue.bytes(), "the spool is full: reading stops until a target takes lines");
-                warned = true;
-            }
-            if stop() {
-                return Ok(false);
-            }
-            let waited = self.shared.room.wait_timeout(state, LOOK);
-            // the lock is never held across a panic
-            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-            if let Some(failed) = &state.failed {
-                return Err(Error::Failed(failed.clone()));
-            }
+        if state.queue.bytes() < bound {
+            return Ok(true);
         }
-        Ok(true)
+        if !std::mem::replace(&mut state.full, true) {
+            tracing::warn!(bytes = state.queue.bytes(), "the spool is full: reading stops until a target takes lines");
+        }
+        let (mut state, _) = self
+            .shared
+            .room
+            .wait_timeout_while(state, limit, |state| state.queue.bytes() >= bound && state.failed.is_none())
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(failed) = &state.failed {
+            return Err(Error::Failed(failed.clone()));
+        }
+        let room = state.queue.bytes() < bound;
+        if room && std::mem::replace(&mut state.full, false) {
+            tracing::info!("the spool has room again");
+        }
+        Ok(room)
     }
 
     /// Sees a new number whenever something may have become ready.

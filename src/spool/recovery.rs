@@ -56,7 +56,7 @@ pub(super) fn open(
         max_bytes: config.max_size_bytes,
         roll_bytes: (config.max_size_bytes / 16).clamp(1 << 20, 8 << 20),
         required: targets.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect(),
-        state: Mutex::new(State { queue: Queue::default(), ledger, failed: None, draining: false }),
+        state: Mutex::new(State { queue: Queue::default(), ledger, failed: None, draining: false, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
         _lock: lock,

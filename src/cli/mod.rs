@@ -4,6 +4,7 @@ pub mod check;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
+pub mod receive;
 pub mod run;
 mod show;
 mod stop;

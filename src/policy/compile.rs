@@ -79,9 +79,7 @@ impl PolicySet {
             }
         }
         if !faults.is_empty() {
-            faults.sort();
-            faults.dedup();
-            return Err(faults);
+            return Err(sources.mend_places(faults));
         }
         let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
         Ok(Self { inner: Arc::new(Inner { packages, data, max_instructions, digest }) })

@@ -27,6 +27,22 @@ impl Fault {
         Self { file: file.to_owned(), place: None, what: what.into() }
     }
 
+    /// The engine counts a tab as four columns; editors count it as one. `text` is the file's.
+    pub(super) fn with_tabs_as_one(mut self, text: &str) -> Self {
+        if let Some((line, column)) = &mut self.place {
+            let line = text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
+            let mut counted = 1;
+            let before = line.chars().take_while(|c| {
+                let is_before = counted < *column;
+                counted += if *c == '\t' { 4 } else { 1 };
+                is_before
+            });
+            let tabs = before.filter(|c| *c == '\t').count();
+            *column = column.saturating_sub(3 * u32::try_from(tabs).unwrap_or(0)).max(1);
+        }
+        self
+    }
+
     /// The engine tells places only inside its messages: `\n--> file:line:column`, the source line, then
     /// `error: what`. A message without a place is a fault of `file` as a whole.
     pub(super) fn from_engine(file: &str, message: &str) -> Self {

@@ -265,17 +265,14 @@ mod tests {
         let source = SourceContext { kind: "file", name: "auth".into(), path: Some("/var/log/auth.log".into()) };
         let line = LineContext { message: b"x", source: &source, host: "web-1", time: "2026-01-01T00:00:00Z" };
         let mut builder = InputBuilder::new();
-        let document = builder.document(&line, "{}", &builder_fields("{}"));
+        let empty = builder.fields("{}");
+        let document = builder.document(&line, "{}", &empty);
         assert_eq!(
-            document.to_json_str().unwrap(),
+            document.to_string(),
             r#"{"fields":{},"host":"web-1","message":"{}","source":{"name":"auth","path":"/var/log/auth.log","type":"file"},"time":"2026-01-01T00:00:00Z"}"#
         );
         let stdin = SourceContext { kind: "stdin", name: "pipe".into(), path: None };
         let document = builder.document(&LineContext { source: &stdin, ..line }, "x", &Fields::Absent);
         assert!(document["fields"] == Value::Undefined && document["source"]["path"] == Value::Undefined);
-    }
-
-    fn builder_fields(text: &str) -> Fields {
-        fields(text)
     }
 }

@@ -3,7 +3,7 @@
 //! The order is that of the names, so that the same tree gives the same set everywhere. Hidden entries are left out:
 //! that is how a mounted Kubernetes ConfigMap (`..data -> ..2026_01_01`) shows each file once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -87,6 +87,16 @@ impl Sources {
             documents.push((file, nested));
         }
         documents
+    }
+
+    /// Faults in order, each once, with columns as editors count them.
+    pub(super) fn mend_places(&self, faults: Vec<Fault>) -> Vec<Fault> {
+        let texts: BTreeMap<&str, &str> = self.modules.iter().map(|f| (f.path.as_str(), f.text.as_str())).collect();
+        let mend = |fault: Fault| match texts.get(fault.file.as_str()) {
+            Some(text) => fault.with_tabs_as_one(text),
+            None => fault,
+        };
+        faults.into_iter().map(mend).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.
@@ -242,7 +252,7 @@ mod tests {
     fn data_stands_where_its_folder_says() {
         let (found, mut faults) = sources(&[("a/b/data.json", r#"{"x": 1}"#), ("c.rego", "")], Tests::Skipped);
         let documents = found.documents(&mut faults);
-        assert_eq!(documents[0].1.to_json_str().unwrap(), r#"{"a":{"b":{"x":1}}}"#);
+        assert_eq!(documents[0].1.to_string(), r#"{"a":{"b":{"x":1}}}"#);
         let (found, mut faults) = sources(&[("data.json", "{\n  \"x\": }")], Tests::Skipped);
         assert!(found.documents(&mut faults).is_empty());
         assert_eq!(faults[0].place.map(|place| place.0), Some(2));

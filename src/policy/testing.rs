@@ -51,8 +51,7 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     let sources = Sources::read(paths, Tests::Included, &mut faults);
     let mut engine = engine(&sources, &mut faults);
     if !faults.is_empty() {
-        faults.sort();
-        return Err(faults);
+        return Err(sources.mend_places(faults));
     }
     engine.set_execution_timer_config(TIMER);
     // prints of tests are gathered and dropped: standard output is the report's

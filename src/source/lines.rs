@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn half_a_line_waits_unless_it_is_the_end() {
-        assert_eq!(cut(b"a\n\nbc", 8, false), (vec![(b"a".to_vec(), 102, End::Newline), (vec![], 103, End::Newline)], 3));
+        assert_eq!(
+            cut(b"a\n\nbc", 8, false),
+            (vec![(b"a".to_vec(), 102, End::Newline), (vec![], 103, End::Newline)], 3)
+        );
         assert_eq!(cut(b"bc", 8, true), (vec![(b"bc".to_vec(), 102, End::Eof)], 2));
         assert_eq!(cut(b"", 8, true), (vec![], 0));
     }

@@ -148,7 +148,9 @@ mod tests {
         (writer, batches, std::thread::spawn(move || stdin.run(&output, &stop)))
     }
 
-    fn lines(batches: &Receiver<Batch>) -> (Vec<(Vec<u8>, u64, End)>, Vec<SourceEvent>) {
+    type Line = (Vec<u8>, u64, End);
+
+    fn lines(batches: &Receiver<Batch>) -> (Vec<Line>, Vec<SourceEvent>) {
         let (mut lines, mut events) = (Vec::new(), Vec::new());
         for batch in batches {
             for item in &batch.items {

@@ -8,12 +8,15 @@
 
 use super::Files;
 use super::admit::Candidate;
-use super::discover::Found;
+use super::discover::{FILES_MAX, Found};
 use super::identity::Look;
 use super::patterns::is_rotation;
 use crate::record::FileId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+/// Lineages of paths that lead nowhere any more are kept up to this many.
+const LINEAGES_MAX: usize = 2 * FILES_MAX;
 
 /// The newest file that is known to have had a path.
 #[derive(Debug)]
@@ -36,13 +39,17 @@ impl Files {
         for found in &found {
             self.succeed(&found.path, Some(&found.look));
         }
-        // paths that lead nowhere for now
-        let absent: Vec<PathBuf> = self.lineages.keys().filter(|base| !self.at.contains_key(*base)).cloned().collect();
-        for base in &absent {
-            self.succeed(base, None);
+        // paths that lead nowhere for now; at the start those of cursors whose files are gone too
+        let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
+        let (lineages, at, first) = (&self.lineages, &self.at, self.round == 1);
+        let absent = lineages.keys().filter(|base| !at.contains_key(*base) && (first || followed.contains(*base)));
+        for base in absent.cloned().collect::<Vec<_>>() {
+            self.succeed(&base, None);
         }
-        let followed: HashSet<&Path> = self.table.values().map(|file| file.base.as_path()).collect();
-        self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base.as_path()));
+        // a lineage outlives its files, lest their rotations be taken for new ones when the path is used again
+        if self.lineages.len() > LINEAGES_MAX {
+            self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base));
+        }
     }
 
     /// Begins the files that had the path since the last look, and the one that has it now.
@@ -52,7 +59,7 @@ impl Files {
         if newest.is_some_and(|newest| present == Some(newest.id) && self.table.get(&newest.id).is_some()) {
             return;
         }
-        let newest = newest.map(|newest| self.refreshed(newest));
+        let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
         let mut after = newest.as_ref().map(|age| age.id);
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
             for age in self.between(base, &newest, present) {
@@ -68,11 +75,18 @@ impl Files {
             self.admit(Candidate { path, base: base.to_owned(), known: None, after })
         };
         // if yet another file has the path by now, there may be one more between: the next look searches again
-        let settled = admitted.filter(|look| Look::at(base).is_ok_and(|again| again.id == look.id && present == Some(again.id)));
+        let settled =
+            admitted.filter(|look| Look::at(base).is_ok_and(|again| again.id == look.id && present == Some(again.id)));
         if let Some(look) = settled {
             let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: base.to_owned() };
             self.lineages.insert(base.to_owned(), Lineage { newest });
         }
+    }
+
+    /// Stands for the newest file of a path that came up while the source runs: rotations born since the start are new.
+    fn never_seen(&self) -> Option<Age> {
+        let id = FileId { dev: 0, ino: 0, born_ns: self.started_ns };
+        (self.round > 1 && self.started_ns.is_some()).then(|| Age { id, written_ns: None, path: PathBuf::new() })
     }
 
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first.

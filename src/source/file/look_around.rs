@@ -36,8 +36,7 @@ impl Files {
             self.met(found);
         }
         let round = self.round;
-        let missing: Vec<FileId> =
-            self.table.values().filter(|file| file.met != round).map(|file| file.id).collect();
+        let missing: Vec<FileId> = self.table.values().filter(|file| file.met != round).map(|file| file.id).collect();
         for id in &missing {
             self.missed(*id);
         }

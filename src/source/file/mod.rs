@@ -40,7 +40,7 @@ use patterns::Patterns;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::Table;
 use watch::Watch;
 
@@ -50,6 +50,8 @@ const POLL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
 const SHARE: u32 = 4;
+/// The clock of file systems lags behind by one tick of the kernel, 10 ms at most.
+const TICK: Duration = Duration::from_millis(10);
 /// A batch of this many bytes is sent before more is read; it is at most this plus one turn.
 const FILL_BYTES: usize = 64 * 1024;
 
@@ -68,6 +70,8 @@ pub struct Files {
     /// There was a process before this one.
     restarted: bool,
     once: bool,
+    /// When reading began, by the clock that file systems give births from.
+    started_ns: Option<u64>,
     table: Table,
     /// What each matching path led to at the last look around, and what files that left are called.
     at: HashMap<PathBuf, FileId>,
@@ -110,6 +114,7 @@ impl Files {
             restarted: !known.is_empty(),
             known,
             once: false,
+            started_ns: None,
             table: Table::default(),
             at: HashMap::new(),
             lineages: HashMap::new(),
@@ -126,6 +131,8 @@ impl Files {
 
     pub(super) fn run(mut self, once: bool, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
         self.once = once;
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(TICK));
+        self.started_ns = started.and_then(|started| u64::try_from(started.as_nanos()).ok());
         if !once {
             self.watch = Watch::new();
         }

@@ -35,7 +35,8 @@ pub(super) type Place = Vec<usize>;
 
 impl Patterns {
     pub(super) fn new(config: &FileConfig) -> Result<Patterns, Error> {
-        let routes = config.include.iter().map(|pattern| Route::new(&config.name, pattern)).collect::<Result<_, _>>()?;
+        let routes =
+            config.include.iter().map(|pattern| Route::new(&config.name, pattern)).collect::<Result<_, _>>()?;
         let set = |patterns| set(&config.name, patterns);
         Ok(Patterns { include: set(&config.include)?, exclude: set(&config.exclude)?, routes })
     }

@@ -125,6 +125,5 @@ fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) ->
 /// Whether a line ends right before `offset`.
 fn ends_a_line(file: &std::fs::File, look: &Look, offset: u64) -> bool {
     let mut byte = [0];
-    offset == 0
-        || (offset <= look.size && identity::read_at(file, &mut byte, offset - 1).is_ok_and(|_| byte == *b"\n"))
+    offset == 0 || (offset <= look.size && identity::read_at(file, &mut byte, offset - 1).is_ok_and(|_| byte == *b"\n"))
 }

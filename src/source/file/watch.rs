@@ -1,8 +1,8 @@
 //! Wakes the source when something happens in a folder. Only a hint: what it misses, the poll finds.
 
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use crossbeam_channel::{Receiver, Sender, bounded, never};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@
 mod label;
 mod scribe;
 
+use crate::chain;
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::key::Bytes32;
 use crate::config;
@@ -17,7 +18,6 @@ use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
-use crate::chain;
 use scribe::{Control, Identity, Scribe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -145,7 +145,10 @@ impl Agent {
         if options.once && !stop.is_set() {
             drained.await?;
         } else if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
-            tracing::warn!(bytes = spool.bytes(), "stopping before the targets have everything; the spool keeps the rest");
+            tracing::warn!(
+                bytes = spool.bytes(),
+                "stopping before the targets have everything; the spool keeps the rest"
+            );
         }
         match line.failures.try_recv() {
             Ok(error) => Err(error.into()),

@@ -83,6 +83,9 @@ fn check_folder(dir: &Path, faults: &mut Vec<String>) {
     }
     use rustix::fs::Access;
     if rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        faults.push(format!("{}: this user may not write here; change the folder's owner, or run as another user", nearest.display()));
+        faults.push(format!(
+            "{}: this user may not write here; change the folder's owner, or run as another user",
+            nearest.display()
+        ));
     }
 }

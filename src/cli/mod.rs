@@ -26,6 +26,7 @@ pub struct Cli {
 enum Command {
     Quickstart(quickstart::QuickstartArgs),
     Run(run::RunArgs),
+    Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
     /// Make keys: an auditor's identity, or a host's signing key
     Keys(keys::Keys),
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Keys(args) => match args.run(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -50,7 +52,7 @@ pub fn main() -> ExitCode {
 
 /// No core dumps, no ptrace by the same user.
 fn harden() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit, set_dumpable_behavior};
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     if let Err(error) = undumpable.and(no_core) {

@@ -1,47 +1,45 @@
 //! `sealtail receive`: the embedded append-only store, in the foreground.
 
-use crate::receive::{Config, Error, Server};
-use std::io;
+use super::stop;
+use crate::config::Config;
+use crate::receive::Server;
+use crate::telemetry;
+use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the receiver until SIGTERM or SIGINT; failure, with the reason on standard error, if it can't start.
-pub fn serve(config: &Config) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("sealtail receive: cannot start threads: {error}");
-            return ExitCode::FAILURE;
-        }
+/// Run the embedded append-only store behind mTLS, until SIGTERM or Ctrl-C
+///
+/// Takes batches from hosts whose client certificate names them, checks that each goes on where the stream stood, makes it
+/// durable, and answers with a signed receipt. It has no way to change or delete what it stored.
+#[derive(Debug, Args)]
+pub struct ReceiveArgs {
+    /// The configuration; its [receive] is what counts here
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &ReceiveArgs) -> ExitCode {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => return super::fail(&faults),
     };
-    match runtime.block_on(run(config)) {
+    telemetry::start(&config.telemetry.log);
+    let Some(receive) = &config.receive else {
+        return super::fail(&[format!("{}: `sealtail receive` needs a [receive] table", args.config.display())]);
+    };
+    let result = super::runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            // before anything is taken, so that no signal is missed and the end is always an orderly one
+            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
+            server.run(stop.come()).await.map_err(|e| e.to_string())
+        })
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sealtail receive: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => super::fail(&[error]),
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Receive(#[from] Error),
-    #[error("cannot listen for signals: {0}")]
-    Signals(#[from] io::Error),
-}
-
-async fn run(config: &Config) -> Result<(), Failure> {
-    // before anything is taken, so that no signal is missed and the end is always an orderly one
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping; requests in flight have 10 seconds");
-    };
-    let server = Server::bind(config).await?;
-    tracing::info!(address = %server.local_addr(), dir = %config.dir.display(), "receiving");
-    Ok(server.run(stop).await?)
 }

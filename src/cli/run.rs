@@ -30,7 +30,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     telemetry::start(&config.telemetry.log);
     let Some(agent) = &config.agent else {
-        let what = "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
+        let what =
+            "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
         return super::fail(&[format!("{}: {what}", args.config.display())]);
     };
     let own = config.receive.iter().map(|receive| receive.dir.clone()).collect();
@@ -39,7 +40,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).map_err(|e| e.to_string())?;
             let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
-            agent.run(&options, &stop, |_| {}).await.map_err(|e| e.to_string())
+            agent.run(&options, &stop.stop, |_| {}).await.map_err(|e| e.to_string())
         })
     });
     match result {

@@ -38,7 +38,10 @@ pub(crate) struct Https {
 impl Https {
     pub(crate) fn new(config: &Config, host: &str) -> Result<Self, Error> {
         if !config.url.starts_with("https://") {
-            return Err(Error::Url { url: config.url.clone(), reason: "only https:// is sent to: logs cross no wire in the clear".into() });
+            return Err(Error::Url {
+                url: config.url.clone(),
+                reason: "only https:// is sent to: logs cross no wire in the clear".into(),
+            });
         }
         let (client, stamp) = client(config, host)?;
         Ok(Self { config: config.clone(), host: host.to_owned(), client, stamp })
@@ -54,7 +57,9 @@ impl Https {
                 tracing::info!(target_name = %self.config.name, "certificates reloaded");
                 (self.client, self.stamp) = (client, stamp);
             }
-            Err(error) => tracing::warn!(target_name = %self.config.name, %error, "changed certificates are not usable"),
+            Err(error) => {
+                tracing::warn!(target_name = %self.config.name, %error, "changed certificates are not usable")
+            }
         }
     }
 

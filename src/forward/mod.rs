@@ -175,11 +175,20 @@ impl Forwarder {
     }
 
     /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.
-    async fn quarantine(&mut self, batch: &Frozen, bytes: Vec<u8>, refusal: Option<(u16, String)>) -> Result<(), Error> {
+    async fn quarantine(
+        &mut self,
+        batch: &Frozen,
+        bytes: Vec<u8>,
+        refusal: Option<(u16, String)>,
+    ) -> Result<(), Error> {
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
         let kept = blocking(move || spool.quarantine(&name, &frozen, &bytes)).await?;
         let Some((status, why)) = refusal else { return Ok(()) };
-        let what = if status == 409 { "FORK: the target holds other bytes under this name" } else { "the target refuses this batch" };
+        let what = if status == 409 {
+            "FORK: the target holds other bytes under this name"
+        } else {
+            "the target refuses this batch"
+        };
         tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], status, kept = %kept.display(),
             "ALARM: {what}: {why}; its bytes are kept, a new stream begins");
         let target = self.config.name.clone();

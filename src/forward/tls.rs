@@ -59,7 +59,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let meta = std::fs::metadata(path).map_err(|e| bad(path, e.to_string()))?;
     if meta.mode() & 0o077 != 0 {
         let mode = meta.mode() & 0o777;
-        return Err(bad(path, format!("others may read this private key (mode {mode:o}); run: chmod 600 {}", path.display())));
+        return Err(bad(
+            path,
+            format!("others may read this private key (mode {mode:o}); run: chmod 600 {}", path.display()),
+        ));
     }
     // the parser's own words could quote the key
     PrivateKeyDer::from_pem_file(path).map_err(|_| bad(path, "holds no private key in PEM (BEGIN PRIVATE KEY)".into()))
@@ -70,14 +73,19 @@ fn check_client(path: &Path, certificate: &CertificateDer<'_>, host: &str) -> Re
     let validity = parsed.validity();
     if !validity.is_valid() {
         let (from, until) = (validity.not_before, validity.not_after);
-        return Err(bad(path, format!("not valid now: it is valid from {from} to {until}; renew it, or mend the clock")));
+        return Err(bad(
+            path,
+            format!("not valid now: it is valid from {from} to {until}; renew it, or mend the clock"),
+        ));
     }
     let names = names(&parsed);
     match names.iter().any(|name| name == host) {
         true => Ok(()),
         false => Err(bad(
             path,
-            format!("is for {names:?}, not for this host, {host:?}; have one issued with DNS:{host} among its subjectAltNames, or set [host] name"),
+            format!(
+                "is for {names:?}, not for this host, {host:?}; have one issued with DNS:{host} among its subjectAltNames, or set [host] name"
+            ),
         )),
     }
 }

@@ -62,7 +62,9 @@ pub enum Error {
         error: io::Error,
     },
     /// Another agent has it.
-    #[error("the spool {0} is in use by another sealtail; stop that one, or give this one a spool of its own ([spool] dir)")]
+    #[error(
+        "the spool {0} is in use by another sealtail; stop that one, or give this one a spool of its own ([spool] dir)"
+    )]
     Locked(PathBuf),
     /// The ledger is not one.
     #[error(
@@ -75,7 +77,9 @@ pub enum Error {
         reason: String,
     },
     /// Another host's spool.
-    #[error("the spool {dir} belongs to host {theirs:?}, this is {ours:?}; give each host name a spool of its own ([spool] dir)")]
+    #[error(
+        "the spool {dir} belongs to host {theirs:?}, this is {ours:?}; give each host name a spool of its own ([spool] dir)"
+    )]
     OtherHost {
         /// The folder.
         dir: PathBuf,

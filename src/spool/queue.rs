@@ -92,7 +92,8 @@ impl Queue {
             let Some(id) = target.stream else { return Next::Empty };
             let position = self.streams.iter().position(|stream| stream.id == id);
             let stream = position.map(|at| &self.streams[at]);
-            let file = stream.and_then(|s| s.files.iter().find(|file| file.last().is_some_and(|last| last >= target.next)));
+            let file =
+                stream.and_then(|s| s.files.iter().find(|file| file.last().is_some_and(|last| last >= target.next)));
             if let Some(file) = file {
                 return batch(id, file, target.next, limits, now);
             }
@@ -129,7 +130,11 @@ impl Queue {
                 if !file.rolled || file.last().is_some_and(|last| last >= bound) {
                     break;
                 }
-                released.push(Released { stream: stream.id, first: file.first, last: file.last().unwrap_or(file.first) });
+                released.push(Released {
+                    stream: stream.id,
+                    first: file.first,
+                    last: file.last().unwrap_or(file.first),
+                });
                 stream.files.pop_front();
             }
         }

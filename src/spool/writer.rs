@@ -137,7 +137,10 @@ impl Writer {
         self.spool.shared.failure()
     }
 
-    fn step(&mut self, run: impl FnOnce(&mut Encoder<'static>, &mut OutBuffer<'_, [u8]>) -> io::Result<()>) -> Result<(), Error> {
+    fn step(
+        &mut self,
+        run: impl FnOnce(&mut Encoder<'static>, &mut OutBuffer<'_, [u8]>) -> io::Result<()>,
+    ) -> Result<(), Error> {
         const ROOM: usize = 64 * 1024;
         let start = self.pending.len();
         self.pending.resize(start + ROOM, 0);
@@ -268,7 +271,7 @@ impl SyncThread {
             match after {
                 Some(Request::Barrier(done)) => {
                     let _: Result<(), _> = done.send(());
-                },
+                }
                 Some(Request::File(file)) => self.file = file,
                 _ => {}
             }

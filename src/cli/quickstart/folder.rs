@@ -43,6 +43,16 @@ pub(super) fn make(dir: &Path, host: &str, include: &[String]) -> Result<(), Str
     })
 }
 
+/// The machine's name, as far as it can name a host of sealtail's.
+pub(super) fn host_name() -> String {
+    let machine = rustix::system::uname();
+    let name = machine.nodename().to_string_lossy();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
+    let name = name.trim_start_matches('.');
+    if crate::record::is_name(name) { name.to_owned() } else { "localhost".to_owned() }
+}
+
 fn make_private_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -74,7 +84,10 @@ pub(super) fn follow(dir: &Path, include: &[String]) -> Result<(), String> {
     let mut new = lines.collect::<Vec<_>>().join("\n");
     new.push('\n');
     if replaced != 1 {
-        return Err(format!("{}: it was edited; name the files in its `include`, and call quickstart without files", path.display()));
+        return Err(format!(
+            "{}: it was edited; name the files in its `include`, and call quickstart without files",
+            path.display()
+        ));
     }
     std::fs::write(&path, new).map_err(at)
 }
@@ -83,7 +96,6 @@ pub(super) fn follow(dir: &Path, include: &[String]) -> Result<(), String> {
 fn recipient(dir: &Path) -> Result<String, String> {
     let path = dir.join("auditor.key");
     let text = key_file::read_secret(&path).map_err(|e| e.to_string())?;
-    let text = String::from_utf8_lossy(&text).into_owned();
     let found = text.lines().find_map(|line| line.strip_prefix("# public key: ").map(str::to_owned));
     found.ok_or_else(|| format!("{}: no recipient in it", path.display()))
 }
@@ -146,7 +158,7 @@ fn certificates(dir: &Path, host: &str) -> Result<(), String> {
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca_pem = ca.self_signed(&ca_key).map_err(failed)?.pem();
     let issuer = Issuer::new(ca, ca_key);
-    let mut write = |name: &str, pem: &str, mode: u32| {
+    let write = |name: &str, pem: &str, mode: u32| {
         key_file::create(&dir.join(name), pem.as_bytes(), mode).map_err(|e| e.to_string())
     };
     write("ca.pem", &ca_pem, 0o644)?;
@@ -186,11 +198,14 @@ fn glob(file: &Path) -> Result<String, String> {
     let path = std::path::absolute(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let text = path.to_str().ok_or_else(|| format!("{}: the name is not UTF-8", file.display()))?;
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_dir() => {
-            Err(format!("{}: a folder; name files in it, or a glob in quotes: '{}/*.log'", file.display(), text.trim_end_matches('/')))
-        }
+        Ok(meta) if meta.is_dir() => Err(format!(
+            "{}: a folder; name files in it, or a glob in quotes: '{}/*.log'",
+            file.display(),
+            text.trim_end_matches('/')
+        )),
         Ok(_) => {
-            std::fs::File::open(&path).map_err(|e| format!("{}: {e}; run as a user who may read it", file.display()))?;
+            std::fs::File::open(&path)
+                .map_err(|e| format!("{}: {e}; run as a user who may read it", file.display()))?;
             Ok(globset::escape(text))
         }
         Err(_) if text.contains(['*', '?', '[', '{']) => Ok(text.to_owned()),

@@ -5,15 +5,10 @@ mod folder;
 use super::show::{self, Show};
 use super::stop;
 use crate::agent::{Agent, Options};
-use crate::chain::host_key::HostPublic;
-use crate::chain::key::load_identities;
-use crate::chain::trust::Trust;
 use crate::config::{self, Config};
 use crate::forward::Event;
 use crate::receive::Server;
-use crate::source::Stop;
 use crate::telemetry;
-use crate::verify;
 use clap::Args;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -78,9 +73,7 @@ fn try_run(args: &QuickstartArgs) -> Result<ExitCode, String> {
     if !args.once {
         return Ok(ExitCode::SUCCESS);
     }
-    let code = verified(&dir, &mut out)?;
-    out.flush().map_err(told)?;
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn prepare(dir: &Path, files: &[PathBuf]) -> Result<(), String> {
@@ -94,17 +87,19 @@ fn prepare(dir: &Path, files: &[PathBuf]) -> Result<(), String> {
     };
     match made {
         true => folder::follow(dir, &include),
-        false => folder::make(dir, &config::host_name()?, &include),
+        false => folder::make(dir, &folder::host_name(), &include),
     }
 }
 
 fn usual_logs() -> Result<Vec<String>, String> {
-    let readable = |glob: &&str| {
+    let readable = |glob: &&&str| {
         let (folder, name) = glob.rsplit_once('/').unwrap_or(("/", glob));
         let suffix = name.strip_prefix('*');
         let fits = |file: &str| suffix.map_or(file == name, |suffix| file.ends_with(suffix));
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().to_str().is_some_and(fits) && std::fs::File::open(entry.path()).is_ok())
+        entries
+            .into_iter()
+            .any(|entry| entry.file_name().to_str().is_some_and(fits) && std::fs::File::open(entry.path()).is_ok())
     };
     let found: Vec<String> = USUAL_LOGS.iter().filter(readable).map(|glob| (*glob).to_owned()).collect();
     match found.is_empty() {
@@ -124,7 +119,7 @@ async fn ship(
 ) -> Result<(), String> {
     let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
     let agent = Agent::new(config, digest).map_err(|e| e.to_string())?;
-    let stop: Stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
     let (end, ended) = oneshot::channel::<()>();
     let receiver = tokio::spawn(server.run(async {
         // dropped or sent: either way it is over
@@ -133,7 +128,7 @@ async fn ship(
     let options = Options { once, own: vec![receive.dir.clone()] };
     let mut unwritten = None;
     let result = agent
-        .run(&options, &stop, |event| {
+        .run(&options, &stop.stop, |event| {
             if let Event::Stored { bytes, .. } = event
                 && unwritten.is_none()
             {
@@ -170,21 +165,6 @@ fn summary(show: &Show, dir: &Path, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "by hand     sealtail verify {dir}/archive --identity {dir}/auditor.key --host-key {dir}/host.pub")?;
     writeln!(out, "            zstdcat {dir}/archive/*/*/*.zst | jq -r 'select(.h.type==\"log\").p.msg'")?;
     out.flush()
-}
-
-/// Verifies the archive as an auditor would.
-fn verified(dir: &Path, out: &mut impl Write) -> Result<ExitCode, String> {
-    let identities = load_identities(&dir.join("auditor.key")).map_err(|e| e.to_string())?;
-    let host_key = HostPublic::load(&dir.join("host.pub")).map_err(|e| e.to_string())?;
-    let options = verify::Options { identities, trust: Some(Trust::single(None, host_key)), ..verify::Options::default() };
-    let mut alarms = Vec::new();
-    let summary = verify::verify(&[dir.join("archive")], &options, &|_| {}, &mut |finding| alarms.push(finding.to_string()));
-    for alarm in &alarms {
-        writeln!(out, "            {alarm}").map_err(told)?;
-    }
-    writeln!(out, "verified    {}: {} lines ({} log lines), {} streams, {} segments", summary.result, summary.lines, summary.log_lines, summary.streams, summary.segments)
-        .map_err(told)?;
-    Ok(summary.result.exit_code())
 }
 
 fn sources(config: &config::Agent) -> String {

@@ -1,6 +1,8 @@
 //! The RVM behind its gates gives what regorus' interpreter gives without them: the packs on lines of all kinds, and
 //! policies written to lead the gates astray.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -1,5 +1,7 @@
 //! Policies through the public API: the packs that come with sealtail, and policies that go wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -325,6 +327,20 @@ fn faults_say_what_to_do() {
         says("package sealtail.a\nverdicts contains {\"id\": \"x\"} if data.sealtail[input.host]")
             .contains("refer to themselves")
     );
+}
+
+#[test]
+fn rules_may_use_rules_so_deep_and_no_deeper() {
+    let chain = |length: usize| {
+        let rules: String = (0..length).map(|n| format!("r{n} if r{}\nf{n}(x) if f{}(x)\n", n + 1, n + 1)).collect();
+        let last = format!("r{length} if input.host\nf{length}(x) if contains(x, \"a\")\n");
+        format!(
+            "package sealtail.a\n{rules}{last}verdicts contains {{\"id\": \"x\"}} if {{\n\tr0\n\tf0(input.message)\n}}"
+        )
+    };
+    assert_eq!(ids(&verdicts(&policy(&chain(62)), b"a")), ["x"]);
+    assert!(faults(&chain(64))[0].what.contains("more than 64 deep"));
+    assert!(faults(&chain(3000))[0].what.contains("more than 64 deep"));
 }
 
 #[test]

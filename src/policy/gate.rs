@@ -15,6 +15,9 @@ use super::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, form};
 /// How deep local rules are looked into.
 const INLINE_MAX: usize = 4;
 
+/// A text to search for; boxed, since the search keeps tables.
+type Part = Box<Finder<'static>>;
+
 /// The conditions of a package: it can match if all conditions of one alternative can hold.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -25,7 +28,7 @@ pub(super) struct Gate {
 #[derive(Debug)]
 enum Condition {
     /// The message has this somewhere.
-    Contains(Finder<'static>),
+    Contains(Part),
     /// The message begins with this.
     Begins(String),
     /// The message ends with this.
@@ -40,9 +43,9 @@ enum Condition {
 #[derive(Debug)]
 enum Written {
     /// Text between quotes, or a part of it; another way has a backslash in it.
-    Text(Finder<'static>),
+    Text(Part),
     /// A whole number; another way has an exponent.
-    Number(Finder<'static>),
+    Number(Part),
 }
 
 /// A line, as gates see it.
@@ -201,8 +204,8 @@ fn written(value: &Expr) -> Option<Written> {
     }
 }
 
-fn finder(part: &str) -> Finder<'static> {
-    Finder::new(part.as_bytes()).into_owned()
+fn finder(part: &str) -> Part {
+    Box::new(Finder::new(part.as_bytes()).into_owned())
 }
 
 /// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others

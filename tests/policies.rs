@@ -230,6 +230,12 @@ fn a_policy_that_fails_on_some_lines_hurts_only_itself() {
             r#"{"v": "text"}"#.to_owned(),
             "a verdict is not an object",
         ),
+        // a format with a digit that is no ASCII digit makes the engine panic
+        (
+            "verdicts contains {\"id\": sprintf(\"%\u{663}d\", [1])} if contains(input.message, \"boom\")",
+            "boom".to_owned(),
+            "the engine failed",
+        ),
         (
             "verdicts contains v if v := {\"id\": input.fields.id}",
             r#"{"id": 7}"#.to_owned(),
@@ -398,4 +404,12 @@ fn test_reports_name_what_failed() {
     assert_eq!((report.passed, report.skipped), (1, 1));
     let failed: Vec<String> = report.failures.iter().map(|f| format!("{}:{}:{}", f.line, f.name, f.why)).collect();
     assert_eq!(failed, ["4:data.sealtail.a_test.test_false:false", "3:data.sealtail.a_test.test_no:undefined"]);
+}
+
+#[test]
+fn tests_that_would_end_the_process_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a_test.rego"), "package a\nf if g\ng if f\ntest_x if f\n").unwrap();
+    let found = run_tests(&[dir.path().to_path_buf()]).unwrap_err();
+    assert!(found[0].what.contains("refer to themselves"), "{found:?}");
 }

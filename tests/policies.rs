@@ -1,5 +1,7 @@
 //! Policies through the public API: the packs that come with sealtail, and policies that go wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -228,6 +230,12 @@ fn a_policy_that_fails_on_some_lines_hurts_only_itself() {
             r#"{"v": "text"}"#.to_owned(),
             "a verdict is not an object",
         ),
+        // a format with a digit that is no ASCII digit makes the engine panic
+        (
+            "verdicts contains {\"id\": sprintf(\"%\u{663}d\", [1])} if contains(input.message, \"boom\")",
+            "boom".to_owned(),
+            "the engine failed",
+        ),
         (
             "verdicts contains v if v := {\"id\": input.fields.id}",
             r#"{"id": 7}"#.to_owned(),
@@ -328,6 +336,20 @@ fn faults_say_what_to_do() {
 }
 
 #[test]
+fn rules_may_use_rules_so_deep_and_no_deeper() {
+    let chain = |length: usize| {
+        let rules: String = (0..length).map(|n| format!("r{n} if r{}\nf{n}(x) if f{}(x)\n", n + 1, n + 1)).collect();
+        let last = format!("r{length} if input.host\nf{length}(x) if contains(x, \"a\")\n");
+        format!(
+            "package sealtail.a\n{rules}{last}verdicts contains {{\"id\": \"x\"}} if {{\n\tr0\n\tf0(input.message)\n}}"
+        )
+    };
+    assert_eq!(ids(&verdicts(&policy(&chain(62)), b"a")), ["x"]);
+    assert!(faults(&chain(64))[0].what.contains("more than 64 deep"));
+    assert!(faults(&chain(3000))[0].what.contains("more than 64 deep"));
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let found =
         load(&[("a.rego", "package sealtail.a\nverdicts contains {"), ("b.rego", "pakage x"), ("data.json", "[")])
@@ -382,4 +404,12 @@ fn test_reports_name_what_failed() {
     assert_eq!((report.passed, report.skipped), (1, 1));
     let failed: Vec<String> = report.failures.iter().map(|f| format!("{}:{}:{}", f.line, f.name, f.why)).collect();
     assert_eq!(failed, ["4:data.sealtail.a_test.test_false:false", "3:data.sealtail.a_test.test_no:undefined"]);
+}
+
+#[test]
+fn tests_that_would_end_the_process_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a_test.rego"), "package a\nf if g\ng if f\ntest_x if f\n").unwrap();
+    let found = run_tests(&[dir.path().to_path_buf()]).unwrap_err();
+    assert!(found[0].what.contains("refer to themselves"), "{found:?}");
 }

@@ -74,3 +74,38 @@ fn refuse(faults: &[Fault]) -> ExitCode {
     }
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        policy: PolicyArgs,
+    }
+
+    /// Whether `sealtail policy ARGS` on a folder with this file succeeds.
+    fn succeeds(command: &str, file: &str, text: &str) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(file), text).unwrap();
+        let folder = dir.path().to_str().unwrap();
+        let args = Cli::try_parse_from(["policy", command, folder]).unwrap().policy;
+        // an exit code can't be compared, only shown
+        format!("{:?}", run(args)) == format!("{:?}", ExitCode::SUCCESS)
+    }
+
+    #[test]
+    fn exit_codes_say_what_was_found() {
+        let policy = "package sealtail.a\nverdicts contains {\"id\": \"x\"}\n";
+        assert!(succeeds("check", "p.rego", policy));
+        assert!(!succeeds("check", "p.rego", "package sealtail.a\nverdicts contains {"));
+        assert!(succeeds("test", "p_test.rego", "package a\ntest_x if true"));
+        assert!(!succeeds("test", "p_test.rego", "package a\ntest_x if true\ntest_y if false"));
+        assert!(!succeeds("test", "p_test.rego", "package a\ntest_x if {"));
+        assert!(!succeeds("test", "p.rego", policy), "no tests found");
+        assert!(Cli::try_parse_from(["policy", "check"]).is_err());
+    }
+}

@@ -13,43 +13,61 @@ use super::syntax::{Form, RuleSyntax, Syntax, form};
 /// A rule's path: package and name.
 type Path = Vec<String>;
 
-/// Finds all circles of a set; each is a fault at one of its rules.
+/// How deep rules may use rules: each level takes stack, and threads have little.
+const DEPTH_MAX: usize = 64;
+
+/// Finds circles and chains that are too long; each is a fault at one of its rules.
 pub(super) fn check(files: &[(&str, &Syntax)], faults: &mut Vec<Fault>) {
-    let mut graph: BTreeMap<Path, Node<'_>> = BTreeMap::new();
+    let mut graph = Graph::new();
     for (file, syntax) in files {
         for rule in &syntax.rules {
             let node = graph.entry(path_of(syntax, rule)).or_insert_with(|| Node { file, rule, uses: Vec::new() });
             node.uses.extend(uses(syntax, rule));
         }
     }
-    let mut done: BTreeMap<&Path, bool> = BTreeMap::new();
+    let mut depths = BTreeMap::new();
     for start in graph.keys() {
-        // depth first, without recursion of our own: (rule, the next of its uses)
-        let mut way: Vec<(&Path, Vec<&Path>)> = Vec::new();
-        let enter = |path| (path, targets(&graph, path));
-        if done.insert(start, false).is_none() {
-            way.push(enter(start));
-        }
-        while let Some((at, next)) = way.last_mut() {
-            let Some(target) = next.pop() else {
-                done.insert(at, true);
-                way.pop();
-                continue;
-            };
-            match done.get(target) {
-                Some(true) => {}
-                Some(false) => {
-                    faults.push(fault(&graph, &way, target));
-                    done.insert(target, true); // told once
-                }
-                None => {
-                    done.insert(target, false);
-                    way.push(enter(target));
-                }
-            }
+        if !depths.contains_key(start) {
+            search(&graph, start, &mut depths, faults);
         }
     }
 }
+
+/// What is known of a rule: `None` while its uses are looked at, then how deep they go.
+type Depths<'g> = BTreeMap<&'g Path, Option<usize>>;
+
+/// Depth first, on a stack of our own: a rule, and which of its uses are still to be looked at.
+fn search<'g>(graph: &'g Graph<'_>, start: &'g Path, depths: &mut Depths<'g>, faults: &mut Vec<Fault>) {
+    depths.insert(start, None);
+    let mut way = vec![(start, targets(graph, start))];
+    while let Some((at, next)) = way.last_mut() {
+        let at = *at;
+        if let Some(target) = next.pop() {
+            match depths.get(target) {
+                None => {
+                    depths.insert(target, None);
+                    way.push((target, targets(graph, target)));
+                }
+                Some(None) => {
+                    faults.push(circle(graph, &way, target));
+                    depths.insert(target, Some(0)); // told once
+                }
+                Some(Some(_)) => {}
+            }
+            continue;
+        }
+        way.pop();
+        let below = targets(graph, at).into_iter().filter_map(|target| *depths.get(target)?).max();
+        let depth = below.map_or(0, |depth| depth + 1);
+        if depth == DEPTH_MAX {
+            let what = format!("rules use rules more than {DEPTH_MAX} deep; write some of them into one");
+            faults.extend(graph.get(at).map(|node| Fault::at(node.file, node.rule.place, what)));
+        }
+        depths.insert(at, Some(depth));
+    }
+}
+
+type Graph<'a> = BTreeMap<Path, Node<'a>>;
 
 struct Node<'a> {
     file: &'a str,
@@ -78,13 +96,19 @@ fn uses(syntax: &Syntax, rule: &RuleSyntax) -> Vec<Path> {
     uses
 }
 
-fn targets<'g>(graph: &'g BTreeMap<Path, Node<'_>>, path: &Path) -> Vec<&'g Path> {
-    let Some(node) = graph.get(path) else { return Vec::new() };
-    let used = |rule: &&Path| node.uses.iter().any(|used| rule.starts_with(used) || used.starts_with(rule));
-    graph.keys().filter(used).collect()
+/// The rules that are used: what stands below a used path, or on the way to it.
+fn targets<'g>(graph: &'g Graph<'_>, path: &Path) -> Vec<&'g Path> {
+    let mut found = Vec::new();
+    for used in graph.get(path).map(|node| node.uses.as_slice()).unwrap_or_default() {
+        let below = graph.range::<Path, _>(used..).map(|(rule, _)| rule);
+        found.extend(below.take_while(|rule| rule.starts_with(used)));
+        let above = (1..used.len()).filter_map(|end| graph.get_key_value(&used[..end]));
+        found.extend(above.map(|(rule, _)| rule));
+    }
+    found
 }
 
-fn fault(graph: &BTreeMap<Path, Node<'_>>, way: &[(&Path, Vec<&Path>)], target: &Path) -> Fault {
+fn circle(graph: &Graph<'_>, way: &[(&Path, Vec<&Path>)], target: &Path) -> Fault {
     let names = way.iter().map(|(path, _)| *path).skip_while(|path| *path != target).chain([target]);
     let circle: Vec<String> = names.map(|path| path.join(".")).collect();
     let what = format!(

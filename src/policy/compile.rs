@@ -8,7 +8,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine, Value};
 
-use super::gate::{self, Gate};
+use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
@@ -27,6 +27,8 @@ pub struct PolicySet {
 
 pub(super) struct Inner {
     pub(super) packages: Vec<Package>,
+    /// What the packages' gates search for.
+    pub(super) parts: Parts,
     pub(super) data: Value,
     pub(super) max_instructions: usize,
     digest: [u8; 32],
@@ -69,20 +71,21 @@ impl PolicySet {
         let sources = Sources::read(&config.paths, Tests::Skipped, &mut faults);
         let digest = sources.digest();
         let mut packages = Vec::new();
+        let mut parts = Parts::default();
         let mut data = Value::new_object();
         if !config.paths.is_empty() {
             let mut engine = engine(&sources, &mut faults);
             data = engine.get_data();
             let files = read_files(&mut engine, &sources, &mut faults);
             if faults.is_empty() {
-                packages = compile(&mut engine, &files, &mut faults);
+                packages = compile(&mut engine, &files, &mut parts, &mut faults);
             }
         }
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
         let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
-        Ok(Self { inner: Arc::new(Inner { packages, data, max_instructions, digest }) })
+        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.
@@ -158,7 +161,7 @@ fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fa
     Files { files, annotations }
 }
 
-fn compile(engine: &mut Engine, files: &Files<'_>, faults: &mut Vec<Fault>) -> Vec<Package> {
+fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Vec<Package> {
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
@@ -175,7 +178,7 @@ fn compile(engine: &mut Engine, files: &Files<'_>, faults: &mut Vec<Fault>) -> V
         return Vec::new();
     }
     let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program(engine, name, files))) {
-        Ok(Ok(program)) => Some(files.package(name, program, faults)),
+        Ok(Ok(program)) => Some(files.package(name, program, parts, faults)),
         Ok(Err(fault)) => {
             faults.push(fault);
             None
@@ -235,13 +238,13 @@ impl<'a> Files<'a> {
         self.of_package(name).next().map_or("", |file| file.source.path.as_str())
     }
 
-    fn package(&self, name: &str, program: Arc<Program>, faults: &mut Vec<Fault>) -> Package {
+    fn package(&self, name: &str, program: Arc<Program>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Package {
         let syntaxes: Vec<&Syntax> = self.of_package(name).map(|file| &file.syntax).collect();
         let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
         let mut package = Package {
             name: name.to_owned(),
             program,
-            gate: Gate::of(&syntaxes),
+            gate: Gate::of(&syntaxes, parts),
             reads_fields: gate::reads_fields(&syntaxes, &all),
             by_id: BTreeMap::new(),
             other: self.annotations.of_package(name),

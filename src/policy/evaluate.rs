@@ -10,7 +10,7 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
-use super::gate::Probe;
+use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder};
 use super::verdict::{self, undecided};
 use super::{LineContext, PolicySet};
@@ -27,13 +27,14 @@ pub struct Evaluator {
     /// One machine a package, in the order of the set's packages.
     machines: Vec<RegoVM>,
     input: InputBuilder,
+    seen: Seen,
 }
 
 impl Evaluator {
     /// An evaluator for the policies of a set.
     pub fn new(set: &PolicySet) -> Self {
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        Self { set: set.clone(), machines, input: InputBuilder::new() }
+        Self { set: set.clone(), machines, input: InputBuilder::new(), seen: Seen::default() }
     }
 
     /// What the policies say of a line. Nothing, at next to no cost, if there are none.
@@ -43,7 +44,7 @@ impl Evaluator {
             return Verdicts::default();
         }
         let message = String::from_utf8_lossy(line.message);
-        let probe = Probe::of(&message);
+        let probe = Probe::of(&message, &set.parts, &mut self.seen);
         let mut found = Vec::new();
         let mut document = Document { line, message: &message, fields: None, value: None };
         for (package, machine) in set.packages.iter().zip(&mut self.machines) {

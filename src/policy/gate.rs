@@ -5,8 +5,11 @@
 //! and that can be answered by a search in the line's bytes. A package is run if for some rule none of them fails.
 //!
 //! A condition may be answered "perhaps", never a wrong "no": what is not understood is no condition, and where JSON
-//! could write a value in another way (an escape, an exponent) the answer is "perhaps". A test runs every line with
-//! the gate and without.
+//! could write a value in another way (an escape, an exponent) the answer is "perhaps". `tests/engines_agree.rs` holds
+//! this against an interpreter without gates.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 
 use memchr::memmem::Finder;
 
@@ -14,6 +17,31 @@ use super::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, form};
 
 /// How deep local rules are looked into.
 const INLINE_MAX: usize = 4;
+
+/// The texts that the gates of a set search for. Rules share them, so each is searched for once a line at most.
+#[derive(Default)]
+pub(super) struct Parts {
+    finders: Vec<Finder<'static>>,
+    known: BTreeMap<String, Part>,
+}
+
+/// A text of [`Parts`], by its index.
+type Part = usize;
+
+impl Parts {
+    fn add(&mut self, text: &str) -> Part {
+        if let Some(part) = self.known.get(text) {
+            return *part;
+        }
+        self.finders.push(Finder::new(text.as_bytes()).into_owned());
+        self.known.insert(text.to_owned(), self.finders.len() - 1);
+        self.finders.len() - 1
+    }
+}
+
+/// Which parts were found in a line, as far as they were searched for; kept from line to line for its memory.
+#[derive(Default)]
+pub(super) struct Seen(Vec<Cell<Option<bool>>>);
 
 /// The conditions of a package: it can match if all conditions of one alternative can hold.
 #[derive(Debug)]
@@ -25,7 +53,7 @@ pub(super) struct Gate {
 #[derive(Debug)]
 enum Condition {
     /// The message has this somewhere.
-    Contains(Finder<'static>),
+    Contains(Part),
     /// The message begins with this.
     Begins(String),
     /// The message ends with this.
@@ -40,26 +68,37 @@ enum Condition {
 #[derive(Debug)]
 enum Written {
     /// Text between quotes, or a part of it; another way has a backslash in it.
-    Text(Finder<'static>),
+    Text(Part),
     /// A whole number; another way has an exponent.
-    Number(Finder<'static>),
+    Number(Part),
 }
 
 /// A line, as gates see it.
 pub(super) struct Probe<'a> {
     text: &'a str,
+    parts: &'a Parts,
+    seen: &'a [Cell<Option<bool>>],
     is_object: bool,
     has_backslash: bool,
     /// Known once it was asked for.
-    has_exponent: std::cell::OnceCell<bool>,
+    has_exponent: OnceCell<bool>,
 }
 
 impl<'a> Probe<'a> {
     /// Looks at a line.
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
+        seen.0.clear();
+        seen.0.resize(parts.finders.len(), Cell::new(None));
         let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
         let has_backslash = is_object && memchr::memchr(b'\\', text.as_bytes()).is_some();
-        Self { text, is_object, has_backslash, has_exponent: std::cell::OnceCell::new() }
+        Self { text, parts, seen: &seen.0, is_object, has_backslash, has_exponent: OnceCell::new() }
+    }
+
+    fn has(&self, part: Part) -> bool {
+        let seen = &self.seen[part];
+        let found = seen.get().unwrap_or_else(|| self.parts.finders[part].find(self.text.as_bytes()).is_some());
+        seen.set(Some(found));
+        found
     }
 
     fn has_exponent(&self) -> bool {
@@ -69,8 +108,8 @@ impl<'a> Probe<'a> {
 
 impl Gate {
     /// Reads the conditions of a package from its files.
-    pub(super) fn of(files: &[&Syntax]) -> Self {
-        let reader = Reader { files };
+    pub(super) fn of(files: &[&Syntax], parts: &mut Parts) -> Self {
+        let reader = Reader { files, parts: RefCell::new(parts) };
         let rules = files.iter().flat_map(|file| &file.rules).filter(|rule| rule.name == "verdicts");
         Self { alternatives: reader.alternatives(rules, 0) }
     }
@@ -88,7 +127,7 @@ fn any(alternatives: &[Vec<Condition>], line: &Probe<'_>) -> bool {
 impl Condition {
     fn may_hold(&self, line: &Probe<'_>) -> bool {
         match self {
-            Self::Contains(part) => part.find(line.text.as_bytes()).is_some(),
+            Self::Contains(part) => line.has(*part),
             Self::Begins(start) => line.text.starts_with(start),
             Self::Ends(end) => line.text.ends_with(end),
             Self::Json(written) => line.is_object && written.iter().any(|written| written.may_stand_in(line)),
@@ -100,8 +139,8 @@ impl Condition {
 impl Written {
     fn may_stand_in(&self, line: &Probe<'_>) -> bool {
         match self {
-            Self::Text(part) => line.has_backslash || part.find(line.text.as_bytes()).is_some(),
-            Self::Number(digits) => digits.find(line.text.as_bytes()).is_some() || line.has_exponent(),
+            Self::Text(part) => line.has_backslash || line.has(*part),
+            Self::Number(digits) => line.has(*digits) || line.has_exponent(),
         }
     }
 }
@@ -117,9 +156,10 @@ fn has_exponent(text: &[u8]) -> bool {
 
 struct Reader<'a> {
     files: &'a [&'a Syntax],
+    parts: RefCell<&'a mut Parts>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// The conditions of rules of which one must hold.
     fn alternatives<'r>(&self, rules: impl Iterator<Item = &'r RuleSyntax>, depth: usize) -> Vec<Vec<Condition>> {
         let of_rule = |rule: &'r RuleSyntax| {
@@ -142,12 +182,12 @@ impl<'a> Reader<'a> {
             Form::Call(name, [subject, part]) if !self.is_own(&name) => self.of_call(&name, subject, part),
             Form::Equal(a, b) => {
                 let (path, value) = if is_field(a) { (a, b) } else { (b, a) };
-                let written = written(value).filter(|_| is_field(path))?;
+                let written = self.written(value).filter(|_| is_field(path))?;
                 Some(Condition::Json(vec![written]))
             }
             Form::Member(value, collection) if is_field(value) => {
                 let Form::List(items) = form(collection) else { return None };
-                Some(Condition::Json(items.iter().map(|item| written(item)).collect::<Option<_>>()?))
+                Some(Condition::Json(items.iter().map(|item| self.written(item)).collect::<Option<_>>()?))
             }
             Form::Path(path) if depth < INLINE_MAX => match path.as_slice() {
                 [name] if !own.contains(&name.as_str()) => self.of_local_rule(name, depth),
@@ -161,11 +201,11 @@ impl<'a> Reader<'a> {
         let Form::Text(part) = form(part) else { return None };
         let of_message = matches!(form(subject), Form::Path(path) if path == ["input", "message"]);
         match name {
-            "contains" if of_message => Some(Condition::Contains(finder(part))),
+            "contains" if of_message => Some(Condition::Contains(self.part(part))),
             "startswith" if of_message => Some(Condition::Begins(part.to_owned())),
             "endswith" if of_message => Some(Condition::Ends(part.to_owned())),
             "contains" | "startswith" | "endswith" if is_field(subject) => {
-                Some(Condition::Json(vec![Written::Text(finder(part))]))
+                Some(Condition::Json(vec![Written::Text(self.part(part))]))
             }
             _ => None,
         }
@@ -180,6 +220,21 @@ impl<'a> Reader<'a> {
         Some(Condition::Any(self.alternatives(rules(), depth + 1)))
     }
 
+    fn written(&self, value: &Expr) -> Option<Written> {
+        match form(value) {
+            Form::Text(text) => Some(Written::Text(self.part(&format!("\"{text}\"")))),
+            Form::Number(number) => {
+                let digits = number.as_u64().ok().filter(|number| *number > 0)?;
+                Some(Written::Number(self.part(&digits.to_string())))
+            }
+            _ => None,
+        }
+    }
+
+    fn part(&self, text: &str) -> Part {
+        self.parts.borrow_mut().add(text)
+    }
+
     /// Whether the package or an import gives this name another meaning.
     fn is_own(&self, name: &str) -> bool {
         self.files.iter().any(|file| file.rules.iter().any(|rule| rule.name == name) || file.imports_name(name))
@@ -188,21 +243,6 @@ impl<'a> Reader<'a> {
 
 fn is_field(expr: &Expr) -> bool {
     matches!(form(expr), Form::Path(path) if path.len() > 2 && path[0] == "input" && path[1] == "fields")
-}
-
-fn written(value: &Expr) -> Option<Written> {
-    match form(value) {
-        Form::Text(text) => Some(Written::Text(finder(&format!("\"{text}\"")))),
-        Form::Number(number) => {
-            let digits = number.as_u64().ok().filter(|number| *number > 0)?;
-            Some(Written::Number(finder(&digits.to_string())))
-        }
-        _ => None,
-    }
-}
-
-fn finder(part: &str) -> Finder<'static> {
-    Finder::new(part.as_bytes()).into_owned()
 }
 
 /// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others

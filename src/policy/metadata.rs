@@ -231,3 +231,68 @@ fn text<'a>(node: &'a Node, what: &str) -> Result<&'a str, (u32, String)> {
         _ => Err((node.line, format!("{what} must be text"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The severity at each rule's line, and the faults.
+    fn read_module(text: &str) -> (Vec<(u32, Option<Severity>)>, Vec<Fault>) {
+        let mut engine = regorus::Engine::new();
+        engine.add_policy("m.rego".to_owned(), text.to_owned()).unwrap();
+        let syntax = Syntax::of(&engine.get_modules()[0]);
+        let (mut annotations, mut faults) = (Annotations::default(), Vec::new());
+        annotations.add("m.rego", text, &syntax, &mut faults);
+        let said = |rule: &super::super::syntax::RuleSyntax| {
+            (rule.place.0, annotations.of_rule("m.rego", rule.place.0, &syntax, &rule.name).severity)
+        };
+        (syntax.rules.iter().map(said).collect(), faults)
+    }
+
+    fn block(scope: &str, severity: &str) -> String {
+        format!("# METADATA\n# scope: {scope}\n# custom:\n#   severity: {severity}\n")
+    }
+
+    #[test]
+    fn the_nearest_scope_wins() {
+        let text = block("subpackages", "info")
+            + &block("package", "low").replace("# METADATA", "\n# METADATA")
+            + "package sealtail.a\n\n"
+            + &block("document", "medium")
+            + "a if true\n\n"
+            + &block("rule", "high")
+            + "a if false\n\nb := 1\n";
+        let (rules, faults) = read_module(&text);
+        let severities: Vec<Option<Severity>> = rules.into_iter().map(|(_, severity)| severity).collect();
+        assert_eq!(severities, [Some(Severity::Medium), Some(Severity::High), Some(Severity::Low)]);
+        assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn a_block_ends_with_a_gap_and_begins_a_line() {
+        let text = "package sealtail.a\n\n# METADATA\n# custom: {severity: high}\n\n# [no yaml\na := 1\n  # METADATA\nb := `\nx`";
+        let (rules, faults) = read_module(text);
+        assert_eq!((rules[0].1, rules[1].1, faults), (Some(Severity::High), None, vec![]));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (text, line, says) in [
+            ("package a\n# METADATA\n# title: [x]\nb := 1", 3, "title must be text"),
+            ("package a\n# METADATA\n# scope: all\nb := 1", 3, "scope must be"),
+            ("package a\n# METADATA\n# scope: package\nb := 1", 2, "belongs before `package`"),
+            ("# METADATA\n# scope: rule\npackage a\nb := 1", 1, "belongs before a rule"),
+            ("package a\n# METADATA\nb := 1", 2, "is empty"),
+            ("package a\nb := 1\n# METADATA\n# title: x", 3, "followed by no rule"),
+            ("package a\nb := `\n# METADATA\n# title: x`", 3, "inside a rule"),
+            ("package a\n# METADATA\n# custom:\n#  controls: x\nb := 1", 4, "list of ids"),
+            ("package a\n# METADATA\n# custom:\n#  controls: ['a b']\nb := 1", 4, "a control is"),
+            ("package a\n# METADATA\n# title: x\n\n# METADATA\n# title: y\nb := 1", 5, "has METADATA already"),
+        ] {
+            let (_, faults) = read_module(text);
+            assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+            assert_eq!(faults[0].place.map(|place| place.0), Some(line), "{text}: {faults:?}");
+            assert!(faults[0].what.contains(says), "{text}: {faults:?}");
+        }
+    }
+}

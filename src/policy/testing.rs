@@ -12,10 +12,10 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
-use super::Fault;
 use super::compile::engine;
 use super::load::{Sources, Tests};
 use super::syntax::Syntax;
+use super::{Fault, circle};
 
 /// Bound of one test.
 const TIMER: ExecutionTimerConfig =
@@ -50,6 +50,14 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     let mut faults = Vec::new();
     let sources = Sources::read(paths, Tests::Included, &mut faults);
     let mut engine = engine(&sources, &mut faults);
+    let files: Vec<(String, Syntax)> = engine
+        .get_modules()
+        .iter()
+        .map(|module| (module.package.span.source.get_path().clone(), Syntax::of(module)))
+        .collect();
+    // the interpreter, too, overflows its stack on these
+    let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|(file, syntax)| (file.as_str(), syntax)).collect();
+    circle::check(&syntaxes, &mut faults);
     if !faults.is_empty() {
         return Err(sources.mend_places(faults));
     }
@@ -57,7 +65,7 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     // prints of tests are gathered and dropped: standard output is the report's
     engine.set_gather_prints(true);
     let mut report = TestReport::default();
-    for test in tests(&mut engine) {
+    for test in tests(files) {
         if test.is_todo {
             report.skipped += 1;
             continue;
@@ -78,18 +86,16 @@ struct Test {
     is_todo: bool,
 }
 
-fn tests(engine: &mut Engine) -> BTreeSet<Test> {
+fn tests(files: Vec<(String, Syntax)>) -> BTreeSet<Test> {
     let mut tests = BTreeSet::new();
     let mut known = BTreeSet::new();
-    for module in engine.get_modules() {
-        let syntax = Syntax::of(module);
+    for (file, syntax) in files {
         for rule in &syntax.rules {
             let is_todo = rule.name.starts_with("todo_test_");
             let name = format!("data.{}.{}", syntax.package_name(), rule.name);
             // a test of several bodies is one test
             if (is_todo || rule.name.starts_with("test_")) && known.insert(name.clone()) {
-                let file = module.package.span.source.get_path().clone();
-                tests.insert(Test { name, file, line: rule.place.0, is_todo });
+                tests.insert(Test { name, file: file.clone(), line: rule.place.0, is_todo });
             }
         }
     }

@@ -137,7 +137,7 @@ impl World {
         while let Ok(batch) = batches.recv_deadline(deadline) {
             self.take(batch);
         }
-        assert!(Instant::now() < deadline, "`once` does not end; so far {:?}", self.texts());
+        assert!(Instant::now() < deadline, "`once` does not end: {:#?}", self.events);
         thread.join().unwrap();
     }
 
@@ -148,14 +148,17 @@ impl World {
             let batches = self.running.as_ref().expect("the source runs").batches.clone();
             match batches.recv_deadline(deadline) {
                 Ok(batch) => self.take(batch),
-                Err(error) => panic!("{what}: {error}\n{:?}\n{:?}", self.texts(), self.events),
+                Err(error) => {
+                    let last: Vec<String> = self.texts().into_iter().rev().take(20).collect();
+                    panic!("{what}: {error}; the last lines (backwards) {last:?}\n{:#?}", self.events)
+                }
             }
         }
     }
 
     /// Takes batches until as many lines as expected came; they must be these, in any order.
     fn expect(&mut self, expected: &[&str]) {
-        self.until(&format!("expected {expected:?}"), |world| world.lines.len() >= expected.len());
+        self.until(&format!("{} lines", expected.len()), |world| world.lines.len() >= expected.len());
         self.check(expected);
     }
 
@@ -166,11 +169,11 @@ impl World {
 
     /// The lines so far are these, in any order.
     fn check(&self, expected: &[&str]) {
-        let (mut texts, mut expected) =
-            (self.texts(), expected.iter().map(|text| text.to_string()).collect::<Vec<_>>());
-        texts.sort();
-        expected.sort();
-        assert_eq!(texts, expected, "{:?}", self.events);
+        let mut surplus: BTreeMap<String, i64> = BTreeMap::new();
+        self.texts().into_iter().for_each(|text| *surplus.entry(text).or_default() += 1);
+        expected.iter().for_each(|text| *surplus.entry(text.to_string()).or_default() -= 1);
+        let wrong: Vec<(String, i64)> = surplus.into_iter().filter(|(_, times)| *times != 0).take(20).collect();
+        assert!(wrong.is_empty(), "too often or (negative) not come: {wrong:?}\n{:#?}", self.events);
     }
 
     /// Stops, reads what is left, and makes sure that every line came exactly once.

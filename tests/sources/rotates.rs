@@ -1,17 +1,20 @@
 //! Rotation by rename: while running, while stopped, while the output is blocked.
 
 use super::*;
+use std::path::Path;
 
 /// NAME.1 becomes NAME.2 and so on, then NAME becomes NAME.1.
 pub(crate) fn rotate(world: &World, name: &str) {
-    let mut last = 1;
-    while world.path(&format!("{name}.{last}")).exists() {
-        last += 1;
-    }
+    rotate_in(world.dir.path(), name);
+}
+
+fn rotate_in(dir: &Path, name: &str) {
+    let rotated = |number: usize| dir.join(format!("{name}.{number}"));
+    let last = (1..).find(|number| !rotated(*number).exists()).unwrap();
     for number in (1..last).rev() {
-        world.rename(&format!("{name}.{number}"), &format!("{name}.{}", number + 1));
+        fs::rename(rotated(number), rotated(number + 1)).unwrap();
     }
-    world.rename(name, &format!("{name}.1"));
+    fs::rename(dir.join(name), rotated(1)).unwrap();
 }
 
 #[test]
@@ -193,4 +196,34 @@ fn a_link_whose_target_is_replaced_is_followed_to_the_new_one() {
     world.rename("next", "current.log");
     world.expect(&["one", "late", "two"]);
     world.finish(&["one", "late", "two"]);
+}
+
+#[test]
+fn a_busy_writer_that_rotates_meanwhile_and_restarts_lose_and_repeat_nothing() {
+    let mut world = World::new(&["a.log"]);
+    world.append("a.log", "begin\n");
+    world.start();
+    world.expect(&["begin"]);
+    let mut expected: Vec<String> = vec!["begin".into()];
+    expected.extend((0..40_000).map(|line| format!("line {line}")));
+    let (dir, lines) = (world.dir.path().to_owned(), expected[1..].to_vec());
+    let writer = std::thread::spawn(move || {
+        for lines in lines.chunks(500) {
+            for lines in lines.chunks(100) {
+                let mut file = OpenOptions::new().append(true).create(true).open(dir.join("a.log")).unwrap();
+                file.write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+            }
+            rotate_in(&dir, "a.log");
+        }
+    });
+    let mut taken = 0;
+    while !writer.is_finished() {
+        taken += 700;
+        world.until("lines while writing", |world| world.lines.len() > taken || writer.is_finished());
+        world.crash();
+        world.start_with(taken % 3);
+    }
+    writer.join().unwrap();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    world.finish(&expected);
 }

@@ -20,11 +20,26 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) path: PathBuf,
+    /// What was seen there. If another file has the name by now, the names have to be looked at again.
+    pub(super) id: FileId,
     /// The matched path that it is, or is a rotation of.
     pub(super) base: PathBuf,
     pub(super) known: Option<Cursor>,
     /// The file whose lines come first.
     pub(super) after: Option<FileId>,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is followed.
+    Followed(FileId),
+    /// It holds no lines.
+    LeftOut,
+    /// It can't be opened now.
+    Refused,
+    /// Another file has its name now.
+    Moved,
 }
 
 /// What a cursor says of a file that it belongs to.
@@ -35,37 +50,46 @@ enum Begin {
 }
 
 impl Files {
-    /// Begins to follow a file, if it can be opened and is a log. What can't be opened is tried again at each look
-    /// around, with its cursor.
-    pub(super) fn admit(&mut self, candidate: Candidate) -> Option<Look> {
-        let path = candidate.path.clone();
-        let opened = if self.table.has_room() {
-            identity::open(&path).and_then(|(file, look)| Ok((identity::head(&file)?, file, look)))
-        } else {
-            Err(io::Error::other("too many deleted files are still being read"))
-        };
-        let (head, file, look) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.left_out.warn(&path, self.round, &left_out::unreadable(&error));
-                }
+    /// Begins to follow a file, if it can be opened and is a log. The cursor of one that can't is kept.
+    pub(super) fn admit(&mut self, candidate: Candidate) -> Admission {
+        if self.table.get(&candidate.id).is_some() {
+            return Admission::Followed(candidate.id);
+        }
+        let (file, look, head) = match self.open_candidate(&candidate) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
                 self.known.extend(candidate.known);
-                return None;
+                self.wanted = true;
+                return Admission::Moved;
+            }
+            Err(error) => {
+                self.left_out.warn(&candidate.path, self.round, &left_out::unreadable(&error));
+                self.known.extend(candidate.known);
+                return Admission::Refused;
             }
         };
-        if self.table.get(&look.id).is_some() {
-            return Some(look);
-        }
         let known = candidate.known.clone().or_else(|| self.take_known(&look.id));
         let no_log = if look.regular { left_out::by_head(&head) } else { Some("not a file") };
         if let Some(why) = no_log {
-            self.left_out.note(&path, self.round, &why);
+            self.left_out.note(&candidate.path, self.round, &why);
             known.into_iter().for_each(|cursor| self.give_up(cursor));
-            return None;
+            return Admission::LeftOut;
         }
         self.begin(candidate, known, file, look, &head);
-        Some(look)
+        Admission::Followed(look.id)
+    }
+
+    /// The file that was seen under the name, or None when it has another name by now.
+    fn open_candidate(&mut self, candidate: &Candidate) -> io::Result<Option<(File, Look, Vec<u8>)>> {
+        if !self.table.has_room() {
+            return Err(io::Error::other("too many deleted files are still being read"));
+        }
+        match identity::open(&candidate.path) {
+            Ok((_, look)) if look.id != candidate.id => Ok(None),
+            Ok((file, look)) => identity::head(&file).map(|head| Some((file, look, head))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Says that a cursor's file is not there any more.

@@ -7,7 +7,7 @@
 //! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
 
 use super::Files;
-use super::admit::Candidate;
+use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
 use super::identity::Look;
 use super::patterns::is_rotation;
@@ -52,7 +52,8 @@ impl Files {
         }
     }
 
-    /// Begins the files that had the path since the last look, and the one that has it now.
+    /// Begins the files that had the path since the last look, and then the one that has it now: a cursor of that one
+    /// would hide those before it from the next start. So when a name moves meanwhile, all of it waits for the next look.
     fn succeed(&mut self, base: &Path, now: Option<&Look>) {
         let present = now.map(|look| look.id);
         let newest = self.lineages.get(base).map(|lineage| &lineage.newest);
@@ -61,25 +62,24 @@ impl Files {
         }
         let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
         let mut after = newest.as_ref().map(|age| age.id);
+        let mut settled = true;
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
             for age in self.between(base, &newest, present) {
-                let candidate = Candidate { path: age.path, base: base.to_owned(), known: None, after };
-                after = self.admit(candidate).map(|look| look.id).or(after);
+                let candidate = Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after };
+                match self.admit(candidate) {
+                    Admission::Followed(id) => after = Some(id),
+                    Admission::LeftOut => {}
+                    Admission::Refused => settled = false,
+                    Admission::Moved => return,
+                }
             }
         }
         let Some(look) = now else { return };
-        let admitted = if self.table.get(&look.id).is_some() {
-            Some(*look)
-        } else {
-            let path = base.to_owned();
-            self.admit(Candidate { path, base: base.to_owned(), known: None, after })
-        };
-        // if yet another file has the path by now, there may be one more between: the next look searches again
-        let settled =
-            admitted.filter(|look| Look::at(base).is_ok_and(|again| again.id == look.id && present == Some(again.id)));
-        if let Some(look) = settled {
-            let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: base.to_owned() };
-            self.lineages.insert(base.to_owned(), Lineage { newest });
+        let path = base.to_owned();
+        let candidate = Candidate { path: path.clone(), id: look.id, base: path.clone(), known: None, after };
+        if matches!(self.admit(candidate), Admission::Followed(_)) && settled {
+            let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: path.clone() };
+            self.lineages.insert(path, Lineage { newest });
         }
     }
 
@@ -91,17 +91,25 @@ impl Files {
 
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first.
     fn between(&self, base: &Path, newest: &Age, present: Option<FileId>) -> Vec<Age> {
+        let is_new = |age: &Age| Some(age.id) != present && age.id != newest.id && self.table.get(&age.id).is_none();
+        // what is renamed while a folder is listed may be missing from the list; twice in a row it isn't
+        let listed = self.rotations(base).into_iter().chain(self.rotations(base));
+        let mut ages: Vec<Age> = listed.filter(|age| is_new(age) && younger(age, newest, base)).collect();
+        ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
+        let mut seen = HashSet::new();
+        ages.retain(|age| seen.insert(age.id));
+        ages
+    }
+
+    /// Files that have the name of a rotation of `base` and may be read.
+    fn rotations(&self, base: &Path) -> Vec<Age> {
         let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_rotation(path, base));
         let ages = paths.filter(|path| !self.patterns.excludes(path)).filter_map(|path| {
             let look = Look::at(&path).ok().filter(|look| look.regular)?;
             Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
         });
-        let is_new = |age: &Age| Some(age.id) != present && age.id != newest.id && self.table.get(&age.id).is_none();
-        let mut ages: Vec<Age> = ages.filter(|age| is_new(age) && younger(age, newest, base)).collect();
-        ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
-        ages.dedup_by_key(|age| age.id);
-        ages
+        ages.collect()
     }
 
     /// The same file with what is known of it by now.

@@ -29,7 +29,7 @@ impl Files {
         let found = walk.all();
         self.at = found.iter().map(|found| (found.path.clone(), found.look.id)).collect();
         let found = self.one_name_each(found);
-        if self.round == 1 {
+        if !self.known.is_empty() {
             self.resume(&found);
         }
         for found in &found {

@@ -50,6 +50,8 @@ const POLL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
 const SHARE: u32 = 4;
+/// With `once`, names that keep moving are looked at again this often.
+const ROUNDS_ONCE: u64 = 20;
 /// The clock of file systems lags behind by one tick of the kernel, 10 ms at most.
 const TICK: Duration = Duration::from_millis(10);
 /// A batch of this many bytes is sent before more is read; it is at most this plus one turn.
@@ -147,7 +149,13 @@ impl Files {
                 continue;
             }
             if once && self.batch.items.is_empty() {
-                return Ok(());
+                if !self.wanted || self.round >= ROUNDS_ONCE {
+                    return Ok(());
+                }
+                // a file got another name while it was looked for
+                self.wanted = false;
+                self.look_around();
+                continue;
             }
             self.wait(output, stop)?;
         }
@@ -161,8 +169,8 @@ impl Files {
         }
         let now = Instant::now();
         if now >= self.polled || (self.wanted && now >= self.rested) {
-            self.look_around();
             self.wanted = false;
+            self.look_around();
             self.rested = Instant::now() + REST.max(now.elapsed() * SHARE);
             self.polled = now + POLL;
         }

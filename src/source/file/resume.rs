@@ -11,7 +11,7 @@
 //! A cursor whose path no pattern matches any more is left alone: the operator took the file out.
 
 use super::Files;
-use super::admit::Candidate;
+use super::admit::{Admission, Candidate};
 use super::discover::Found;
 use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
@@ -27,14 +27,15 @@ const TELLING_BYTES: u32 = 256;
 
 /// Where a cursor's file is now.
 enum Place {
-    At(PathBuf),
+    At(PathBuf, FileId),
     /// Its folder can't be read now.
     Hidden,
     Nowhere,
 }
 
 impl Files {
-    /// Goes on with every known cursor whose file is there, oldest first, and gives up the others.
+    /// Goes on with every known cursor whose file is there, oldest first, and gives up the others. Those that wait are
+    /// tried again at each look around.
     pub(super) fn resume(&mut self, found: &[Found]) {
         let by_inode: HashMap<(u64, u64), &Found> =
             found.iter().map(|found| ((found.look.id.dev, found.look.id.ino), found)).collect();
@@ -51,29 +52,37 @@ impl Files {
                 tracing::info!(path = %path.display(), "no pattern matches this file any more, so it is not read on");
                 continue;
             };
-            let place = match by_inode.get(&(id.dev, id.ino)).filter(|found| identity::same(&found.look.id, &id)) {
-                Some(found) => Place::At(found.path.clone()),
+            let mut after = None;
+            if self.round == 1 {
+                let age = Age { id, written_ns: None, path: path.clone() };
+                after = self.lineages.insert(base.clone(), Lineage { newest: age }).map(|older| older.newest.id);
+            }
+            let found = by_inode.get(&(id.dev, id.ino)).filter(|found| identity::same(&found.look.id, &id));
+            let place = match found {
+                Some(found) => Place::At(found.path.clone(), found.look.id),
                 None => self.locate(&path, &base, &cursor),
             };
-            let age = Age { id, written_ns: None, path };
-            let after = self.lineages.insert(base.clone(), Lineage { newest: age }).map(|older| older.newest.id);
             self.resume_at(place, base, cursor, after);
         }
     }
 
     fn resume_at(&mut self, place: Place, base: PathBuf, cursor: Cursor, after: Option<FileId>) {
-        match place {
-            Place::At(path) => {
-                // under another matching name it is that path's file now
-                let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };
-                let candidate = Candidate { path: path.clone(), base: base_now, known: Some(cursor), after };
-                let look = self.admit(candidate);
-                if let (Some(look), Some(lineage)) = (look, self.lineages.get_mut(&base)) {
-                    lineage.newest = Age { id: look.id, written_ns: Some(look.written_ns), path };
-                }
-            }
-            Place::Hidden => self.known.push(cursor),
-            Place::Nowhere => self.give_up(cursor),
+        let (path, id) = match place {
+            Place::At(path, id) => (path, id),
+            Place::Hidden => return self.known.push(cursor),
+            Place::Nowhere => return self.give_up(cursor),
+        };
+        // under another matching name it is that path's file now
+        let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };
+        let was = match &cursor {
+            Cursor::File { id, .. } => *id,
+            Cursor::Stdin { .. } => return,
+        };
+        let admission = self.admit(Candidate { path, id, base: base_now, known: Some(cursor), after });
+        if let (Admission::Followed(id), Some(lineage)) = (admission, self.lineages.get_mut(&base))
+            && lineage.newest.id == was
+        {
+            lineage.newest.id = id;
         }
     }
 
@@ -81,12 +90,13 @@ impl Files {
     fn locate(&self, path: &Path, base: &Path, cursor: &Cursor) -> Place {
         let Cursor::File { id, fingerprint, offset, .. } = cursor else { return Place::Nowhere };
         let folder = path.parent().unwrap_or(Path::new("/"));
-        if let Some((path, _)) = self.renamed(id, folder) {
-            return Place::At(path);
+        if let Some((path, look)) = self.renamed(id, folder) {
+            return Place::At(path, look.id);
         }
-        let candidates = [path, base];
-        if let Some(path) = candidates.into_iter().find(|path| restored(path, id, fingerprint, *offset)) {
-            return Place::At(path.to_owned());
+        for path in [path, base] {
+            if let Some(id) = restored(path, id, fingerprint, *offset) {
+                return Place::At(path.to_owned(), id);
+            }
         }
         match folder.read_dir() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Place::Hidden,
@@ -106,20 +116,21 @@ impl Files {
     }
 }
 
-/// Whether the file at a cursor's path is the cursor's in spite of another identity. A false yes loses lines and a false
+/// The file at a cursor's path, if it is the cursor's in spite of another identity. A false yes loses lines and a false
 /// no repeats them, so it takes a long head and one of two signs that a log which was merely begun anew does not give:
 /// - the inode and birth are equal and only the device number differs: a reboot numbered the disks differently;
 /// - the file was written before it was born: a backup was put back with its times.
-fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> bool {
-    let Ok((file, look)) = identity::open(path) else { return false };
+fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> Option<FileId> {
+    let (file, look) = identity::open(path).ok()?;
     let renumbered = id.ino == look.id.ino && id.born_ns == look.id.born_ns;
     let put_back = look.id.born_ns.is_some_and(|born| look.written_ns < i128::from(born));
-    fingerprint.len >= TELLING_BYTES
+    let sure = fingerprint.len >= TELLING_BYTES
         && look.regular
         && look.size >= offset
         && (renumbered || put_back)
         && identity::head(&file).is_ok_and(|head| identity::fits(fingerprint, &head))
-        && ends_a_line(&file, &look, offset)
+        && ends_a_line(&file, &look, offset);
+    sure.then_some(look.id)
 }
 
 /// Whether a line ends right before `offset`.

@@ -1,0 +1,11 @@
+//! The receiver from outside: a real server, real certificates, real chains.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod authenticates;
+mod pki;
+mod refuses;
+mod rides_out_faults;
+mod stores;
+mod stream;
+mod world;

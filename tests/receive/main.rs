@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod authenticates;
+mod is_bounded;
 mod pki;
 mod refuses;
 mod rides_out_faults;
 mod stores;
 mod stream;
+mod survives_kill;
 mod world;

@@ -16,7 +16,7 @@ async fn a_batch_is_stored_and_its_receipt_is_evidence() {
     assert_eq!((receipt.host.as_str(), receipt.stream, receipt.seq, receipt.size), ("web-1", stream.id, [0, 4], 5));
     assert_eq!((receipt.root.0, receipt.digest.0), (stream.root(), digest(&batch)));
     let name = format!("web-1/{}/00000000000000000000.ndjson.zst", stream.id);
-    assert_eq!(world.archived(), [name.clone()]);
+    assert_eq!(world.archived(), [name.as_str()]);
     assert_eq!(std::fs::read(world.config.dir.join(name)).unwrap(), batch);
 }
 

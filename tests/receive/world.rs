@@ -25,11 +25,12 @@ pub(crate) struct World {
     pub(crate) authority: Authority,
     pub(crate) config: Config,
     folder: TempDir,
+    /// Where the receiver listens, whether in this process or another.
+    pub(crate) address: Option<SocketAddr>,
     running: Option<Running>,
 }
 
 struct Running {
-    address: SocketAddr,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), Error>>,
 }
@@ -67,7 +68,7 @@ impl World {
         let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
         let listen = "127.0.0.1:0".parse().unwrap();
         let config = Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
-        Self { authority, config, folder, running: None }
+        Self { authority, config, folder, address: None, running: None }
     }
 
     pub(crate) async fn start() -> Self {
@@ -82,10 +83,10 @@ impl World {
 
     pub(crate) async fn run(&mut self, fs: Arc<dyn FileSystem>) {
         let server = Server::bind_on(&self.config, fs).await.unwrap();
-        let address = server.local_addr();
+        self.address = Some(server.local_addr());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async { drop(stopped.await) }));
-        self.running = Some(Running { address, stop, ended });
+        self.running = Some(Running { stop, ended });
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -104,7 +105,7 @@ impl World {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().address
+        self.address.unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

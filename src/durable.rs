@@ -84,7 +84,13 @@ pub fn create_dir_all(fs: &dyn FileSystem, path: &Path, mode: u32) -> io::Result
     let parent = folder_of(path);
     match fs.create_dir(path, mode) {
         Ok(()) => {}
-        Err(_) if path.is_dir() => {}
+        Err(_) if path.is_dir() => {
+            return match fs.sync_dir(parent) {
+                // somebody else's folder, in which this process could not have made anything
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+                synced => synced,
+            };
+        }
         Err(error) if error.kind() == ErrorKind::NotFound && parent != path => {
             create_dir_all(fs, parent, mode)?;
             fs.create_dir(path, mode)?;

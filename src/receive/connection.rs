@@ -9,21 +9,22 @@ use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A request's head.
+/// Of a request's head.
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
-/// How long a connection without a request stays open (a request's head must have come by then too), and how long any does: its certificate is asked for again.
+/// How long a connection stays open without a request, whose head must have come by then too.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long any connection stays open: then its certificate is asked for again.
 const AGE_MAX: Duration = Duration::from_secs(3600);
 /// How long requests in flight may take once the connection is to end.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -65,14 +66,14 @@ async fn serve_requests(
     mut stopping: watch::Receiver<bool>,
 ) {
     let peer = client.peer;
-    let activity = Arc::new(Activity::default());
+    let activity =
+        Arc::new(Activity { requests: AtomicUsize::new(0), last_ms: AtomicU64::new(0), began: Instant::now() });
     let counted = activity.clone();
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(client.clone());
         let busy = counted.clone().begin();
-        let mut router = router.clone();
+        let response = router.clone().oneshot(request);
         async move {
-            let response = ServiceExt::<hyper::Request<hyper::body::Incoming>>::ready(&mut router).await?.call(request);
             let response = response.await;
             drop(busy);
             response
@@ -108,12 +109,11 @@ fn log_end(peer: SocketAddr, ended: Result<(), Box<dyn std::error::Error + Send 
 }
 
 /// When a connection was last of use.
-#[derive(Default)]
 struct Activity {
     requests: AtomicUsize,
     /// When the last request ended, in milliseconds since `began`.
     last_ms: AtomicU64,
-    began: OnceLock<Instant>,
+    began: Instant,
 }
 
 /// A request in flight, until dropped.
@@ -121,7 +121,7 @@ struct Busy(Arc<Activity>);
 
 impl Activity {
     fn age(&self) -> Duration {
-        self.began.get_or_init(Instant::now).elapsed()
+        self.began.elapsed()
     }
 
     fn begin(self: Arc<Self>) -> Busy {

@@ -83,7 +83,8 @@ pub enum Error {
     ReceiptKey(#[from] host_key::Error),
     /// The key that signs receipts is of another kind.
     #[error(
-        "[receive] receipt_key: {path}: receipts are signed with Ed25519; name a file that isn't there yet, and a key is made"
+        "[receive] receipt_key: {path}: not an Ed25519 key, which receipts are signed with; \
+         name a file that isn't there yet, and a key is made"
     )]
     ReceiptKeyKind {
         /// Its file.

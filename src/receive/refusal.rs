@@ -17,9 +17,6 @@ pub(super) enum Refusal {
     /// 404: no such stream.
     #[error("{0}")]
     NotFound(String),
-    /// 408: the client is too slow.
-    #[error("{0}")]
-    TooSlow(String),
     /// 409: other bytes are stored for these lines. Somebody's key or disk is in other hands.
     #[error("FORK: {0}")]
     Fork(String),
@@ -64,7 +61,6 @@ impl Refusal {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Fork(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -77,7 +73,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = Json(serde_json::json!({ "error": self.to_string() }));
         let mut response = (self.status(), body).into_response();
-        if matches!(self, Self::Later(_) | Self::Full(_) | Self::TooSlow(_)) {
+        if matches!(self, Self::Later(_) | Self::Full(_)) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response

@@ -48,10 +48,8 @@ async fn store_batch(
     match take_batch(&shared, &client, [&host, &stream, &first], &headers, &mut body).await {
         Ok(response) => response,
         Err(refusal) => {
-            tracing::warn!(peer = %client.peer, batch = ?target, status = refusal.status().as_u16(), "refused: {refusal}");
-            if !matches!(refusal, Refusal::TooSlow(_)) {
-                discard(body).await;
-            }
+            warn(&client, &target, &refusal);
+            discard(body).await;
             refusal.into_response()
         }
     }
@@ -97,11 +95,16 @@ async fn list_stream(
     match list.await {
         Ok(listing) => Json(listing).into_response(),
         Err(refusal) => {
-            let status = refusal.status().as_u16();
-            tracing::warn!(peer = %client.peer, stream = ?format!("{host}/{stream}"), status, "refused: {refusal}");
+            warn(&client, &format!("{host}/{stream}"), &refusal);
             refusal.into_response()
         }
     }
+}
+
+/// Tells the operator. What the client chose is quoted, so that it can't write lines of its own into the log.
+fn warn(client: &Client, target: &str, refusal: &Refusal) {
+    let (status, why) = (refusal.status().as_u16(), refusal.to_string());
+    tracing::warn!(peer = %client.peer, path = ?target, status, ?why, "refused");
 }
 
 fn stream_name(host: &str, stream: &str) -> Result<StreamName, Refusal> {

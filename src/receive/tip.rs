@@ -91,3 +91,20 @@ impl Tip {
         self.edge.size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folders_within_the_archive() {
+        let stream = "00112233445566778899aabbccddeeff";
+        assert_eq!(StreamName::parse("web-1", stream).unwrap().to_string(), format!("web-1/{stream}"));
+        for host in ["", ".", "..", ".lock", ".tmp-1-0", "a/b", "a\\0", "../a", "a b", "ä"] {
+            assert_eq!(StreamName::parse(host, stream), None, "{host}");
+        }
+        for stream in ["", "..", "../../etc", &stream[1..], &stream.to_uppercase(), &format!("{stream}00")] {
+            assert_eq!(StreamName::parse("web-1", stream), None, "{stream}");
+        }
+    }
+}

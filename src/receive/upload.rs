@@ -63,7 +63,7 @@ impl Uploads {
         let expected = expected.unwrap_or(BATCH_MAX);
         let share = timeout(WAIT, self.share(host, expected)).await.unwrap_or(None);
         let share = share.ok_or_else(|| Refusal::later("too many batches at once; send this one again later"))?;
-        let slow = |_| Refusal::TooSlow(format!("the batch took longer than {} s to come", WHOLE.as_secs()));
+        let slow = |_| Refusal::later(format!("the batch took longer than {} s to come", WHOLE.as_secs()));
         let bytes = timeout(WHOLE, collect(body, expected)).await.map_err(slow)??;
         Ok(Upload { bytes, _share: share })
     }
@@ -105,7 +105,7 @@ async fn collect(body: &mut Body, expected: u64) -> Result<Vec<u8>, Refusal> {
     const AT_ONCE: u64 = 8 << 20;
     let mut bytes = Vec::with_capacity(usize::try_from(expected.min(AT_ONCE)).unwrap_or(0));
     loop {
-        let slow = |_| Refusal::TooSlow(format!("nothing came for {} s", SILENCE.as_secs()));
+        let slow = |_| Refusal::later(format!("nothing came for {} s", SILENCE.as_secs()));
         let Some(chunk) = timeout(SILENCE, chunk(body)).await.map_err(slow)?? else { return Ok(bytes) };
         if (bytes.len() + chunk.len()) as u64 > expected {
             return Err(too_large());
@@ -119,7 +119,7 @@ async fn chunk(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
     loop {
         match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
             None => return Ok(None),
-            Some(Err(error)) => return Err(Refusal::malformed(format!("the batch did not come whole: {error}"))),
+            Some(Err(error)) => return Err(Refusal::later(format!("the batch did not come whole: {error}"))),
             // a frame without data is trailers, which mean nothing here
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {

@@ -1,0 +1,9 @@
+//! The agent as its users run it: real processes, real files, a real receiver.
+
+mod authenticates;
+mod bad_input;
+mod cli;
+mod delivers;
+mod rides_out_outage;
+mod survives_crash;
+mod world;

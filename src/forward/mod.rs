@@ -167,11 +167,12 @@ impl Forwarder {
             tracing::info!(target_name = %self.config.name, failures = self.backoff.failures, "delivers again");
         }
         self.backoff = Backoff::default();
-        let (spool, name, frozen, kept) = (self.spool.clone(), self.config.name.clone(), *batch, receipt.clone());
-        blocking(move || spool.acknowledge(&name, &frozen, Some(*kept))).await?;
+        // told before it is settled: once the spool is drained, every receipt has been told
         let target = self.config.name.clone();
-        let event = Event::Stored { target, batch: *batch, bytes, receipt };
-        self.events.send(event).await.map_err(|_| Error::Stopped)
+        let event = Event::Stored { target, batch: *batch, bytes, receipt: receipt.clone() };
+        self.events.send(event).await.map_err(|_| Error::Stopped)?;
+        let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
+        blocking(move || spool.acknowledge(&name, &frozen, Some(*receipt))).await
     }
 
     /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.

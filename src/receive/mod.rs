@@ -1,7 +1,8 @@
 //! The embedded append-only store and its mTLS server.
 //!
 //! # Layout
-//! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is
+//! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is;
+//!   `watched`: files that are read again when they change
 //! - `routes`: what a client may ask; `upload`: a body on its way into memory; `refusal`: every "no" and its status
 //! - `store`: takes a batch or finds that it is there already; `tip`: where a stream stands
 //! - `frames` and `check`: a batch's bytes into lines, and whether these are the stream's next ones
@@ -22,6 +23,7 @@ mod store;
 mod tip;
 mod tls;
 mod upload;
+mod watched;
 
 pub use tls::Error as TlsError;
 
@@ -35,13 +37,14 @@ use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Store, Tips};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
+use watched::Watched;
 
 /// `[receive]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,7 +119,7 @@ pub enum Error {
 
 /// Connections at once: fewer than the 1,024 open files that a process usually may have.
 const CONNECTIONS_MAX: usize = 768;
-/// How often is looked whether the certificates' files changed.
+/// How often is looked whether certificates or the trust file changed.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 const FOLDER_MODE: u32 = 0o750;
 
@@ -124,8 +127,10 @@ const FOLDER_MODE: u32 = 0o750;
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    tls_files: TlsConfig,
+    config: Config,
     tls: Arc<ServerConfig>,
+    tls_watch: Watched,
+    trust_watch: Watched,
     store: Arc<Store>,
 }
 
@@ -144,6 +149,9 @@ impl Server {
 
     /// As [`Server::bind`], with another file system; tests have faulty ones.
     pub async fn bind_on(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Self, Error> {
+        // looked at before they are read, so that no change goes unseen
+        let tls_watch = Watched::new([&config.tls.ca, &config.tls.cert, &config.tls.key]);
+        let trust_watch = Watched::new(&config.trust);
         let prepared = config.clone();
         let prepare = move || -> Result<_, Error> { Ok((tls::load(&prepared.tls)?, open_store(&prepared, fs)?)) };
         let prepared = tokio::task::spawn_blocking(prepare).await;
@@ -152,7 +160,8 @@ impl Server {
         let failed = |source| Error::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls_files: config.tls.clone(), tls, store: Arc::new(store) })
+        let (config, store) = (config.clone(), Arc::new(store));
+        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store })
     }
 
     /// Where it listens, with the port that the system chose if the configured one is 0.
@@ -168,12 +177,11 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
-        let mut version = tls::version(&self.tls_files);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = reload.tick() => self.reload_tls(&mut version).await,
+                _ = reload.tick() => self.reload().await,
                 Some(_) = connections.join_next() => {}
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
                     let connection = self.connection(tcp, peer, &router, &stopped);
@@ -203,22 +211,29 @@ impl Server {
         connection::serve(tcp, peer, self.tls.clone(), router.clone(), stopped.clone())
     }
 
-    /// Takes up new certificates for the connections to come. Files that are wrong, perhaps for the moment of their
+    /// Takes up what changed, for the connections and streams to come. Files that are wrong, perhaps for the moment of their
     /// exchange, change nothing.
-    async fn reload_tls(&mut self, version: &mut Vec<(u64, u64, i64, i64)>) {
-        let now = tls::version(&self.tls_files);
-        if now == *version {
-            return;
-        }
-        *version = now;
-        let files = self.tls_files.clone();
-        match tokio::task::spawn_blocking(move || tls::load(&files)).await {
-            Ok(Ok(tls)) => {
-                self.tls = tls;
-                tracing::info!("took up changed certificates");
+    async fn reload(&mut self) {
+        if self.tls_watch.changed() {
+            let files = self.config.tls.clone();
+            match tokio::task::spawn_blocking(move || tls::load(&files)).await {
+                Ok(Ok(tls)) => {
+                    self.tls = tls;
+                    tracing::info!("took up changed certificates");
+                }
+                Ok(Err(error)) => tracing::error!("kept the certificates as they were: {error}"),
+                Err(error) => tracing::error!("kept the certificates as they were: {error}"),
             }
-            Ok(Err(error)) => tracing::error!("kept the certificates as they were: {error}"),
-            Err(error) => tracing::error!("kept the certificates as they were: {error}"),
+        }
+        if let Some(path) = self.config.trust.clone().filter(|_| self.trust_watch.changed()) {
+            match tokio::task::spawn_blocking(move || Trust::load(&path)).await {
+                Ok(Ok(trust)) => {
+                    self.store.set_trust(trust);
+                    tracing::info!("took up the changed trust file");
+                }
+                Ok(Err(error)) => tracing::error!("kept the trust file as it was: {error}"),
+                Err(error) => tracing::error!("kept the trust file as it was: {error}"),
+            }
         }
     }
 }
@@ -242,7 +257,7 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, So
 }
 
 fn open_store(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Store, Error> {
-    let trust = config.trust.as_deref().map(Trust::load).transpose()?;
+    let trust = Mutex::new(config.trust.as_deref().map(Trust::load).transpose()?.map(Arc::new));
     let key = receipt_key(&config.receipt_key)?;
     let dir = config.dir.clone();
     let failed = |source| Error::Folder { path: dir.clone(), source };

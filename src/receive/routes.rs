@@ -94,6 +94,8 @@ async fn list_stream(
     };
     match list.await {
         Ok(listing) => Json(listing).into_response(),
+        // asking whether a stream is there is nothing to warn of
+        Err(Refusal::NotFound(what)) => Refusal::NotFound(what).into_response(),
         Err(refusal) => {
             warn(&client, &format!("{host}/{stream}"), &refusal);
             refusal.into_response()

@@ -32,7 +32,7 @@ pub(super) struct Store {
     /// What changes it.
     pub(super) fs: Arc<dyn FileSystem>,
     /// Who may endorse streams; without it anyone.
-    pub(super) trust: Option<Trust>,
+    pub(super) trust: Mutex<Option<Arc<Trust>>>,
     /// Signs receipts.
     pub(super) key: SigningKey,
     /// Where streams stand.
@@ -99,6 +99,11 @@ impl Store {
         blocking(move || self.list_from(&name, from, &mut tip)).await
     }
 
+    /// Exchanges who may endorse streams that begin from now on.
+    pub(super) fn set_trust(&self, trust: Trust) {
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(trust));
+    }
+
     fn put_next(
         &self,
         name: &StreamName,
@@ -121,7 +126,9 @@ impl Store {
                  either the receiver lost lines that it had acknowledged, or they were never sent"
             )));
         }
-        let tip = advance(name, self.trust.as_ref(), tip, batch)?;
+        // nothing that may panic happens under this lock
+        let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tip = advance(name, trust.as_deref(), tip, batch)?;
         // not known while the disk is at it; after an error the disk itself is asked what it holds
         *slot = None;
         archive.store(&*self.fs, first, batch).map_err(refuse)?;

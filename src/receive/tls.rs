@@ -7,7 +7,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,12 +69,6 @@ pub(super) fn load(files: &TlsConfig) -> Result<Arc<ServerConfig>, Error> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
-}
-
-/// What tells one version of the files from the next: inode, size and time of change of each that can be examined.
-pub(super) fn version(files: &TlsConfig) -> Vec<(u64, u64, i64, i64)> {
-    let examined = [&files.ca, &files.cert, &files.key].into_iter().map(std::fs::metadata);
-    examined.flatten().map(|file| (file.ino(), file.len(), file.mtime(), file.mtime_nsec())).collect()
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {

@@ -4,6 +4,7 @@ use crate::pki::Authority;
 use crate::stream::Stream;
 use crate::world::World;
 use reqwest::{Identity, tls};
+use sealtail::chain::host_key::HostKey;
 use sealtail::durable::Disk;
 use sealtail::receive::Server;
 use std::os::unix::fs::PermissionsExt;
@@ -93,6 +94,33 @@ async fn changed_certificates_are_taken_up() {
         let client = world.client("web-1");
         let Err(error) = client.get(world.url(&stream.path(0))).send().await else { break };
         assert!(attempt < 100, "{error:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_added_to_the_trust_file_while_it_runs() {
+    let mut world = World::prepare();
+    for name in ["one", "two"] {
+        HostKey::generate_ed25519().unwrap().save_new(&world.folder().join(format!("{name}.key"))).unwrap();
+    }
+    let entry = |host: &str, key: &str| format!("[[host]]\nname = \"{host}\"\nkey = \"{key}.pub\"\n");
+    let trust = world.folder().join("trust.toml");
+    std::fs::write(&trust, entry("web-1", "one")).unwrap();
+    world.config.trust = Some(trust.clone());
+    world.run(Arc::new(Disk)).await;
+    let key = HostKey::load(&world.folder().join("two.key")).unwrap();
+    let mut stream = Stream::endorsed_by("web-2", &key);
+    let batch = stream.batch(1);
+    world.send(&stream, 0, &batch).await.expect(403, "UNENDORSED");
+    std::fs::write(&trust, entry("web-1", "one") + &entry("web-2", "two")).unwrap();
+    for attempt in 0.. {
+        let answer = world.send(&stream, 0, &batch).await;
+        if answer.status == 201 {
+            break;
+        }
+        answer.expect(403, "UNENDORSED");
+        assert!(attempt < 100, "{answer:?}");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
 }

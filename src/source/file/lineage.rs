@@ -64,7 +64,7 @@ impl Files {
         let mut after = newest.as_ref().map(|age| age.id);
         let mut settled = true;
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
-            let Some(between) = self.between(base, newest, present) else {
+            let Some(between) = self.between(base, newest) else {
                 self.wanted = true;
                 return;
             };
@@ -95,7 +95,7 @@ impl Files {
 
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
     /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
-    fn between(&self, base: &Path, mut newest: Age, present: Option<FileId>) -> Option<Vec<Age>> {
+    fn between(&self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
         let mut ages = self.rotations(base);
         if self.rotations(base) != ages {
             return None;
@@ -103,7 +103,8 @@ impl Files {
         if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
             newest = listed.clone();
         }
-        let is_new = |age: &Age| Some(age.id) != present && age.id != newest.id && self.table.get(&age.id).is_none();
+        // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
+        let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
         ages.retain(|age| is_new(age) && younger(age, &newest, base));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
         ages.dedup_by_key(|age| age.id);

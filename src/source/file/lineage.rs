@@ -25,7 +25,7 @@ pub(super) struct Lineage {
 }
 
 /// What tells the older of two files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Age {
     pub(super) id: FileId,
     /// Unknown of a file that is gone.
@@ -64,7 +64,11 @@ impl Files {
         let mut after = newest.as_ref().map(|age| age.id);
         let mut settled = true;
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
-            for age in self.between(base, &newest, present) {
+            let Some(between) = self.between(base, newest) else {
+                self.wanted = true;
+                return;
+            };
+            for age in between {
                 let candidate = Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after };
                 match self.admit(candidate) {
                     Admission::Followed(id) => after = Some(id),
@@ -89,16 +93,22 @@ impl Files {
         (self.round > 1 && self.started_ns.is_some()).then(|| Age { id, written_ns: None, path: PathBuf::new() })
     }
 
-    /// Rotations of `base` that are younger than `newest` and not followed, oldest first.
-    fn between(&self, base: &Path, newest: &Age, present: Option<FileId>) -> Vec<Age> {
-        let is_new = |age: &Age| Some(age.id) != present && age.id != newest.id && self.table.get(&age.id).is_none();
-        // what is renamed while a folder is listed may be missing from the list; twice in a row it isn't
-        let listed = self.rotations(base).into_iter().chain(self.rotations(base));
-        let mut ages: Vec<Age> = listed.filter(|age| is_new(age) && younger(age, newest, base)).collect();
+    /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
+    /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
+    fn between(&self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
+        let mut ages = self.rotations(base);
+        if self.rotations(base) != ages {
+            return None;
+        }
+        if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
+            newest = listed.clone();
+        }
+        // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
+        let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
+        ages.retain(|age| is_new(age) && younger(age, &newest, base));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
-        let mut seen = HashSet::new();
-        ages.retain(|age| seen.insert(age.id));
-        ages
+        ages.dedup_by_key(|age| age.id);
+        Some(ages)
     }
 
     /// Files that have the name of a rotation of `base` and may be read.
@@ -109,7 +119,9 @@ impl Files {
             let look = Look::at(&path).ok().filter(|look| look.regular)?;
             Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
         });
-        ages.collect()
+        let mut ages: Vec<Age> = ages.collect();
+        ages.sort_by(|one, other| one.path.cmp(&other.path));
+        ages
     }
 
     /// The same file with what is known of it by now.

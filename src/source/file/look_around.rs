@@ -5,6 +5,7 @@ use super::discover::{Found, Walk};
 use super::follow::Left;
 use super::identity::Look;
 use super::patterns::is_rotation;
+use super::whereabouts::Whereabouts;
 use crate::record::{FileId, Item, SourceEvent};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -17,6 +18,7 @@ impl Files {
     /// Walks the folders, notes what grew, was renamed, deleted or is new, and queues what has something to read.
     pub(super) fn look_around(&mut self) {
         self.round += 1;
+        self.listings.forget();
         let walk = Walk {
             patterns: &self.patterns,
             own: &self.own,
@@ -83,7 +85,15 @@ impl Files {
 
     /// A followed file is not there under a matching name any more: renamed, moved away or deleted.
     fn missed(&mut self, id: FileId) {
-        let Some(look) = self.look_for(id) else { return self.gone(id) };
+        let look = match self.look_for(id) {
+            Whereabouts::Named(_, look) => look,
+            Whereabouts::Nowhere => return self.gone(id),
+            Whereabouts::Moving => {
+                self.wanted = true;
+                return;
+            }
+            Whereabouts::Hidden => return,
+        };
         let Some(followed) = self.table.get_mut(&id) else { return };
         let first = followed.left.is_none();
         let replaced = look.unlinked || self.at.get(&followed.base).is_some_and(|now| *now != id);
@@ -101,29 +111,35 @@ impl Files {
         }
     }
 
-    /// Looks at a file that left its path, and notes the name it has now.
-    fn look_for(&mut self, id: FileId) -> Option<Look> {
-        let followed = self.table.get(&id)?;
+    /// Looks at a file that left its path, and notes the name it has now. An open file is there without a name.
+    fn look_for(&mut self, id: FileId) -> Whereabouts {
+        let Some(followed) = self.table.get_mut(&id) else { return Whereabouts::Hidden };
         let open = followed.file.as_ref().and_then(|file| Look::of(file).ok());
-        if let Some(look) = open.filter(|look| look.unlinked) {
-            self.table.get_mut(&id)?.nameless = true;
-            return Some(look);
-        }
         let there = Look::at(&followed.path).ok().filter(|look| look.id == id);
-        let found = match there {
-            Some(look) => Some((followed.path.clone(), look)),
-            None => self.renamed(&id, followed.path.parent().unwrap_or(Path::new("/"))),
+        let place = match (open, there) {
+            (Some(look), _) if look.unlinked => Whereabouts::Nowhere,
+            (_, Some(look)) => Whereabouts::Named(followed.path.clone(), look),
+            _ => self.listings.find(&id, followed.path.parent().unwrap_or(Path::new("/"))),
         };
-        let followed = self.table.get_mut(&id)?;
-        followed.nameless = found.is_none();
-        let Some((path, look)) = found else { return open };
-        followed.path = path;
-        // any other name would not lead back to its pattern after a restart
-        if followed.known_as != followed.path && is_rotation(&followed.path, &followed.base) {
-            followed.known_as.clone_from(&followed.path);
+        followed.nameless = !matches!(place, Whereabouts::Named(..));
+        match (place, open) {
+            (Whereabouts::Named(path, look), _) => {
+                self.named(id, &path);
+                Whereabouts::Named(path, look)
+            }
+            (_, Some(look)) => Whereabouts::Named(followed.path.clone(), look),
+            (place, None) => place,
+        }
+    }
+
+    /// Notes a name that no pattern leads to. The cursor takes it only if it leads back to the pattern after a restart.
+    fn named(&mut self, id: FileId, path: &Path) {
+        let Some(followed) = self.table.get_mut(&id) else { return };
+        followed.path = path.to_owned();
+        if followed.known_as != path && is_rotation(path, &followed.base) {
+            followed.known_as = path.to_owned();
             let event = SourceEvent::Identified { cursor: followed.cursor() };
             self.batch.items.push(Item::Source(followed.key, event));
         }
-        Some(look)
     }
 }

@@ -14,7 +14,8 @@
 //! | `turns` | what follows from a turn: truncated, ended, gone |
 //! | `look_around` | what follows from a walk: renamed, deleted, new |
 //! | `admit` | where a file is begun |
-//! | `resume` | where the files of known cursors are now |
+//! | `resume` | how the files of known cursors are gone on with |
+//! | `whereabouts` | which name a file has now |
 //! | `lineage` | the files that had one path, one after the other, and those that were never seen under it |
 
 mod admit;
@@ -29,6 +30,7 @@ mod resume;
 mod table;
 mod turns;
 mod watch;
+mod whereabouts;
 
 use super::{Error, FileConfig, Keys, Stop};
 use crate::record::{Batch, Cursor, FileId};
@@ -43,6 +45,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::Table;
 use watch::Watch;
+use whereabouts::Listings;
 
 /// Everything is looked at this often, watched or not.
 const POLL: Duration = Duration::from_secs(1);
@@ -78,6 +81,7 @@ pub struct Files {
     /// What each matching path led to at the last look around, and what files that left are called.
     at: HashMap<PathBuf, FileId>,
     lineages: HashMap<PathBuf, Lineage>,
+    listings: Listings,
     /// Files with something to read, in turn.
     ready: VecDeque<FileId>,
     /// What is read and not sent.
@@ -120,6 +124,7 @@ impl Files {
             table: Table::default(),
             at: HashMap::new(),
             lineages: HashMap::new(),
+            listings: Listings::default(),
             ready: VecDeque::new(),
             batch: Batch::default(),
             watch: Watch::none(),

@@ -16,22 +16,14 @@ use super::discover::Found;
 use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
 use super::patterns::is_rotation;
+use super::whereabouts::Whereabouts;
 use crate::record::{Cursor, FileId, Fingerprint};
 use std::collections::HashMap;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A head that many logs share can't tell them apart; from this length on, with the rest of [`restored`], it does.
 const TELLING_BYTES: u32 = 256;
-
-/// Where a cursor's file is now.
-enum Place {
-    At(PathBuf, FileId),
-    /// Its folder can't be read now.
-    Hidden,
-    Nowhere,
-}
 
 impl Files {
     /// Goes on with every known cursor whose file is there, oldest first, and gives up the others. Those that wait are
@@ -59,18 +51,22 @@ impl Files {
             }
             let found = by_inode.get(&(id.dev, id.ino)).filter(|found| identity::same(&found.look.id, &id));
             let place = match found {
-                Some(found) => Place::At(found.path.clone(), found.look.id),
+                Some(found) => Whereabouts::Named(found.path.clone(), found.look),
                 None => self.locate(&path, &base, &cursor),
             };
             self.resume_at(place, base, cursor, after);
         }
     }
 
-    fn resume_at(&mut self, place: Place, base: PathBuf, cursor: Cursor, after: Option<FileId>) {
+    fn resume_at(&mut self, place: Whereabouts, base: PathBuf, cursor: Cursor, after: Option<FileId>) {
         let (path, id) = match place {
-            Place::At(path, id) => (path, id),
-            Place::Hidden => return self.known.push(cursor),
-            Place::Nowhere => return self.give_up(cursor),
+            Whereabouts::Named(path, look) => (path, look.id),
+            Whereabouts::Moving => {
+                self.wanted = true;
+                return self.known.push(cursor);
+            }
+            Whereabouts::Hidden => return self.known.push(cursor),
+            Whereabouts::Nowhere => return self.give_up(cursor),
         };
         // under another matching name it is that path's file now
         let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };
@@ -87,20 +83,16 @@ impl Files {
     }
 
     /// Finds a file that no pattern leads to.
-    fn locate(&self, path: &Path, base: &Path, cursor: &Cursor) -> Place {
-        let Cursor::File { id, fingerprint, offset, .. } = cursor else { return Place::Nowhere };
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        if let Some((path, look)) = self.renamed(id, folder) {
-            return Place::At(path, look.id);
+    fn locate(&mut self, path: &Path, base: &Path, cursor: &Cursor) -> Whereabouts {
+        let Cursor::File { id, fingerprint, offset, .. } = cursor else { return Whereabouts::Nowhere };
+        let place = self.listings.find(id, path.parent().unwrap_or(Path::new("/")));
+        if !matches!(place, Whereabouts::Nowhere) {
+            return place;
         }
-        for path in [path, base] {
-            if let Some(id) = restored(path, id, fingerprint, *offset) {
-                return Place::At(path.to_owned(), id);
-            }
-        }
-        match folder.read_dir() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Place::Hidden,
-            _ => Place::Nowhere,
+        let restored = |path: &Path| Some((path.to_owned(), restored(path, id, fingerprint, *offset)?));
+        match restored(path).or_else(|| restored(base)) {
+            Some((path, look)) => Whereabouts::Named(path, look),
+            None => Whereabouts::Nowhere,
         }
     }
 
@@ -120,7 +112,7 @@ impl Files {
 /// no repeats them, so it takes a long head and one of two signs that a log which was merely begun anew does not give:
 /// - the inode and birth are equal and only the device number differs: a reboot numbered the disks differently;
 /// - the file was written before it was born: a backup was put back with its times.
-fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> Option<FileId> {
+fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> Option<Look> {
     let (file, look) = identity::open(path).ok()?;
     let renumbered = id.ino == look.id.ino && id.born_ns == look.id.born_ns;
     let put_back = look.id.born_ns.is_some_and(|born| look.written_ns < i128::from(born));
@@ -130,7 +122,7 @@ fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) ->
         && (renumbered || put_back)
         && identity::head(&file).is_ok_and(|head| identity::fits(fingerprint, &head))
         && ends_a_line(&file, &look, offset);
-    sure.then_some(look.id)
+    sure.then_some(look)
 }
 
 /// Whether a line ends right before `offset`.

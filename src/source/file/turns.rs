@@ -2,12 +2,9 @@
 
 use super::Files;
 use super::follow::{Left, Turn};
-use super::identity::{self, Look};
 use super::left_out;
 use crate::record::{FileId, Item, SourceEvent};
 use std::io;
-use std::os::unix::fs::DirEntryExt;
-use std::path::{Path, PathBuf};
 
 impl Files {
     /// Gives a file its turn once those before it, and the file it waits for, had theirs.
@@ -55,15 +52,6 @@ impl Files {
         }
     }
 
-    /// Finds the name that a file has now in the folder where it was.
-    pub(super) fn renamed(&self, id: &FileId, folder: &Path) -> Option<(PathBuf, Look)> {
-        let entries = folder.read_dir().ok()?.flatten().filter(|entry| entry.ino() == id.ino);
-        entries.map(|entry| entry.path()).find_map(|path| {
-            let look = Look::at(&path).ok()?;
-            identity::same(&look.id, id).then_some((path, look))
-        })
-    }
-
     /// Everything is read: a file that has been followed to its end is released.
     fn drained(&mut self, id: FileId) {
         let Some(followed) = self.table.get_mut(&id) else { return };
@@ -97,24 +85,13 @@ impl Files {
     }
 
     fn cannot_open(&mut self, id: FileId, error: &io::Error) {
-        let Some(followed) = self.table.get(&id) else { return };
         if error.kind() != io::ErrorKind::NotFound {
             return self.cannot_read(id, error);
         }
-        // it was closed to spare descriptors and has another name by now, or none
-        let folder = followed.path.parent().map(Path::to_owned).unwrap_or_default();
-        match self.renamed(&id, &folder) {
-            Some((path, _)) if path != followed.path => {
-                if let Some(followed) = self.table.get_mut(&id) {
-                    followed.path = path;
-                    followed.read = false;
-                }
-                self.wanted = true;
-                if self.once {
-                    self.ready.push_back(id);
-                }
-            }
-            _ => self.gone(id),
+        // it was closed to spare descriptors and has another name by now, or none: the next look around tells
+        self.wanted = true;
+        if let Some(followed) = self.table.get_mut(&id) {
+            followed.read = false;
         }
     }
 

@@ -402,7 +402,7 @@ impl Shared {
             // targets that stand at its end go on with the stream after it
             for target in ledger.targets.values_mut() {
                 let limits = BatchLimits { max_size_bytes: 1, max_age: Duration::ZERO };
-                drop(queue.next(target, limits, Instant::now()));
+                let _: Next = queue.next(target, limits, Instant::now());
             }
             let followed = ledger.targets.values().all(|target| target.stream != Some(stream));
             if followed {

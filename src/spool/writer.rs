@@ -221,8 +221,11 @@ fn new_frame() -> io::Result<Encoder<'static>> {
     Ok(frame)
 }
 
+/// A file to append to, and the same file to sync.
+type Handles = (Box<dyn Append>, Box<dyn Append>);
+
 /// The file, and a second handle to it for the sync thread. Its name is durable when this returns.
-fn create_file(shared: &Shared, stream: StreamId, first: Seq) -> Result<(Box<dyn Append>, Box<dyn Append>), Error> {
+fn create_file(shared: &Shared, stream: StreamId, first: Seq) -> Result<Handles, Error> {
     let path = shared.file_path(stream, first);
     let open = || {
         let file = shared.fs.create_new(&path, 0o600)?;

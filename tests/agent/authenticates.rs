@@ -59,7 +59,11 @@ fn a_client_certificate_from_another_ca_is_refused() {
     Pki::new().issue(&world.path("q"), "client", &name, later());
     world.start_receiver();
     refused(&mut world, "the server does not know the CA of our client certificate");
-    assert!(world.receiver_log().contains("UnknownIssuer") || world.receiver_log().contains("not from"), "{}", world.receiver_log());
+    assert!(
+        world.receiver_log().contains("UnknownIssuer") || world.receiver_log().contains("not from"),
+        "{}",
+        world.receiver_log()
+    );
 }
 
 #[test]
@@ -96,7 +100,17 @@ fn a_receiver_that_speaks_only_tls_1_2_gets_nothing() {
     fs::write(world.path("q/ca.pem"), &pki.pem).unwrap();
     let port = url_port(&world);
     let mut server = Command::new("openssl")
-        .args(["s_server", "-quiet", "-tls1_2", "-accept", &port, "-cert", &world.text_path("q/server.pem"), "-key", &world.text_path("q/server.key")])
+        .args([
+            "s_server",
+            "-quiet",
+            "-tls1_2",
+            "-accept",
+            &port,
+            "-cert",
+            &world.text_path("q/server.pem"),
+            "-key",
+            &world.text_path("q/server.key"),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -55,7 +55,11 @@ fn a_line_of_100_megabytes_is_chained_in_parts() {
 #[test]
 fn a_policy_that_does_not_compile_is_refused_with_its_line() {
     let world = World::new();
-    fs::write(world.path("q/policies/broken.rego"), "package sealtail.broken\n\nverdicts contains {\"id\": } if true\n").unwrap();
+    fs::write(
+        world.path("q/policies/broken.rego"),
+        "package sealtail.broken\n\nverdicts contains {\"id\": } if true\n",
+    )
+    .unwrap();
     for command in [["check", "--offline", "--config"], ["run", "--once", "--config"]] {
         let mut args = command.to_vec();
         let config = world.config();
@@ -83,7 +87,8 @@ verdicts contains {"id": "pairs", "severity": "low"} if {
     let output = world.run_once();
     assert!(output.status.success(), "{}", text(&output));
     let archive = world.archive();
-    let verdicts: Vec<_> = archive.iter().filter(|l| l["h"]["type"] == "log").map(|l| l["h"]["verdicts"].clone()).collect();
+    let verdicts: Vec<_> =
+        archive.iter().filter(|l| l["h"]["type"] == "log").map(|l| l["h"]["verdicts"].clone()).collect();
     assert_eq!(verdicts.len(), 3);
     assert_eq!(verdicts[1][0]["decision"], "undecided", "{verdicts:?}");
     assert_eq!(verdicts[1][0]["id"], "sealtail.loops");
@@ -110,7 +115,7 @@ fn an_unreadable_file_is_named_and_the_others_are_read() {
     world.configure(|config| config.replace("logs/app.log", "logs/*.log"));
     let secret = world.path("logs/secret.log");
     fs::write(&secret, "hidden\n").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     world.append("open\n");
     world.start_receiver();
     if is_root() {
@@ -138,12 +143,16 @@ fn a_full_disk_blocks_and_recovers() {
     }
     let unmount = Unmount(spool.clone());
     const LINES: usize = 40_000;
-    let expected: Vec<String> = (0..LINES).map(|n| format!("{n:06} {:032x}", (n as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))).collect();
+    let expected: Vec<String> = (0..LINES)
+        .map(|n| format!("{n:06} {:032x}", (n as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)))
+        .collect();
     world.append(expected.join("\n") + "\n");
     world.start_agent();
     await_that("the disk is full", || world.agent_log().contains("the disk of the spool is full"));
     world.start_receiver();
-    await_that("everything is archived", || world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES);
+    await_that("everything is archived", || {
+        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
+    });
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);
@@ -162,7 +171,8 @@ impl Drop for Unmount {
 #[test]
 fn a_clock_that_is_set_back_is_a_warning() {
     let mut world = World::new();
-    let library = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
+    let library =
+        ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
     let Some(library) = library.into_iter().find(|path| fs::exists(path).unwrap_or(false)) else {
         assert!(std::env::var_os("CI").is_none(), "CI must have libfaketime");
         eprintln!("SKIPPED: libfaketime is not installed");

@@ -9,7 +9,8 @@ use std::process::Stdio;
 fn quickstart_once_ships_a_whole_file_and_verifies_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("dpkg.log");
-    let lines: Vec<String> = (0..5000).map(|n| format!("2026-11-23 09:00:00 status installed package-{n}:amd64 1.{n}")).collect();
+    let lines: Vec<String> =
+        (0..5000).map(|n| format!("2026-11-23 09:00:00 status installed package-{n}:amd64 1.{n}")).collect();
     fs::write(&log, lines.join("\n") + "\n").unwrap();
     let dir = folder.path().join("q");
     let output = run(&["quickstart", "--once", "--dir", dir.to_str().unwrap(), log.to_str().unwrap()]);
@@ -82,7 +83,9 @@ fn standard_input_is_a_source() {
     let mut world = World::new();
     let log = world.text_path("logs/app.log");
     world.configure(|config| {
-        config.replace("type = \"file\"\nname = \"logs\"\n", "type = \"stdin\"\n").replace(&format!("include = [\"{log}\"]\n"), "")
+        config
+            .replace("type = \"file\"\nname = \"logs\"\n", "type = \"stdin\"\n")
+            .replace(&format!("include = [\"{log}\"]\n"), "")
     });
     world.start_receiver();
     let mut child = sealtail(&["run", "--config", &world.config()]).stdin(Stdio::piped()).spawn().unwrap();
@@ -95,7 +98,9 @@ fn standard_input_is_a_source() {
 #[test]
 fn verdicts_stand_in_the_lines() {
     let mut world = World::new();
-    world.append("Nov 23 09:00:00 web-1 sshd[811]: Failed password for invalid user oracle from 10.1.2.3 port 4711 ssh2\nfine\n");
+    world.append(
+        "Nov 23 09:00:00 web-1 sshd[811]: Failed password for invalid user oracle from 10.1.2.3 port 4711 ssh2\nfine\n",
+    );
     world.start_receiver();
     assert!(world.run_once().status.success());
     let archive = world.archive();

@@ -1,5 +1,7 @@
 //! The agent as its users run it: real processes, real files, a real receiver.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod authenticates;
 mod bad_input;
 mod cli;

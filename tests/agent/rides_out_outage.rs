@@ -15,7 +15,9 @@ fn a_receiver_that_is_down_the_whole_time_gets_everything_in_order_once() {
     await_that("the agent says that it cannot deliver", || world.agent_log().contains("cannot deliver"));
     assert!(spooled.join("ledger.json").exists());
     world.start_receiver();
-    await_that("everything is archived", || world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES);
+    await_that("everything is archived", || {
+        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
+    });
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);
@@ -33,11 +35,17 @@ fn a_full_spool_stops_reading_and_goes_on_when_there_is_room() {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         state
     };
-    let expected: Vec<String> = (0..LINES).map(|n| format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())).collect();
+    let expected: Vec<String> = (0..LINES)
+        .map(|n| {
+            format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())
+        })
+        .collect();
     world.append(expected.join("\n") + "\n");
     await_that("the spool is full", || world.agent_log().contains("the spool is full"));
     world.start_receiver();
-    await_that("everything is archived", || world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES);
+    await_that("everything is archived", || {
+        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
+    });
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);
@@ -53,7 +61,11 @@ fn stopping_with_a_full_spool_loses_nothing() {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         state
     };
-    let expected: Vec<String> = (0..LINES).map(|n| format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())).collect();
+    let expected: Vec<String> = (0..LINES)
+        .map(|n| {
+            format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())
+        })
+        .collect();
     world.append(expected.join("\n") + "\n");
     world.start_agent();
     await_that("the spool is full", || world.agent_log().contains("the spool is full"));

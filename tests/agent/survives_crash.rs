@@ -54,7 +54,11 @@ fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
     println!("SEALTAIL_SEED={seed}");
     let mut random = Random(seed);
     let mut world = World::new();
-    world.configure(|config| config.replace("max_age = \"250ms\"", "max_age = \"20ms\"").replace("flush_interval = \"250ms\"", "flush_interval = \"50ms\""));
+    world.configure(|config| {
+        config
+            .replace("max_age = \"250ms\"", "max_age = \"20ms\"")
+            .replace("flush_interval = \"250ms\"", "flush_interval = \"50ms\"")
+    });
     let log = world.log();
     // slow enough to go on through all the kills: the chaos is in the moments, not in the speed
     let writer = std::thread::spawn(move || write_lines(&log, LINES, Duration::from_millis(8)));
@@ -89,8 +93,13 @@ fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
     messages.iter().for_each(|message| *counts.entry(message).or_default() += 1);
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).take(5).collect();
     assert!(twice.is_empty(), "seed {seed}: chained twice: {twice:?}");
-    let missing: Vec<_> = (0..LINES).map(|n| format!("line {n:07}")).filter(|line| !counts.contains_key(line.as_str())).take(5).collect();
-    assert!(missing.is_empty() && messages.len() == LINES, "seed {seed}: {} lines, missing: {missing:?}", messages.len());
+    let missing: Vec<_> =
+        (0..LINES).map(|n| format!("line {n:07}")).filter(|line| !counts.contains_key(line.as_str())).take(5).collect();
+    assert!(
+        missing.is_empty() && messages.len() == LINES,
+        "seed {seed}: {} lines, missing: {missing:?}",
+        messages.len()
+    );
     let report = world.verify();
     report.assert_intact(&["UNCLEAN-END", "OPEN"]);
     assert!(report.words().contains_key("UNCLEAN-END"), "seed {seed}: the kills left no trace: {report:#?}");

@@ -2,7 +2,7 @@
 //!
 //! # On disk
 //! `<dir>/<host>/<stream>/<first seq, 20 digits>.ndjson.zst`, the archive's own layout: each segment one zstd frame, a file
-//! up to 8 MiB of them (at least 1 MiB, a sixteenth of `max_size`). The last frame of the newest file may be torn.
+//! up to 8 MiB of them (a sixteenth of a small `max_size`, and a quarter of what is free on the disk, if that is less). The last frame of the newest file may be torn.
 //! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
 //! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
 //! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.

@@ -106,9 +106,12 @@ impl Writer {
         self.frame.reinit().map_err(|e| self.io("compress for", e))
     }
 
-    /// Whether the file is long enough to be rolled; only between segments.
+    /// Whether the file is long enough to be rolled; only between segments. On a disk that fills up files get shorter, since
+    /// what is sent is given back by the file.
     pub fn roll_is_due(&self) -> bool {
-        self.frame_at == self.written && self.written >= self.spool.shared.roll_bytes
+        let shared = &self.spool.shared;
+        let free = rustix::fs::statvfs(&shared.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+        self.frame_at == self.written && self.written >= shared.roll_bytes.min(free / 4)
     }
 
     /// Goes on in a new file that begins with `next`. Everything before is durable and in the snapshot when this returns, so

@@ -11,22 +11,22 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nothing that is awaited takes this long; it only bounds a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The command under test.
-pub fn sealtail(args: &[&str]) -> Command {
+pub(crate) fn sealtail(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealtail"));
     command.args(args).stdin(Stdio::null());
     command
 }
 
 /// Runs it to its end.
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     sealtail(args).output().unwrap()
 }
 
 /// Awaits a condition.
-pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never came: {what}");
@@ -35,12 +35,12 @@ pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// What both halves of an output say.
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Processes, logs, archive.
-pub struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     receiver: Option<Child>,
     agent: Option<Child>,
@@ -48,15 +48,15 @@ pub struct World {
 
 /// What `verify --json` says.
 #[derive(Debug)]
-pub struct Report {
-    pub exit: i32,
-    pub findings: Vec<Value>,
-    pub result: Value,
+pub(crate) struct Report {
+    pub(crate) exit: i32,
+    pub(crate) findings: Vec<Value>,
+    pub(crate) result: Value,
 }
 
 impl Report {
     /// Findings by their word.
-    pub fn words(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn words(&self) -> BTreeMap<String, usize> {
         let mut words = BTreeMap::new();
         for finding in &self.findings {
             *words.entry(finding["finding"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -65,7 +65,7 @@ impl Report {
     }
 
     /// No alarm; these warnings at most.
-    pub fn assert_intact(&self, allowed: &[&str]) {
+    pub(crate) fn assert_intact(&self, allowed: &[&str]) {
         assert_eq!(self.exit, 0, "{self:#?}");
         assert_eq!(self.result["result"], "intact");
         for word in self.words().keys() {
@@ -76,7 +76,7 @@ impl Report {
 
 impl World {
     /// A folder with keys, certificates and a configuration that follows `logs/app.log`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = Self { folder, receiver: None, agent: None };
         fs::create_dir(world.path("logs")).unwrap();
@@ -90,29 +90,29 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn text_path(&self, name: &str) -> String {
+    pub(crate) fn text_path(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.path("logs/app.log")
     }
 
-    pub fn append(&self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn append(&self, bytes: impl AsRef<[u8]>) {
         let mut file = OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
         file.write_all(bytes.as_ref()).unwrap();
     }
 
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.text_path("q/sealtail.toml")
     }
 
     /// Changes the configuration; the change must be one.
-    pub fn configure(&self, change: impl FnOnce(&str) -> String) {
+    pub(crate) fn configure(&self, change: impl FnOnce(&str) -> String) {
         let old = fs::read_to_string(self.config()).unwrap();
         let new = change(&old);
         assert_ne!(old, new);
@@ -131,27 +131,27 @@ impl World {
     }
 
     /// Starts the receiver and awaits that it listens.
-    pub fn start_receiver(&mut self) {
+    pub(crate) fn start_receiver(&mut self) {
         let child = self.spawn("receiver.log", &["receive", "--config", &self.config()]);
         self.receiver = Some(child);
         let port = self.port();
         await_that("the receiver listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
-    pub fn start_agent(&mut self) {
+    pub(crate) fn start_agent(&mut self) {
         self.agent = Some(self.spawn("agent.log", &["run", "--config", &self.config()]));
     }
 
-    pub fn kill_receiver(&mut self) {
+    pub(crate) fn kill_receiver(&mut self) {
         kill(self.receiver.take());
     }
 
-    pub fn kill_agent(&mut self) {
+    pub(crate) fn kill_agent(&mut self) {
         kill(self.agent.take());
     }
 
     /// SIGTERM, and its exit code.
-    pub fn stop_agent(&mut self) -> Option<i32> {
+    pub(crate) fn stop_agent(&mut self) -> Option<i32> {
         let mut child = self.agent.take().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -159,21 +159,21 @@ impl World {
     }
 
     /// What the agent said so far.
-    pub fn agent_log(&self) -> String {
+    pub(crate) fn agent_log(&self) -> String {
         fs::read_to_string(self.path("agent.log")).unwrap_or_default()
     }
 
-    pub fn receiver_log(&self) -> String {
+    pub(crate) fn receiver_log(&self) -> String {
         fs::read_to_string(self.path("receiver.log")).unwrap_or_default()
     }
 
     /// `run --once`: everything that is there, to its last receipt.
-    pub fn run_once(&self) -> Output {
+    pub(crate) fn run_once(&self) -> Output {
         run(&["run", "--once", "--config", &self.config()])
     }
 
     /// `verify` as the auditor.
-    pub fn verify(&self) -> Report {
+    pub(crate) fn verify(&self) -> Report {
         let archive = self.text_path("q/archive");
         let (identity, key) = (self.text_path("q/auditor.key"), self.text_path("q/host.pub"));
         let output = run(&["verify", &archive, "--identity", &identity, "--host-key", &key, "--json"]);
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// Every line of the archive, stream by stream in the order of their genesis lines.
-    pub fn archive(&self) -> Vec<Value> {
+    pub(crate) fn archive(&self) -> Vec<Value> {
         let mut streams = Vec::new();
         for stream in folders(&self.path("q/archive")).iter().flat_map(|host| folders(host)) {
             streams.push(stream_lines(&stream));
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// The messages of the archive's log lines.
-    pub fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         let lines = self.archive();
         let logs = lines.iter().filter(|line| line["h"]["type"] == "log");
         logs.map(|line| line["p"]["msg"].as_str().unwrap_or("(not UTF-8)").to_owned()).collect()
@@ -231,7 +231,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The lines of a stream's folder, in the order of its files' names.
-pub fn stream_lines(stream: &Path) -> Vec<Value> {
+pub(crate) fn stream_lines(stream: &Path) -> Vec<Value> {
     let mut files: Vec<PathBuf> = fs::read_dir(stream).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "zst"));
     files.sort();

@@ -55,41 +55,23 @@ impl Ratchet {
         Ok(ratchet)
     }
 
-    /// As [`begin`](Self::begin), at a later segment: what an auditor does who checks segments side by side.
-    pub fn at_segment(k0: &Bytes32, segment: u64) -> std::io::Result<Self> {
-        let mut ratchet = Self::begin(k0)?;
-        (0..segment).for_each(|_| ratchet.next_segment());
-        Ok(ratchet)
-    }
-
     /// The key of the next line; the key it came from is erased.
     pub fn next_line(&mut self) -> Zeroizing<Bytes32> {
-        let line_key = self.line_key();
-        let mac = keyed(&line_key);
-        let mut key = mac.clone();
-        key.update(label!("mac"));
-        let mut next = mac;
-        next.update(label!("next"));
-        let key = Zeroizing::new(key.finalize().into_bytes().into());
-        let mut next: Bytes32 = next.finalize().into_bytes().into();
-        self.page[32..].copy_from_slice(&next);
-        next.zeroize();
+        let (key, next) = line_step(&self.line_key());
+        self.page[32..].copy_from_slice(&*next);
         key
     }
 
     /// Goes on to the next segment; the old segment's key is erased.
     pub fn next_segment(&mut self) {
-        let old = self.segment_key();
-        let mut next = hmac(&old, &[label!("segment-next")]);
-        self.page[..32].copy_from_slice(&next);
-        next.zeroize();
+        let next = segment_next(&self.segment_key());
+        self.page[..32].copy_from_slice(&*next);
         self.open_segment();
     }
 
     fn open_segment(&mut self) {
-        let mut root = hmac(&self.segment_key(), &[label!("line-root")]);
-        self.page[32..].copy_from_slice(&root);
-        root.zeroize();
+        let root = line_root(&self.segment_key());
+        self.page[32..].copy_from_slice(&*root);
     }
 
     fn segment_key(&self) -> Zeroizing<Bytes32> {
@@ -108,6 +90,66 @@ impl Ratchet {
 impl std::fmt::Debug for Ratchet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Ratchet(secret)")
+    }
+}
+
+/// S_(j+1) from S_j.
+fn segment_next(segment: &Bytes32) -> Zeroizing<Bytes32> {
+    Zeroizing::new(hmac(segment, &[label!("segment-next")]))
+}
+
+/// R_(j,0) from S_j.
+fn line_root(segment: &Bytes32) -> Zeroizing<Bytes32> {
+    Zeroizing::new(hmac(segment, &[label!("line-root")]))
+}
+
+/// The line's key and the next R, from R.
+fn line_step(line: &Bytes32) -> (Zeroizing<Bytes32>, Zeroizing<Bytes32>) {
+    let mac = keyed(line);
+    let mut key = mac.clone();
+    key.update(label!("mac"));
+    let mut next = mac;
+    next.update(label!("next"));
+    (Zeroizing::new(key.finalize().into_bytes().into()), Zeroizing::new(next.finalize().into_bytes().into()))
+}
+
+/// A segment's key in the hands of an auditor, who checks segments side by side. Unlike the [`Ratchet`] of a running
+/// stream it is not in locked memory: whoever verifies holds the identity that opens K0 anyway.
+#[derive(Clone)]
+pub struct SegmentKey(Zeroizing<Bytes32>);
+
+impl SegmentKey {
+    /// That of segment 0.
+    pub fn first(k0: &Bytes32) -> Self {
+        Self(Zeroizing::new(*k0))
+    }
+
+    /// That of the next segment.
+    pub fn next(&self) -> Self {
+        Self(segment_next(&self.0))
+    }
+
+    /// The keys of its lines.
+    pub fn lines(&self) -> LineKeys {
+        LineKeys(line_root(&self.0))
+    }
+}
+
+impl std::fmt::Debug for SegmentKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SegmentKey(secret)")
+    }
+}
+
+/// The keys of a segment's lines, one after the other.
+pub struct LineKeys(Zeroizing<Bytes32>);
+
+impl LineKeys {
+    /// The next line's key.
+    pub fn next_line(&mut self) -> Zeroizing<Bytes32> {
+        let (key, next) = line_step(&self.0);
+        self.0 = next;
+        key
     }
 }
 
@@ -237,8 +279,9 @@ mod tests {
         walked.next_line();
         walked.next_segment();
         walked.next_segment();
-        let mut jumped = Ratchet::at_segment(&[1; 32], 2).unwrap();
+        let mut jumped = SegmentKey::first(&[1; 32]).next().next().lines();
         assert_eq!(*walked.next_line(), *jumped.next_line());
-        assert_ne!(*walked.next_line(), *Ratchet::begin(&[1; 32]).unwrap().next_line());
+        assert_eq!(*walked.next_line(), *jumped.next_line());
+        assert_ne!(*walked.next_line(), *SegmentKey::first(&[1; 32]).lines().next_line());
     }
 }

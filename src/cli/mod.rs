@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+pub mod cat;
 pub mod check;
 pub mod keys;
 pub mod policy;
@@ -8,6 +9,7 @@ pub mod receive;
 pub mod run;
 mod show;
 mod stop;
+pub mod verify;
 
 use clap::{Parser, Subcommand};
 use std::fmt::Display;
@@ -28,6 +30,8 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    Verify(verify::VerifyArgs),
+    Cat(cat::CatArgs),
     /// Make keys: an auditor's identity, or a host's signing key
     Keys(keys::Keys),
     Policy(policy::PolicyArgs),
@@ -42,6 +46,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Verify(args) => verify::run(args),
+        Command::Cat(args) => cat::run(args),
         Command::Keys(args) => match args.run(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&[error]),

@@ -5,10 +5,14 @@ mod folder;
 use super::show::{self, Show};
 use super::stop;
 use crate::agent::{Agent, Options};
+use crate::chain::host_key::HostPublic;
+use crate::chain::key::load_identities;
+use crate::chain::trust::Trust;
 use crate::config::{self, Config};
 use crate::forward::Event;
 use crate::receive::Server;
 use crate::telemetry;
+use crate::verify;
 use clap::Args;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -73,7 +77,9 @@ fn try_run(args: &QuickstartArgs) -> Result<ExitCode, String> {
     if !args.once {
         return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let code = verified(&dir, &mut out)?;
+    out.flush().map_err(told)?;
+    Ok(code)
 }
 
 fn prepare(dir: &Path, files: &[PathBuf]) -> Result<(), String> {
@@ -165,6 +171,27 @@ fn summary(show: &Show, dir: &Path, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "by hand     sealtail verify {dir}/archive --identity {dir}/auditor.key --host-key {dir}/host.pub")?;
     writeln!(out, "            zstdcat {dir}/archive/*/*/*.zst | jq -r 'select(.h.type==\"log\").p.msg'")?;
     out.flush()
+}
+
+/// Verifies the archive as an auditor would.
+fn verified(dir: &Path, out: &mut impl Write) -> Result<ExitCode, String> {
+    let identities = load_identities(&dir.join("auditor.key")).map_err(|e| e.to_string())?;
+    let host_key = HostPublic::load(&dir.join("host.pub")).map_err(|e| e.to_string())?;
+    let options =
+        verify::Options { identities, trust: Some(Trust::single(None, host_key)), ..verify::Options::default() };
+    let mut findings = Vec::new();
+    let archive = [dir.join("archive")];
+    let summary = verify::verify(&archive, &options, &|_, _| {}, &mut |finding| findings.push(finding));
+    for finding in &findings {
+        writeln!(out, "            {}", super::verify::human(finding)).map_err(told)?;
+    }
+    for why in &summary.unchecked {
+        writeln!(out, "            {why}").map_err(told)?;
+    }
+    let verify::Summary { result, lines, log_lines, streams, segments, .. } = &summary;
+    let counts = format!("{lines} lines ({log_lines} log lines), {segments} segments, streams: {streams}");
+    writeln!(out, "verified    {result}: {counts}").map_err(told)?;
+    Ok(super::verify::exit_code(*result))
 }
 
 fn sources(config: &config::Agent) -> String {

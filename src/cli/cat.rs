@@ -1,0 +1,168 @@
+//! `sealtail cat`: an archive or a spool back as plain lines.
+
+use crate::chain::header::{Header, Log, LogEnd, LogPayload, SourceEventKind};
+use crate::chain::line::RawLine;
+use crate::record::{Seq, StreamId, Verdict};
+use crate::verify::archive::{Archive, StreamFiles};
+use crate::verify::lines::{Fault, Lines};
+use base64::prelude::*;
+use clap::Args;
+use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Names of sources that are kept in mind, a stream.
+const SOURCES_MAX: usize = 100_000;
+
+/// Arguments of `sealtail cat`.
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// Archives or spools: files, or folders laid out as <host>/<stream>/
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print one JSON object a line, with time, source and verdicts
+    #[arg(long)]
+    json: bool,
+    /// Only lines of the source with this name
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only lines of this stream
+    #[arg(long, value_name = "ID", value_parser = |text: &str| text.parse::<StreamId>().map_err(|()| "32 hexadecimal digits, such as the name of the stream's folder"))]
+    stream: Option<StreamId>,
+}
+
+/// Runs `sealtail cat`: 0, or 1 if something could not be read.
+pub fn run(args: CatArgs) -> ExitCode {
+    anstream::eprintln!("sealtail cat: nothing was checked; `sealtail verify` does that");
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match print(&args, &mut out).and_then(|faults| out.flush().map(|()| faults)) {
+        Ok(faults) => {
+            faults.iter().for_each(|fault| anstream::eprintln!("sealtail cat: {fault}"));
+            if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        // whoever reads has seen enough
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("sealtail cat: cannot write: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the lines; gives what could not be read.
+fn print(args: &CatArgs, out: &mut dyn Write) -> io::Result<Vec<String>> {
+    let Archive { streams, mut faults } = Archive::discover(&args.paths);
+    for files in streams.iter().filter(|files| args.stream.is_none_or(|stream| stream == files.stream)) {
+        Stream { args, files, next: 0, sources: HashMap::new(), faults: &mut faults }.print(out)?;
+    }
+    Ok(faults)
+}
+
+/// A stream that is being printed.
+struct Stream<'a> {
+    args: &'a CatArgs,
+    files: &'a StreamFiles,
+    /// Lines before this were printed.
+    next: Seq,
+    /// Names of sources, by their number in the stream.
+    sources: HashMap<u32, String>,
+    faults: &'a mut Vec<String>,
+}
+
+impl Stream<'_> {
+    fn print(mut self, out: &mut dyn Write) -> io::Result<()> {
+        for file in &self.files.files {
+            let path = file.path.display();
+            let mut unread = 0u64;
+            let mut lines = match Lines::open(&file.path) {
+                Ok(lines) => lines,
+                Err(fault) => {
+                    self.faults.push(format!("{path} {fault}"));
+                    continue;
+                }
+            };
+            while let Some(line) = lines.next_line() {
+                match line {
+                    Ok(line) => unread += u64::from(!self.line(line, out)?),
+                    // how the file looks that is being written
+                    Err(fault @ Fault::Torn { flushed: true, .. }) => {
+                        anstream::eprintln!("sealtail cat: {path} {fault}; stopped before line {}", self.next);
+                    }
+                    Err(fault) => self.faults.push(format!("{path} {fault}; stopped before line {}", self.next)),
+                }
+            }
+            if unread > 0 {
+                self.faults.push(format!("{path}: {unread} lines are erased or not of the format and were left out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// False if the line can't be read.
+    fn line(&mut self, line: &[u8], out: &mut dyn Write) -> io::Result<bool> {
+        let Ok(raw) = RawLine::parse(line) else { return Ok(false) };
+        let Ok((common, header)) = Header::parse(raw.header) else { return Ok(false) };
+        if common.seq < self.next {
+            return Ok(true);
+        }
+        self.next = common.seq.saturating_add(1);
+        match header {
+            Header::Source(source) if source.event == SourceEventKind::Opened => {
+                if let Some(name) = source.name.filter(|_| self.sources.len() < SOURCES_MAX) {
+                    self.sources.insert(source.src, name);
+                }
+                Ok(true)
+            }
+            Header::Log(log) => self.log(&log, raw.payload, out),
+            _ => Ok(true),
+        }
+    }
+
+    fn log(&self, log: &Log<'_>, payload: Option<&[u8]>, out: &mut dyn Write) -> io::Result<bool> {
+        let source = self.sources.get(&log.src);
+        if self.args.source.as_ref().is_some_and(|wanted| source != Some(wanted)) {
+            return Ok(true);
+        }
+        let payload = payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
+        let Some(message) = payload.as_ref().and_then(LogPayload::message) else { return Ok(false) };
+        if self.args.json {
+            self.json(log, source, &message, out)?;
+        } else {
+            out.write_all(&message)?;
+            if !matches!(log.end, Some(LogEnd::Eof | LogEnd::Part)) {
+                out.write_all(b"\n")?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn json(&self, log: &Log<'_>, source: Option<&String>, message: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        #[derive(serde::Serialize)]
+        struct Object<'a> {
+            host: &'a str,
+            stream: StreamId,
+            seq: Seq,
+            time: &'a str,
+            source: Option<&'a String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message_b64: Option<String>,
+            verdicts: &'a [Verdict],
+        }
+        let message_b64 = str::from_utf8(message).is_err().then(|| BASE64_STANDARD.encode(message));
+        let object = Object {
+            host: &self.files.host,
+            stream: self.files.stream,
+            seq: log.seq,
+            time: &log.time,
+            source,
+            message: str::from_utf8(message).ok(),
+            message_b64,
+            verdicts: &log.verdicts,
+        };
+        serde_json::to_writer(&mut *out, &object)?;
+        out.write_all(b"\n")
+    }
+}

@@ -1,0 +1,186 @@
+//! Across the streams of an archive: which follows which, and what one, a receipt or the inventory says of another.
+
+use super::Options;
+use super::claim::Claim;
+use super::clock::SILENCE_NS;
+use super::finding::{Finding, Found, Word};
+use super::stream::StreamEnd;
+use crate::chain::stamp::rfc3339;
+use crate::record::{Seq, StreamId};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A host and one of its streams.
+pub(super) type Name = (String, StreamId);
+
+/// Judges the streams together.
+pub(super) struct Links<'a> {
+    ends: &'a [StreamEnd],
+    by_name: HashMap<(&'a str, StreamId), usize>,
+    /// For each stream the one that names it as the stream before.
+    successors: HashMap<usize, usize>,
+    options: &'a Options,
+    emit: &'a mut dyn FnMut(Finding),
+}
+
+impl<'a> Links<'a> {
+    /// `ends` must be ordered by host and time.
+    pub(super) fn new(ends: &'a [StreamEnd], options: &'a Options, emit: &'a mut dyn FnMut(Finding)) -> Self {
+        let mut by_name = HashMap::new();
+        for (index, end) in ends.iter().enumerate() {
+            by_name.entry((end.host.as_str(), end.stream)).or_insert(index);
+        }
+        Self { ends, by_name, successors: HashMap::new(), options, emit }
+    }
+
+    /// Everything that more than one stream is needed for. `claimed` are receipts of streams that are not there.
+    pub(super) fn judge(mut self, claimed: &[(Name, Claim)]) {
+        self.chain();
+        let mut named = HashSet::new();
+        for (name, claim) in claimed {
+            if named.insert(name.clone()) {
+                self.stream_missing(name, &format!("{} names it", claim.source));
+            }
+        }
+        for name in &self.options.inventory {
+            if !self.by_name.contains_key(&(name.0.as_str(), name.1)) && named.insert(name.clone()) {
+                self.stream_missing(name, "the inventory names it");
+            }
+        }
+        for index in 0..self.ends.len() {
+            self.holes(index);
+            self.end(index);
+        }
+    }
+
+    /// Follows `prev` from stream to stream.
+    fn chain(&mut self) {
+        let mut hosts_begun: HashSet<&str> = HashSet::new();
+        for (index, end) in self.ends.iter().enumerate() {
+            let Some(start) = &end.start else { continue };
+            let Some(prev) = start.prev else {
+                if !hosts_begun.insert(&end.host) {
+                    let detail = "it says that it is the first of its host, and an earlier one says so too";
+                    self.report(end, Word::Unlinked, 0, detail);
+                }
+                continue;
+            };
+            match self.by_name.get(&(end.host.as_str(), prev.stream)) {
+                None if !start.targets.is_empty() => {
+                    let targets: Vec<_> = start.targets.iter().map(|t| super::roots::printable(t)).collect();
+                    let detail = format!(
+                        "stream {} before it is not here, and the targets {} begin with this one; if this is the \
+                         archive of another target, that stream was deleted",
+                        prev.stream,
+                        targets.join(", ")
+                    );
+                    self.report(end, Word::Skipped, 0, detail);
+                }
+                None => self.stream_missing(
+                    &(end.host.clone(), prev.stream),
+                    &format!("stream {} follows it, and it had {} lines", end.stream, prev.size),
+                ),
+                Some(before) if self.successors.contains_key(before) => {
+                    let detail = format!("two streams say that they follow {}", prev.stream);
+                    self.report(end, Word::Fork, 0, detail);
+                }
+                Some(before) => {
+                    self.successors.insert(*before, index);
+                }
+            }
+        }
+    }
+
+    fn holes(&mut self, index: usize) {
+        let end = &self.ends[index];
+        for hole in &end.holes {
+            let word = if self.skipped(end.stream, hole.from, hole.to) { Word::Skipped } else { Word::Missing };
+            self.report(end, word, hole.from, hole.describe());
+        }
+    }
+
+    /// How a stream ends, and whether somebody knows of more.
+    fn end(&mut self, index: usize) {
+        let end = &self.ends[index];
+        if end.end_reported || end.size == 0 || end.start.is_none() {
+            return;
+        }
+        let successor = self.successors.get(&index).map(|s| &self.ends[*s]);
+        let prev = successor.and_then(|s| {
+            let start = s.start.as_ref().filter(|start| start.counts)?;
+            start.prev.map(|prev| (prev, s.stream))
+        });
+        let in_heartbeats = self.ends.iter().filter(|e| e.host == end.host).flat_map(|e| &e.claims);
+        let in_heartbeats = in_heartbeats.filter(|(stream, _)| *stream == end.stream).map(|(_, claim)| claim.clone());
+        let mut claims: Vec<Claim> = in_heartbeats.chain(end.unreached.clone()).collect();
+        claims.extend(prev.map(|(prev, by)| Claim::of_successor(prev.size, prev.root.0, by)));
+        if let Some(most) = claims.iter().max_by_key(|claim| claim.size).filter(|claim| claim.size > end.size) {
+            return self.cut(end, most);
+        }
+        let differs = |claim: &&Claim| claim.size == end.size && end.root.is_some_and(|root| root != claim.root);
+        if let Some(other) = claims.iter().find(differs) {
+            return self.report(end, Word::Fork, end.size - 1, other.other_root());
+        }
+        let Some((prev, by)) = prev else {
+            if successor.is_none() && !end.closed {
+                self.silence(end);
+            }
+            return;
+        };
+        if prev.size < end.size {
+            let detail =
+                format!("lines from {} on stand after the end that the next stream, {by}, knows of", prev.size);
+            self.report(end, Word::Forged, prev.size, detail);
+        } else if end.root.is_some() && end.leaf != Some(prev.leaf.0) {
+            self.report(end, Word::Fork, end.size - 1, format!("the next stream, {by}, knows another last line"));
+        } else if !end.closed {
+            let detail = format!("after={}: no close line; the next stream, {by}, confirms this end", end.size - 1);
+            self.report(end, Word::UncleanEnd, end.size - 1, detail);
+        }
+    }
+
+    /// Lines at the end are missing.
+    fn cut(&mut self, end: &StreamEnd, claim: &Claim) {
+        let word = if self.skipped(end.stream, end.size, claim.size - 1) {
+            Word::Skipped
+        } else if end.at_segment_end {
+            Word::Rollback
+        } else {
+            Word::Truncated
+        };
+        self.report(end, word, end.size, claim.more_lines(end.size));
+    }
+
+    fn silence(&mut self, end: &StreamEnd) {
+        let Some(last_ns) = end.last_time_ns else { return };
+        let last = end.size - 1;
+        if super::unix_ns(self.options.as_of) - last_ns <= i128::from(SILENCE_NS) {
+            self.report(end, Word::Open, last, format!("no close line yet; the last line is {last}"));
+            return;
+        }
+        let since = UNIX_EPOCH + Duration::from_nanos(u64::try_from(last_ns).unwrap_or(0));
+        let until = rfc3339(self.options.as_of);
+        let detail = format!("{}..{until}: no close line, and nothing after line {last}", rfc3339(since));
+        self.report(end, Word::Silence, last, detail);
+    }
+
+    /// Whether a `skip` line says that these lines were not sent.
+    fn skipped(&self, stream: StreamId, from: Seq, to: Seq) -> bool {
+        let skips = self.ends.iter().flat_map(|end| &end.skips);
+        skips.into_iter().any(|skip| skip.stream == stream && skip.from <= from && to <= skip.to)
+    }
+
+    fn stream_missing(&mut self, (host, stream): &Name, why: &str) {
+        let mut found = Found::new(host, *stream);
+        found.add(Word::StreamMissing, 0, format!("no line of this stream is here; {why}"));
+        found.findings.into_iter().for_each(|finding| {
+            (self.emit)(Finding { seq: None, ..finding });
+        });
+    }
+
+    fn report(&mut self, end: &StreamEnd, word: Word, seq: Seq, detail: impl Into<String>) {
+        let mut found = Found::new(&end.host, end.stream);
+        found.add(word, seq, detail);
+        found.findings.into_iter().for_each(|finding| (self.emit)(finding));
+    }
+}

@@ -93,14 +93,21 @@ impl Archive {
         }
         let mut streams: Vec<_> = streams.into_values().collect();
         for stream in &mut streams {
-            // a file without a sound line comes last: it tells of no place of its own
-            stream.files.sort_by(|a, b| {
-                let key = |f: &ArchiveFile| f.first.unwrap_or(Seq::MAX);
-                key(a).cmp(&key(b)).then_with(|| a.path.cmp(&b.path))
-            });
+            stream
+                .files
+                .sort_by_cached_key(|file| (file.first.or(file.named()).unwrap_or(Seq::MAX), file.path.clone()));
         }
         streams.sort_by_cached_key(|s| (s.host.clone(), s.files.first().and_then(|f| f.first_time_ns), s.stream));
         Self { streams, faults }
+    }
+}
+
+impl ArchiveFile {
+    /// The seq that its name says. Order does not come from it, unless the file holds no sound line that could tell: then it
+    /// says where to look for what is lost.
+    pub(super) fn named(&self) -> Option<Seq> {
+        let digits = self.path.file_name()?.to_str()?.strip_suffix(EXTENSION)?;
+        (digits.len() == 20).then(|| digits.parse().ok())?
     }
 }
 

@@ -102,10 +102,8 @@ impl<'a> Repeats<'a> {
     /// Reports the lines of the last row.
     pub(super) fn flush(&mut self, found: &mut Found) {
         let Some((file, first, last)) = self.run.take() else { return };
-        let path = &self.files[file].path;
-        let named = path.file_name().and_then(|n| n.to_str()?.strip_suffix(".ndjson.zst"));
-        let named = named.filter(|n| n.len() == 20).and_then(|n| n.parse::<Seq>().ok());
-        let at = path.display();
+        let named = self.files[file].named();
+        let at = self.files[file].path.display();
         // old lines under their own name are a copy; under the name of later ones they stand in for these
         match named.filter(|named| Some(*named) != self.files[file].first) {
             Some(named) => found.add(

@@ -109,23 +109,20 @@ impl Roots {
         if body.note.is_empty() {
             return;
         }
-        if let Err(fault) = self.compare(body, judged) {
+        let fault = match signed(body, judged) {
+            Ok(note) => self.compare(body, &note, judged),
+            Err(fault) => {
+                // it is a leaf itself, and no longer the one that it was
+                self.damaged = true;
+                Err(fault)
+            }
+        };
+        if let Err(fault) = fault {
             found.add(Word::BadCheckpoint, judged.seq, fault);
         }
     }
 
-    fn compare(&mut self, body: &CheckpointBody, judged: &Judged<'_>) -> Result<(), String> {
-        let note = match judged.key {
-            Some(key) => Checkpoint::open(&body.note, key),
-            None => Checkpoint::parse(&body.note),
-        };
-        let note = note.map_err(|e| format!("its note: {e}; nothing vouches for lines {} on", body.first))?;
-        if note.origin != judged.origin {
-            return Err(format!("it is signed for {}", printable(&note.origin)));
-        }
-        if note.size != judged.seq {
-            return Err(format!("it is signed for {} lines, and {} are before it", note.size, judged.seq));
-        }
+    fn compare(&mut self, body: &CheckpointBody, note: &Checkpoint, judged: &Judged<'_>) -> Result<(), String> {
         let signed = Edge::from_parts(note.size, body.edge.clone()).filter(|edge| edge.root() == note.root);
         let fits = self.edge.as_ref().map(|edge| edge.root() == note.root);
         let explained = self.damaged || judged.tag == Tag::Bad;
@@ -141,6 +138,10 @@ impl Roots {
             let lines = format!("lines {} to {}", judged.place.first.min(judged.seq), judged.seq.saturating_sub(1));
             return Err(format!("its root is not that of the lines before it; one of {lines} was changed"));
         }
+        if judged.tag == Tag::Bad {
+            // the line was changed, which is reported as that
+            return Ok(());
+        }
         if signed.is_none() {
             return Err("its edge does not give its root".into());
         }
@@ -153,6 +154,22 @@ impl Roots {
         }
         Ok(())
     }
+}
+
+/// The checkpoint that a line carries, signed by the stream's key for this stream and this place.
+fn signed(body: &CheckpointBody, judged: &Judged<'_>) -> Result<Checkpoint, String> {
+    let note = match judged.key {
+        Some(key) => Checkpoint::open(&body.note, key),
+        None => Checkpoint::parse(&body.note),
+    };
+    let note = note.map_err(|e| format!("its note: {e}; nothing vouches for lines {} on", body.first))?;
+    if note.origin != judged.origin {
+        return Err(format!("it is signed for {}", printable(&note.origin)));
+    }
+    if note.size != judged.seq {
+        return Err(format!("it is signed for {} lines, and {} are before it", note.size, judged.seq));
+    }
+    Ok(note)
 }
 
 /// Text from an archive as it may be printed: no control characters, no more than fits a line.

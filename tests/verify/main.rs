@@ -1,0 +1,11 @@
+//! Verification from outside: sound archives, attacks on them, hostile files, and lines printed back.
+
+mod attacks;
+mod bytes;
+mod cat;
+mod ends;
+mod golden;
+mod hostile;
+mod links;
+mod random;
+mod world;

@@ -17,8 +17,7 @@ fn check_tells_six_faults_with_their_lines() {
     let world = World::new();
     world.configure(|config| {
         config
-            .replace("name = \"logs\"", "name = \"logs\"\nfolow = true")
-            .replace("flush_interval = \"250ms\"", "flush_interval = 250")
+            .replace("flush_interval = \"250ms\"", "flush_interval = 250\nfolow = true")
             .replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"1KiB\"")
             .replace("url = \"https://", "url = \"http://")
             .replace("log = \"warn\"", "log = \"=loud=\"")

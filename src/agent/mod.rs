@@ -99,9 +99,9 @@ impl Agent {
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
             let result = self.run_stream(options, stop, &mut on_event).await;
+            // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
-                // the stream is abandoned; recovery takes up what is durable, as after a crash
-                Err(Error::Spool(error @ (spool::Error::Failed(_) | spool::Error::Io { .. }))) => error,
+                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error,
                 other => return other,
             };
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
@@ -124,11 +124,10 @@ impl Agent {
             let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
-        let line = self.start_line(options, stop, &spool, recovered)?;
-        let mut done = line.done;
+        let mut line = self.start_line(options, stop, &spool, recovered)?;
         let chained = loop {
             tokio::select! {
-                result = &mut done => break result.map_err(|_| Error::Thread("the chain's thread died".into()))?,
+                result = &mut line.done => break result.unwrap_or_else(|_| Err(Error::Thread("the chain's thread died".into()))),
                 Some(event) = heard.recv() => {
                     on_event(&event);
                     if let Event::Refused { target } = event {
@@ -136,9 +135,16 @@ impl Agent {
                         let _: Result<(), _> = line.control.try_send(Control::NewStream { why: format!("refused by {target}") });
                     }
                 }
-                Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
+                Some(ended) = forwarders.join_next() => if let Err(error) = forwarder_ended(ended) {
+                    line.abandon().await;
+                    break Err(error);
+                },
             }
         };
+        if chained.is_err() {
+            // nobody may hold the spool when it is opened again
+            forwarders.shutdown().await;
+        }
         chained?;
         spool.drain();
         let drained = drain(&spool, &mut heard, &mut forwarders, on_event);
@@ -212,6 +218,16 @@ struct Line {
     done: oneshot::Receiver<Result<(), Error>>,
     control: crossbeam_channel::Sender<Control>,
     failures: crossbeam_channel::Receiver<source::Error>,
+}
+
+impl Line {
+    /// Ends the stream where it stands, and waits until its thread is gone.
+    async fn abandon(&mut self) {
+        let (gone, _) = crossbeam_channel::bounded(0);
+        self.control = gone;
+        // whatever it says now, the first error is the one to tell
+        let _: Result<_, _> = (&mut self.done).await;
+    }
 }
 
 /// Waits until every required target has everything.

@@ -61,6 +61,8 @@ enum Wake {
     Order(Control),
     Time,
     End,
+    /// The agent's root gave this stream up.
+    Abandon,
 }
 
 impl Scribe {
@@ -87,6 +89,7 @@ impl Scribe {
                 Wake::Order(Control::NewStream { why }) => open = self.succeed(open, &why)?,
                 Wake::Time => {}
                 Wake::End => break,
+                Wake::Abandon => return Err(crate::spool::Error::Stopped.into()),
             }
             self.tick(&mut open)?;
             if open.chain.age() >= self.config.max_stream_age {
@@ -274,8 +277,7 @@ fn wait(input: &Receiver<Labelled>, orders: &Receiver<Control>, until: Instant) 
         recv(input) -> labelled => labelled.map_or(Wake::End, |labelled| Wake::Lines(Box::new(labelled))),
         recv(orders) -> order => match order {
             Ok(order) => Wake::Order(order),
-            // the agent's root is gone; the sources end by themselves
-            Err(_) => input.recv().map_or(Wake::End, |labelled| Wake::Lines(Box::new(labelled))),
+            Err(_) => Wake::Abandon,
         },
         default(until.saturating_duration_since(Instant::now())) => Wake::Time,
     }

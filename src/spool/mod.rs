@@ -102,6 +102,18 @@ pub enum Error {
     Stopped,
 }
 
+impl Error {
+    /// The stream can't go on, but what is durable is: the spool may be opened again, as after a crash.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::Failed(_) | Error::Stopped)
+    }
+
+    /// Somebody has the spool; perhaps this process itself, whose last threads are about to end.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Locked(_))
+    }
+}
+
 /// The spool; clones share it.
 #[derive(Clone)]
 pub struct Spool {

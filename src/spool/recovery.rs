@@ -204,10 +204,17 @@ impl<'a> Recovery<'a> {
             }
             file.len = frame.offset as u64 + len;
         }
-        if newest {
+        let vouched = self.known || self.snapshot_covers(stream, next);
+        if newest && !vouched {
             self.settle(path, file.len)?;
         }
         Ok(if file.segments.is_empty() { Found::Nothing } else { Found::File(file) })
+    }
+
+    /// Whether the ledger's snapshot, which is written after the lines are durable, stands at or past this line.
+    fn snapshot_covers(&self, stream: StreamId, next: Seq) -> bool {
+        let state = self.shared.lock();
+        state.ledger.snapshot.as_ref().is_some_and(|snapshot| snapshot.stream == stream && snapshot.size >= next)
     }
 
     /// Puts the whole lines of a torn frame in its place; returns the length of what stands there now.
@@ -220,15 +227,16 @@ impl<'a> Recovery<'a> {
         Ok(frame.len() as u64)
     }
 
-    /// What is there may not be durable yet: the machine may have lost no power, the agent only its life.
+    /// What is there may not be durable yet: the agent may have lost its life before an fdatasync, or the fdatasync failed, after
+    /// which the kernel takes unwritten pages for written ones. So lines that no snapshot vouches for are written anew.
     fn settle(&self, path: &Path, len: u64) -> Result<(), Error> {
         let io = |e| self.shared.io("make durable", path.to_owned(), e);
         if len == 0 {
             self.shared.fs.remove(path).map_err(io)?;
-        } else {
-            self.shared.fs.open_append(path).and_then(|mut file| file.sync_data()).map_err(io)?;
+            return path.parent().map_or(Ok(()), |dir| self.shared.fs.sync_dir(dir)).map_err(io);
         }
-        path.parent().map_or(Ok(()), |dir| self.shared.fs.sync_dir(dir)).map_err(io)
+        let bytes = std::fs::read(path).map_err(io)?;
+        durable::replace(&*self.shared.fs, path, &bytes, 0o600).map_err(io)
     }
 
     /// Applies lines from seq `next` on; their number, or `None` when they are not what this stream goes on with.

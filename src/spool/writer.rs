@@ -9,7 +9,7 @@ use super::queue::{SegmentRef, SpoolFile, SpooledStream};
 use super::{Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -133,10 +133,13 @@ impl Writer {
 
     /// Waits until everything written is durable.
     pub fn wait_durable(&mut self) -> Result<(), Error> {
+        const LOOK: Duration = Duration::from_millis(100);
         let (done, wait) = crossbeam_channel::bounded(1);
         self.request(Request::Barrier(done))?;
-        // the sync thread drops the sender when it fails
-        let _: Result<(), _> = wait.recv();
+        // a sync thread that failed at this very moment may leave the barrier unanswered in the channel
+        while wait.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            self.spool.shared.failure()?;
+        }
         self.spool.shared.failure()
     }
 

@@ -5,6 +5,7 @@
 //! up to 8 MiB of them (a sixteenth of a small `max_size`, and a quarter of what is free on the disk, if that is less). The last frame of the newest file may be torn.
 //! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
 //! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
+//! `<dir>/receipts/` keeps what targets signed, for the auditor ([`receipts`]).
 //! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.
 //!
 //! # Invariants
@@ -17,6 +18,7 @@
 mod cursors;
 mod ledger;
 mod queue;
+mod receipts;
 mod recovery;
 mod segment;
 mod writer;
@@ -274,6 +276,9 @@ impl Spool {
 
     /// The target has the batch: moves its position, and deletes files that nobody needs any more.
     pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Option<Receipt>) -> Result<(), Error> {
+        if let Some(receipt) = &receipt {
+            receipts::keep(&self.shared, target, receipt);
+        }
         self.settle(target, batch, |state| state.receipt = receipt.or_else(|| state.receipt.take()))
     }
 

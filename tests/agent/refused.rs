@@ -1,6 +1,6 @@
 //! What a target refuses for good is kept, told, and ends the stream; the agent goes on.
 
-use crate::world::{World, await_that};
+use crate::world::{World, await_that, run, text};
 use std::fs;
 use std::path::PathBuf;
 
@@ -38,4 +38,47 @@ fn other_bytes_under_a_name_are_a_fork() {
     assert!(kept.exists(), "the refused bytes are kept");
     let report = world.verify();
     assert_eq!(report.exit, 1, "what is missing from the archive is an alarm: {report:?}");
+}
+
+#[test]
+fn a_kept_receipt_shows_what_was_taken_away() {
+    let mut world = World::new();
+    world.start_receiver();
+    world.append("one\n");
+    world.start_agent();
+    await_that("the first batch", || world.messages() == ["one"]);
+    world.append("two\n");
+    await_that("the second batch", || world.messages() == ["one", "two"]);
+    let receipts = world.text_path("q/spool/receipts/archive.ndjson");
+    let is_later = |line: &str| !line.contains("\"seq\":[0,");
+    await_that("a receipt for the second", || {
+        fs::read_to_string(&receipts).is_ok_and(|text| text.lines().any(is_later))
+    });
+    world.kill_agent();
+    let stream = world.path("q/archive");
+    let host = fs::read_dir(stream).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
+    let stream = fs::read_dir(host).unwrap().next().unwrap().unwrap().path();
+    let mut files: Vec<_> = fs::read_dir(&stream).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let (archive, key) = (world.text_path("q/archive"), world.text_path("q/host.pub"));
+    let (receipt_key, identity) = (world.text_path("q/receipt.pub"), world.text_path("q/auditor.key"));
+    let args = [
+        "verify",
+        &archive,
+        "--identity",
+        &identity,
+        "--host-key",
+        &key,
+        "--receipts",
+        &receipts,
+        "--receipt-key",
+        &receipt_key,
+    ];
+    assert!(run(&args).status.success(), "{}", text(&run(&args)));
+    for file in &files[1..] {
+        fs::remove_file(file).unwrap();
+    }
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("ROLLBACK"), "{}", text(&output));
 }

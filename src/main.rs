@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The sealtail command.
+
+fn main() -> std::process::ExitCode {
+    sealtail::cli::main()
+}

@@ -5,6 +5,7 @@ use super::host_key::HostPublic;
 use super::key::{Bytes32, key_commitment, label, sha256};
 use super::key::{SealError, Sealed};
 use super::line::RawLine;
+use crate::record::is_name;
 use base64::prelude::*;
 use ed25519_dalek::VerifyingKey;
 
@@ -66,7 +67,7 @@ impl<'a> Opened<'a> {
         if header.v != 1 || header.suite != SUITE || header.seq != 0 {
             return Err(Error::Shape("version, suite or seq is not that of version 1"));
         }
-        if !valid_host(&header.host) {
+        if !is_name(&header.host) {
             return Err(Error::Shape("not a host name"));
         }
         let key = VerifyingKey::from_bytes(&header.key.0).map_err(|_| Error::Shape("not an Ed25519 key"))?;
@@ -91,10 +92,4 @@ impl<'a> Opened<'a> {
             false => Err(UnsealError::Commitment),
         }
     }
-}
-
-/// Whether `name` may name a host: 1 to 64 of `A-Z a-z 0-9 . _ -`, and not `.` or `..`, since it names a folder too.
-pub fn valid_host(name: &str) -> bool {
-    let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && name != "." && name != ".."
 }

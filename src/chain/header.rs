@@ -1,7 +1,7 @@
 //! Headers by type: what is written, and what a verifier demands. Unknown and repeated keys are refused.
 
 use super::key::Bytes32;
-use crate::record::{Seq, StreamId, Verdict};
+use crate::record::{Cursor, Seq, StreamId, Verdict};
 use base64::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -256,6 +256,22 @@ pub enum HeaderCursor {
     Stdin {
         off: u64,
     },
+}
+
+impl From<&Cursor> for HeaderCursor {
+    fn from(cursor: &Cursor) -> Self {
+        match cursor {
+            Cursor::File { id, fingerprint, offset, .. } => Self::File {
+                dev: id.dev,
+                ino: id.ino,
+                born: id.born_ns,
+                fp_len: fingerprint.len,
+                fp: crate::record::hex(&fingerprint.digest),
+                off: *offset,
+            },
+            Cursor::Stdin { offset } => Self::Stdin { off: *offset },
+        }
+    }
 }
 
 /// A header of any type.

@@ -32,13 +32,12 @@ fn secret_page() -> std::io::Result<NonNull<u8>> {
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(std::io::Error::last_os_error)?;
     // SAFETY: `fd` was just made and is closed exactly once; the mapping keeps the pages alive after that.
-    let page = unsafe {
+    unsafe {
         let sized = libc::ftruncate(fd, PAGE as libc::off_t) == 0;
         let page = if sized { map(libc::MAP_SHARED, fd) } else { Err(std::io::Error::last_os_error()) };
         libc::close(fd);
         page
-    };
-    page
+    }
 }
 
 /// An anonymous page under mlock, left out of core dumps.

@@ -4,6 +4,7 @@
 //! prepare, then advance: a line's bytes are complete before a key is used up, and a line that could not be made durable
 //! ends the stream (its owner drops the chain), so that no seq is ever tagged twice.
 
+pub mod auditor_key;
 pub mod checkpoint;
 pub mod genesis;
 pub mod header;
@@ -21,7 +22,7 @@ use crate::record::{Cursor, End, Seq, SourceEvent, SourceKey, StreamId, Verdicts
 use base64::prelude::*;
 use checkpoint::Checkpoint;
 use ed25519_dalek::SigningKey;
-use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
+use header::{Hash, HeaderCursor, Prev, SourceEventKind};
 use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
 use serde::Serialize;
@@ -278,7 +279,7 @@ impl Chain {
             src: key,
             event,
             name: name.cloned(),
-            cursor: cursor.map(header_cursor),
+            cursor: cursor.map(HeaderCursor::from),
             lost,
         };
         let header = json(&header);
@@ -338,8 +339,8 @@ impl Chain {
         seq
     }
 
-    /// Ends the stream: a close line and its checkpoint.
-    pub fn close(mut self, out: &mut Vec<u8>, reason: &str) -> Tip {
+    /// Ends the stream: a close line and its checkpoint. Returns where it ended, and the tree's right edge there.
+    pub fn close(mut self, out: &mut Vec<u8>, reason: &str) -> (Tip, Edge) {
         let at = self.stamp();
         let header = json(&header::Close {
             seq: self.next,
@@ -352,7 +353,7 @@ impl Chain {
         });
         self.append(out, |h| h.extend_from_slice(&header), |p| p.extend_from_slice(b"{}"));
         self.checkpoint(out, &at);
-        self.tip()
+        (self.tip(), self.edge)
     }
 
     /// Prepares a line at the end of `out`, tags it, and only then moves on.
@@ -442,30 +443,6 @@ fn text_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     field(out, b"_b64");
     line::base64_into(out, bytes, &BASE64_STANDARD);
     out.push(b'"');
-}
-
-fn header_cursor(cursor: &Cursor) -> HeaderCursor {
-    match cursor {
-        Cursor::File { id, fingerprint, offset, .. } => HeaderCursor::File {
-            dev: id.dev,
-            ino: id.ino,
-            born: id.born_ns,
-            fp_len: fingerprint.len,
-            fp: crate::record::hex(&fingerprint.digest),
-            off: *offset,
-        },
-        Cursor::Stdin { offset } => HeaderCursor::Stdin { off: *offset },
-    }
-}
-
-impl From<End> for Option<LogEnd> {
-    fn from(end: End) -> Self {
-        match end {
-            End::Newline => None,
-            End::Eof => Some(LogEnd::Eof),
-            End::Part => Some(LogEnd::Part),
-        }
-    }
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

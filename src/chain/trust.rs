@@ -107,7 +107,8 @@ struct Faults<'a> {
 
 impl Faults<'_> {
     fn add(&mut self, at: usize, what: impl fmt::Display) {
-        let before = &self.text[..self.text.floor_char_boundary(at)];
+        // a parser may point into the middle of a character, or behind the end
+        let before = (0..=at.min(self.text.len())).rev().find_map(|end| self.text.get(..end)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         self.found.push((at, format!("{}:{line}:{column}: {what}", self.path.display())));

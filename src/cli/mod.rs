@@ -1,4 +1,81 @@
-//! The command line.
+//! The command line: one file per subcommand.
 
 pub mod cat;
+pub mod check;
+pub mod keys;
+pub mod policy;
+pub mod quickstart;
+pub mod receive;
+pub mod run;
+mod show;
+mod stop;
 pub mod verify;
+
+use clap::{Parser, Subcommand};
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Log shipper for audit logs: labels each line with policy verdicts, chains it with keys that this host cannot get back,
+/// ships it to append-only stores, and lets anyone check later that nothing was changed, removed, reordered or held back.
+#[derive(Debug, Parser)]
+#[command(name = "sealtail", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quickstart(quickstart::QuickstartArgs),
+    Run(run::RunArgs),
+    Receive(receive::ReceiveArgs),
+    Check(check::CheckArgs),
+    Verify(verify::VerifyArgs),
+    Cat(cat::CatArgs),
+    /// Make keys: an auditor's identity, or a host's signing key
+    Keys(keys::Keys),
+    Policy(policy::PolicyArgs),
+}
+
+/// Runs the command that was given.
+pub fn main() -> ExitCode {
+    // whoever dumps this process or attaches to it would get at keys to come
+    harden();
+    match Cli::parse().command {
+        Command::Quickstart(args) => quickstart::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Receive(args) => receive::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Verify(args) => verify::run(args),
+        Command::Cat(args) => cat::run(args),
+        Command::Keys(args) => match args.run(&mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&[error]),
+        },
+        Command::Policy(args) => policy::run(args),
+    }
+}
+
+/// No core dumps, no ptrace by the same user.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if let Err(error) = undumpable.and(no_core) {
+        eprintln!("sealtail: warning: cannot forbid core dumps of this process: {error}");
+    }
+}
+
+/// The runtime of the network.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|e| format!("cannot start the runtime: {e}"))
+}
+
+/// Prints each fault; exit 1.
+fn fail(faults: &[impl Display]) -> ExitCode {
+    for fault in faults {
+        eprintln!("sealtail: {fault}");
+    }
+    ExitCode::FAILURE
+}

@@ -82,7 +82,12 @@ pub fn run(args: VerifyArgs) -> ExitCode {
         anstream::eprintln!("sealtail verify: cannot print the findings: {error}");
         return ExitCode::from(2);
     }
-    match summary.result {
+    exit_code(summary.result)
+}
+
+/// 0 intact, 1 alarms, 2 unchecked.
+pub(super) fn exit_code(result: Outcome) -> ExitCode {
+    match result {
         Outcome::Intact => ExitCode::SUCCESS,
         Outcome::Findings => ExitCode::from(1),
         Outcome::Unchecked => ExitCode::from(2),
@@ -273,7 +278,7 @@ const YELLOW: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 const GREEN: anstyle::Style = anstyle::AnsiColor::Green.on_default().bold();
 const PLAIN: anstyle::Style = anstyle::Style::new();
 
-fn human(finding: &Finding) -> String {
+pub(super) fn human(finding: &Finding) -> String {
     let style = match finding.weight {
         Weight::Alarm => RED,
         Weight::Warning => YELLOW,

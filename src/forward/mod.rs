@@ -1,7 +1,18 @@
-//! Forwarders.
+//! Forwarders: one a target, each with its own position in the spool, each at its own speed.
+//!
+//! A batch's bounds are durable before its first attempt and stay until it is acknowledged, so that every retry sends the
+//! same bytes under the same name and a target can tell a repetition from a fork. It is retried for ever; only a target that
+//! refuses the bytes themselves ends that: they go to quarantine, loudly, and the agent begins a new stream.
 
+mod https;
+mod tls;
+
+use crate::chain::receipt::Receipt;
+use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
+use https::{Https, Outcome};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// A `[[target]]` of the configuration with `type = "https"`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,4 +40,199 @@ pub struct TlsConfig {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+}
+
+/// Why a target can't be forwarded to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A certificate or key is not usable.
+    #[error("{path}: {reason}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The URL is not usable.
+    #[error("{url}: {reason}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// The runtime is shutting down.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What a forwarder tells the agent.
+#[derive(Debug)]
+pub enum Event {
+    /// A target gave its receipt for these bytes.
+    Stored {
+        /// The target.
+        target: String,
+        /// The batch.
+        batch: Frozen,
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// The receipt.
+        receipt: Box<Receipt>,
+    },
+    /// A target refused a stream for good; a new one has to begin.
+    Refused {
+        /// The target.
+        target: String,
+    },
+}
+
+/// Sends the spool's batches to one target.
+pub struct Forwarder {
+    config: Config,
+    spool: Spool,
+    https: Https,
+    events: mpsc::Sender<Event>,
+    backoff: Backoff,
+}
+
+/// Checks a target without sending anything: its certificates, its URL.
+pub fn check(config: &Config, host: &str) -> Result<(), Error> {
+    Https::new(config, host).map(drop)
+}
+
+/// As [`check`], and whether it answers and would take this host's lines.
+pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
+    let refused = |reason| Error::Url { url: config.url.clone(), reason };
+    Https::new(config, host)?.probe().await.map_err(refused)
+}
+
+impl Forwarder {
+    /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
+    pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Result<Self, Error> {
+        let https = Https::new(config, host)?;
+        Ok(Self { config: config.clone(), spool: spool.clone(), https, events, backoff: Backoff::default() })
+    }
+
+    /// Runs until it is dropped or the spool fails.
+    pub async fn run(mut self) -> Result<(), Error> {
+        let mut news = self.spool.watch();
+        let limits =
+            BatchLimits { max_size_bytes: self.config.batch_max_size_bytes, max_age: self.config.batch_max_age };
+        loop {
+            news.mark_unchanged();
+            let (spool, name) = (self.spool.clone(), self.config.name.clone());
+            match blocking(move || spool.work(&name, limits)).await? {
+                Work::Batch(batch) => self.deliver(&batch).await?,
+                Work::Wait(until) => {
+                    let until = until.map_or(Duration::from_secs(3600), |at| at - Instant::now());
+                    let changed = tokio::time::timeout(until, news.changed()).await;
+                    if matches!(changed, Ok(Err(_))) {
+                        return Err(Error::Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Until the target has the batch, or refuses it for good.
+    async fn deliver(&mut self, batch: &Frozen) -> Result<(), Error> {
+        let (spool, frozen) = (self.spool.clone(), *batch);
+        let bytes = blocking(move || spool.read(&frozen)).await?;
+        if self.spool.is_refused(&self.config.name, batch.stream) {
+            return self.quarantine(batch, bytes, None).await;
+        }
+        loop {
+            self.https.reload();
+            match self.https.put(batch, bytes.clone()).await {
+                Outcome::Stored(receipt) => return self.stored(batch, bytes, receipt).await,
+                Outcome::Refused { status, why } => return self.quarantine(batch, bytes, Some((status, why))).await,
+                Outcome::Later { why, after } => {
+                    let wait = self.backoff.next().max(after.unwrap_or_default());
+                    if self.backoff.is_worth_a_word() {
+                        let wait_ms = wait.as_millis() as u64;
+                        tracing::warn!(target_name = %self.config.name, url = %self.config.url, wait_ms, "cannot deliver, the spool holds the lines: {why}");
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn stored(&mut self, batch: &Frozen, bytes: Vec<u8>, receipt: Box<Receipt>) -> Result<(), Error> {
+        if self.backoff.failures > 0 {
+            tracing::info!(target_name = %self.config.name, failures = self.backoff.failures, "delivers again");
+        }
+        self.backoff = Backoff::default();
+        // told before it is settled: once the spool is drained, every receipt has been told
+        let target = self.config.name.clone();
+        let event = Event::Stored { target, batch: *batch, bytes, receipt: receipt.clone() };
+        self.events.send(event).await.map_err(|_| Error::Stopped)?;
+        let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
+        blocking(move || spool.acknowledge(&name, &frozen, Some(*receipt))).await
+    }
+
+    /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.
+    async fn quarantine(
+        &mut self,
+        batch: &Frozen,
+        bytes: Vec<u8>,
+        refusal: Option<(u16, String)>,
+    ) -> Result<(), Error> {
+        let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
+        let kept = blocking(move || spool.quarantine(&name, &frozen, &bytes)).await?;
+        let Some((status, why)) = refusal else { return Ok(()) };
+        let what = if status == 409 {
+            "FORK: the target holds other bytes under this name"
+        } else {
+            "the target refuses this batch"
+        };
+        tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], status, kept = %kept.display(),
+            "ALARM: {what}: {why}; its bytes are kept, a new stream begins");
+        let target = self.config.name.clone();
+        self.events.send(Event::Refused { target }).await.map_err(|_| Error::Stopped)
+    }
+}
+
+/// Disk work off the network's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, spool::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Error::Spool),
+        Err(_) => Err(Error::Stopped),
+    }
+}
+
+/// Waits between attempts: doubling from 200 ms to 30 s, each drawn from the upper half so that many agents don't come back at
+/// the same moment.
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+    told: Option<Instant>,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        const FIRST_MS: u64 = 200;
+        const LONGEST_MS: u64 = 30_000;
+        let ceiling = (FIRST_MS << self.failures.min(16)).min(LONGEST_MS);
+        self.failures = self.failures.saturating_add(1);
+        // without randomness the wait is only less scattered
+        let random = getrandom::u64().unwrap_or(0);
+        Duration::from_millis(ceiling / 2 + random % (ceiling / 2 + 1))
+    }
+
+    /// The first failure, then one a minute.
+    fn is_worth_a_word(&mut self) -> bool {
+        const QUIET: Duration = Duration::from_secs(60);
+        let due = self.told.is_none_or(|at| at.elapsed() >= QUIET);
+        if due {
+            self.told = Some(Instant::now());
+        }
+        due
+    }
 }

@@ -1,6 +1,46 @@
 //! Policies: what Rego says of a line.
+//!
+//! # Layout
+//! ```text
+//! load      files and folders            -> Sources          (bounded, sorted, digested)
+//! syntax    the engine's syntax tree     -> what we ask of it: rules, ids, calls
+//! metadata  `# METADATA` comments (yaml) -> Metadata, by OPA's rules of scope
+//! refuse    what a policy may not do     -> Faults
+//! circle    rules that refer to themselves -> Faults
+//! compile   all of these                 -> PolicySet        (one RVM program a package)
+//! input     a line                       -> the input document, built once a line
+//! gate      conditions every rule needs  -> is this package worth running on this line?
+//! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
+//! verdict   a Rego value                 -> record::Verdict, and their JSON
+//! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
+//! packs     the policies that come with sealtail
+//! ```
+//! A policy is a package: it has its own program, its own limits, and its own `undecided` when it fails.
+//! The contract with those who write policies stands in `policies/README.md`.
 
 use std::path::PathBuf;
+
+mod circle;
+mod compile;
+mod evaluate;
+mod fault;
+mod gate;
+mod input;
+mod load;
+mod metadata;
+pub mod packs;
+mod refuse;
+mod syntax;
+mod testing;
+mod verdict;
+mod yaml;
+
+pub use compile::{PolicySet, RuleInfo};
+pub use evaluate::Evaluator;
+pub use fault::Fault;
+pub use input::{LineContext, SourceContext};
+pub use metadata::Metadata;
+pub use testing::{TestFailure, TestReport, run_tests};
 
 /// `[policy]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,4 +49,9 @@ pub struct Config {
     pub paths: Vec<PathBuf>,
     /// Bound of one evaluation of one package, in instructions of the RVM.
     pub max_instructions: u64,
+}
+
+impl Config {
+    /// The default of `max_instructions`.
+    pub const MAX_INSTRUCTIONS: u64 = 100_000;
 }

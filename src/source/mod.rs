@@ -1,8 +1,102 @@
 //! Sources: bytes and cursors from files and pipes, without loss.
+//!
+//! A source runs on its own thread and sends [`Batch`]es into a bounded channel; blocking there is the backpressure. It
+//! keeps no state on disk: the offset of a line says how far its file is read once that line is durable, and at the next
+//! start the agent hands the last durable cursors back as `known`. So what was read but not made durable is read again,
+//! and what was made durable is not.
+//!
+//! What a source promises, with [`Cursor`] for the terms:
+//! - an `Opened` comes before the first line of a key, and the offsets of a key's lines only grow, but for a `Truncated`;
+//! - an `Identified` replaces the cursor's path and fingerprint and never moves its offset;
+//! - after `Ended` or `Vanished` the key and its cursor are done with.
+
+mod file;
+mod lines;
+mod stdin;
+mod stop;
+
+pub use file::Files;
+pub use stdin::Stdin;
+pub use stop::{Stop, Stopper};
 
 use crate::record::{Batch, Cursor, SourceKey};
+use crossbeam_channel::Sender;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A place that lines come from.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a thread, moved once")]
+pub enum Source {
+    /// Files by glob.
+    File(Files),
+    /// Standard input.
+    Stdin(Stdin),
+}
+
+impl Source {
+    /// A source as configured. `known` are the durable cursors of the source of this name, `own` the folders of sealtail
+    /// itself, whose files are never followed: a line about a line would never end.
+    pub fn new(config: &Config, known: Vec<Cursor>, keys: Arc<Keys>, own: &[PathBuf]) -> Result<Source, Error> {
+        Ok(match config {
+            Config::File(config) => Source::File(Files::new(config, known, keys, own)?),
+            Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
+        })
+    }
+
+    /// Reads until `stop` (then returns at once; what was not sent is read again at the next start) or, with `once`,
+    /// until everything that is there is read.
+    pub fn run(self, once: bool, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
+        match self {
+            Source::File(files) => files.run(once, output, stop),
+            Source::Stdin(stdin) => stdin.run(output, stop),
+        }
+    }
+}
+
+/// Why a source can't begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A pattern that is no glob.
+    #[error("source {name:?}: {pattern:?} is not a glob: {reason}; mend it in `include` or `exclude`")]
+    Pattern {
+        /// The source.
+        name: String,
+        /// The pattern.
+        pattern: String,
+        /// What globset says.
+        reason: String,
+    },
+    /// A pattern that does not begin at the root.
+    #[error("source {name:?}: {pattern:?} is not an absolute path; begin it with a slash, e.g. \"/var/log/*.log\"")]
+    Relative {
+        /// The source.
+        name: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// No bytes a line.
+    #[error("source {name:?}: `max_line` is 0, so no line would fit; set it to 1KiB or more")]
+    NoLine {
+        /// The source.
+        name: String,
+    },
+    /// Standard input can't be read.
+    #[error("source {name:?}: cannot read standard input: {reason}; give sealtail a pipe or a file there")]
+    Stdin {
+        /// The source.
+        name: String,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// Whoever takes the batches is gone.
+    #[error("source {name:?}: the agent takes no more lines, so reading stopped; its own error says why")]
+    OutputClosed {
+        /// The source.
+        name: String,
+    },
+}
 
 /// A `[[source]]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +105,16 @@ pub enum Config {
     File(FileConfig),
     /// Standard input, to its end.
     Stdin(StdinConfig),
+}
+
+impl Config {
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        match self {
+            Config::File(file) => &file.name,
+            Config::Stdin(stdin) => &stdin.name,
+        }
+    }
 }
 
 /// `type = "file"`.
@@ -46,7 +150,7 @@ pub enum StartAt {
     End,
 }
 
-/// Gives each source of this process its key.
+/// Gives each file and pipe of this process its key.
 #[derive(Debug, Default)]
 pub struct Keys(AtomicU32);
 

@@ -1,6 +1,43 @@
-//! The spool.
+//! The spool: the disk between the chain and the targets.
+//!
+//! # On disk
+//! `<dir>/<host>/<stream>/<first seq, 20 digits>.ndjson.zst`, the archive's own layout: each segment one zstd frame, a file
+//! up to 8 MiB of them (a sixteenth of a small `max_size`, and a quarter of what is free on the disk, if that is less). The last frame of the newest file may be torn.
+//! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
+//! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
+//! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.
+//!
+//! # Invariants
+//! 1. A segment is shown to forwarders only after the `fdatasync` that covers it.
+//! 2. The ledger names a stream before its first byte exists, and a batch before its first attempt.
+//! 3. A file is deleted only after the ledger durably says that every required target has it and that a snapshot covers it.
+//! 4. Lines found at start are final. A torn end is cut back to its last whole line, by `durable::replace`.
+//! 5. Over `max_size` the writer waits; heartbeats and close lines may use what [`Spool::wait_for_room`] leaves free.
 
+mod cursors;
+mod ledger;
+mod queue;
+mod recovery;
+mod segment;
+mod writer;
+
+pub use cursors::{Cursors, KnownSource};
+pub use ledger::{Frozen, Snapshot};
+pub use queue::BatchLimits;
+pub use recovery::Recovered;
+pub use writer::Writer;
+
+use crate::chain::receipt::Receipt;
+use crate::durable::{self, FileSystem};
+use crate::record::{Seq, StreamId};
+use ledger::Ledger;
+use queue::{Next, Queue, Released, SegmentRef};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// `[spool]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,4 +46,400 @@ pub struct Config {
     pub dir: PathBuf,
     /// Bytes of lines that it may hold; reading stops there.
     pub max_size_bytes: u64,
+}
+
+/// Why the spool can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system said no.
+    #[error("cannot {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// Another agent has it.
+    #[error(
+        "the spool {0} is in use by another sealtail; stop that one, or give this one a spool of its own ([spool] dir)"
+    )]
+    Locked(PathBuf),
+    /// The ledger is not one.
+    #[error(
+        "the ledger {path} is damaged: {reason}; nothing was changed. Restore it, or move the whole spool folder away: a new spool begins then, and files are read from `start_at` again"
+    )]
+    Ledger {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another host's spool.
+    #[error(
+        "the spool {dir} belongs to host {theirs:?}, this is {ours:?}; give each host name a spool of its own ([spool] dir)"
+    )]
+    OtherHost {
+        /// The folder.
+        dir: PathBuf,
+        /// As the ledger says.
+        theirs: String,
+        /// As the configuration says.
+        ours: String,
+    },
+    /// Stopped while the disk was full.
+    #[error("stopped while the disk of {dir} was full; the lines that did not fit are read again at the next start")]
+    DiskFull {
+        /// The spool.
+        dir: PathBuf,
+    },
+    /// The sync thread failed before.
+    #[error("{0}; the stream ends here and the next start begins a new one")]
+    Failed(String),
+    /// The writer is gone.
+    #[error("the spool was stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// The stream can't go on, but what is durable is: the spool may be opened again, as after a crash.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::Failed(_) | Error::Stopped)
+    }
+
+    /// Somebody has the spool; perhaps this process itself, whose last threads are about to end.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Locked(_))
+    }
+}
+
+/// The spool; clones share it.
+#[derive(Clone)]
+pub struct Spool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    fs: Arc<dyn FileSystem>,
+    dir: PathBuf,
+    host: String,
+    max_bytes: u64,
+    roll_bytes: u64,
+    required: Vec<String>,
+    state: Mutex<State>,
+    room: Condvar,
+    news: watch::Sender<u64>,
+    _lock: durable::Lock,
+}
+
+struct State {
+    queue: Queue,
+    ledger: Ledger,
+    failed: Option<String>,
+    draining: bool,
+    /// Over its bound, and said so.
+    full: bool,
+}
+
+/// What a forwarder does next.
+#[derive(Debug)]
+pub enum Work {
+    /// Send this batch; its bounds are durable.
+    Batch(Frozen),
+    /// Ask again when the spool has news, or at this time.
+    Wait(Option<Instant>),
+}
+
+impl Spool {
+    /// Opens the spool in `config.dir` for `host`, recovering what a crash left. `targets`: name and whether it is required.
+    pub fn open(
+        config: &Config,
+        host: &str,
+        targets: &[(String, bool)],
+        fs: Arc<dyn FileSystem>,
+    ) -> Result<(Self, Recovered), Error> {
+        recovery::open(config, host, targets, fs)
+    }
+
+    /// Begins a stream. `began` are the targets whose first stream this is.
+    pub fn begin_stream(&self, stream: StreamId) -> Result<Writer, Error> {
+        Writer::begin(self, stream)
+    }
+
+    /// Targets that begin or rejoin with the next stream.
+    pub fn joining(&self) -> Vec<String> {
+        let state = self.shared.lock();
+        let joining = state.ledger.targets.iter().filter(|(_, target)| target.stream.is_none());
+        joining.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.shared.lock().queue.bytes()
+    }
+
+    /// The last receipt of each target.
+    pub fn receipts(&self) -> Vec<(String, Receipt)> {
+        let state = self.shared.lock();
+        let receipts = state.ledger.targets.iter();
+        receipts.filter_map(|(name, target)| Some((name.clone(), target.receipt.clone()?))).collect()
+    }
+
+    /// Waits, for `limit` at most, until the spool may take more lines: a sixty-fourth of it, at least 1 MiB, stays free for
+    /// heartbeats and close lines. Returns whether it may.
+    pub fn wait_for_room(&self, limit: Duration) -> Result<bool, Error> {
+        let bound = self.shared.max_bytes - (self.shared.max_bytes / 64).max(1 << 20);
+        let mut state = self.shared.lock();
+        if state.queue.bytes() < bound {
+            return Ok(true);
+        }
+        if !std::mem::replace(&mut state.full, true) {
+            tracing::warn!(bytes = state.queue.bytes(), "the spool is full: reading stops until a target takes lines");
+        }
+        let (mut state, _) = self
+            .shared
+            .room
+            .wait_timeout_while(state, limit, |state| state.queue.bytes() >= bound && state.failed.is_none())
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(failed) = &state.failed {
+            return Err(Error::Failed(failed.clone()));
+        }
+        let room = state.queue.bytes() < bound;
+        if room && std::mem::replace(&mut state.full, false) {
+            tracing::info!("the spool has room again");
+        }
+        Ok(room)
+    }
+
+    /// Sees a new number whenever something may have become ready.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.news.subscribe()
+    }
+
+    /// From now on batches are sent without waiting for more.
+    pub fn drain(&self) {
+        self.shared.lock().draining = true;
+        self.shared.notify();
+    }
+
+    /// Whether every required target has everything.
+    pub fn is_drained(&self) -> bool {
+        let now = Instant::now();
+        let limits = BatchLimits { max_size_bytes: 1, max_age: Duration::ZERO };
+        let state = self.shared.lock();
+        let mut targets = state.ledger.targets.iter().filter(|(name, _)| self.shared.required.contains(name));
+        targets.all(|(_, target)| {
+            target.frozen.is_none() && matches!(state.queue.next(&mut target.clone(), limits, now), Next::Empty)
+        })
+    }
+
+    /// What a target should send now. A batch that it returns is durable in the ledger, and is returned again, with the same
+    /// bounds, until it is acknowledged.
+    pub fn work(&self, target: &str, limits: BatchLimits) -> Result<Work, Error> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        let limits = BatchLimits { max_age: if state.draining { Duration::ZERO } else { limits.max_age }, ..limits };
+        let State { queue, ledger, .. } = &mut *state;
+        let Some(position) = ledger.targets.get_mut(target) else { return Ok(Work::Wait(None)) };
+        if let Some(frozen) = position.frozen {
+            return Ok(Work::Batch(frozen));
+        }
+        match queue.next(position, limits, Instant::now()) {
+            Next::Empty => Ok(Work::Wait(None)),
+            Next::Wait(until) => Ok(Work::Wait(Some(until))),
+            Next::Batch(frozen) => {
+                position.frozen = Some(frozen);
+                shared.write_ledger(&state.ledger)?;
+                Ok(Work::Batch(frozen))
+            }
+        }
+    }
+
+    /// The bytes of a batch.
+    pub fn read(&self, batch: &Frozen) -> Result<Vec<u8>, Error> {
+        let path = self.shared.file_path(batch.stream, batch.file);
+        let read = || {
+            let mut bytes = vec![0; usize::try_from(batch.len).map_err(io::Error::other)?];
+            std::fs::File::open(&path)?.read_exact_at(&mut bytes, batch.offset)?;
+            Ok(bytes)
+        };
+        read().map_err(|e| self.shared.io("read a batch from", path.clone(), e))
+    }
+
+    /// Whether `target` refused this stream for good.
+    pub fn is_refused(&self, target: &str, stream: StreamId) -> bool {
+        self.shared.lock().ledger.targets.get(target).is_some_and(|state| state.refused == Some(stream))
+    }
+
+    /// The target has the batch: moves its position, and deletes files that nobody needs any more.
+    pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Option<Receipt>) -> Result<(), Error> {
+        self.settle(target, batch, |state| state.receipt = receipt.or_else(|| state.receipt.take()))
+    }
+
+    /// The target refused the batch for good: its bytes are kept in `quarantine/`, and so will be the rest of the stream.
+    pub fn quarantine(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let shared = &self.shared;
+        let dir = shared.dir.join("quarantine").join(target).join(&shared.host).join(batch.stream.to_string());
+        let path = dir.join(writer::file_name(batch.seq[0]));
+        durable::create_dir_all(&*shared.fs, &dir, 0o700)
+            .and_then(|()| durable::replace(&*shared.fs, &path, bytes, 0o600))
+            .map_err(|e| shared.io("keep a refused batch in", path.clone(), e))?;
+        self.settle(target, batch, |state| state.refused = Some(batch.stream))?;
+        Ok(path)
+    }
+
+    fn settle(&self, target: &str, batch: &Frozen, change: impl FnOnce(&mut ledger::TargetState)) -> Result<(), Error> {
+        self.shared.update_ledger(|ledger| {
+            if let Some(state) = ledger.targets.get_mut(target) {
+                state.frozen = None;
+                (state.stream, state.next) = (Some(batch.stream), batch.seq[1] + 1);
+                change(state);
+            }
+        })?;
+        self.shared.delete_released()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // no code panics while it holds the lock; should one, the state is still whole, as each change is one assignment
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn notify(&self) {
+        self.news.send_modify(|count| *count += 1);
+        self.room.notify_all();
+    }
+
+    fn stream_dir(&self, stream: StreamId) -> PathBuf {
+        self.dir.join(&self.host).join(stream.to_string())
+    }
+
+    fn file_path(&self, stream: StreamId, first: Seq) -> PathBuf {
+        self.stream_dir(stream).join(writer::file_name(first))
+    }
+
+    fn io(&self, what: &'static str, path: PathBuf, error: io::Error) -> Error {
+        Error::Io { what, path, error }
+    }
+
+    fn failure(&self) -> Result<(), Error> {
+        match &self.lock().failed {
+            Some(reason) => Err(Error::Failed(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&self, error: &Error) {
+        tracing::error!(%error, "the spool failed");
+        self.lock().failed = Some(error.to_string());
+        self.notify();
+    }
+
+    /// The open file has this many bytes now.
+    fn grown(&self, stream: StreamId, first: Seq, len: u64) {
+        let mut state = self.lock();
+        let files = state.queue.stream_mut(stream).map(|stream| &mut stream.files);
+        if let Some(file) = files.and_then(|files| files.iter_mut().find(|file| file.first == first)) {
+            file.len = len;
+        }
+    }
+
+    /// These segments, of the stream's newest file, are durable.
+    fn publish(&self, stream: StreamId, sealed: &[SegmentRef]) {
+        let mut state = self.lock();
+        let file = state.queue.stream_mut(stream).and_then(|stream| stream.files.back_mut());
+        if let Some(file) = file {
+            file.segments.extend(sealed);
+        }
+        drop(state);
+        self.notify();
+    }
+
+    fn update_ledger(&self, change: impl FnOnce(&mut Ledger)) -> Result<(), Error> {
+        let mut state = self.lock();
+        change(&mut state.ledger);
+        self.write_ledger(&state.ledger)
+    }
+
+    /// Under the lock, so that an older ledger never replaces a newer one.
+    fn write_ledger(&self, ledger: &Ledger) -> Result<(), Error> {
+        let path = self.dir.join("ledger.json");
+        let bytes = ledger.to_bytes();
+        let write = || durable::replace(&*self.fs, &path, &bytes, 0o600);
+        let written = write().or_else(|error| match error.kind() {
+            // without room for the ledger nothing could be deleted either: that is what the reserve is for
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                drop(self.fs.remove(&self.dir.join("reserve")));
+                write()
+            }
+            _ => Err(error),
+        });
+        written.map_err(|e| self.io("write", path.clone(), e))
+    }
+
+    fn store_snapshot(&self, snapshot: Snapshot, stream: StreamId, ended: bool) -> Result<(), Error> {
+        if ended && let Some(stream) = self.lock().queue.stream_mut(stream) {
+            stream.ended = true;
+            stream.files.iter_mut().for_each(|file| file.rolled = true);
+        }
+        self.update_ledger(|ledger| ledger.snapshot = Some(snapshot))?;
+        self.notify();
+        self.delete_released()
+    }
+
+    /// Deletes files that every required target has. What an optional target still lacks is deleted only when the spool is
+    /// full.
+    fn delete_released(&self) -> Result<(), Error> {
+        let mut state = self.lock();
+        let State { queue, ledger, .. } = &mut *state;
+        let all: Vec<String> = ledger.targets.keys().cloned().collect();
+        let pressed = queue.bytes() >= self.max_bytes / 2;
+        let released = queue.release(ledger, if pressed { &self.required } else { &all });
+        if rejoin(ledger, &released) {
+            self.write_ledger(ledger)?;
+        }
+        for file in &released {
+            let path = self.file_path(file.stream, file.first);
+            match self.fs.remove(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.io("delete", path, e)),
+                _ => {}
+            }
+        }
+        let gone: Vec<StreamId> =
+            queue.streams.iter().filter(|s| s.ended && s.files.is_empty()).map(|stream| stream.id).collect();
+        for stream in gone {
+            drop(std::fs::remove_dir(self.stream_dir(stream)));
+            // targets that stand at its end go on with the stream after it
+            for target in ledger.targets.values_mut() {
+                let limits = BatchLimits { max_size_bytes: 1, max_age: Duration::ZERO };
+                let _: Next = queue.next(target, limits, Instant::now());
+            }
+            let followed = ledger.targets.values().all(|target| target.stream != Some(stream));
+            if followed {
+                queue.streams.retain(|other| other.id != stream);
+                ledger.streams.retain(|other| *other != stream);
+            }
+        }
+        drop(state);
+        if !released.is_empty() {
+            self.notify();
+        }
+        Ok(())
+    }
+}
+
+/// An optional target that loses segments here goes on with the next stream, whose genesis names it.
+fn rejoin(ledger: &mut Ledger, released: &[Released]) -> bool {
+    let mut changed = false;
+    for (name, target) in &mut ledger.targets {
+        let lost = |file: &Released| target.stream == Some(file.stream) && target.next <= file.last;
+        if released.iter().any(lost) {
+            tracing::warn!(target = %name, "the spool is half full: an optional target loses what it has not taken and goes on with the next stream");
+            (target.stream, target.next, target.frozen) = (None, 0, None);
+            changed = true;
+        }
+    }
+    changed
 }

@@ -5,10 +5,10 @@
 
 use super::lines::Lines;
 use crate::chain::checkpoint::Checkpoint;
-use crate::chain::genesis::valid_host;
 use crate::chain::header::{CheckpointPayload, Header};
 use crate::chain::line::RawLine;
 use crate::chain::stamp::parse_rfc3339;
+use crate::record::is_name;
 use crate::record::{Seq, StreamId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -176,7 +176,7 @@ fn place(path: &Path) -> Option<(String, StreamId)> {
     let folder = path.parent()?;
     let stream = folder.file_name()?.to_str()?.parse().ok()?;
     let host = folder.parent()?.file_name()?.to_str()?;
-    valid_host(host).then(|| (host.to_owned(), stream))
+    is_name(host).then(|| (host.to_owned(), stream))
 }
 
 /// What a look at a file's beginning tells.
@@ -224,7 +224,7 @@ impl Head {
         }
         if self.says.is_none() {
             self.says = match header {
-                Header::Genesis(genesis) if valid_host(&genesis.host) => Some((genesis.host.clone(), genesis.stream)),
+                Header::Genesis(genesis) if is_name(&genesis.host) => Some((genesis.host.clone(), genesis.stream)),
                 Header::Checkpoint(_) => raw.payload.and_then(checkpoint_origin),
                 _ => None,
             };
@@ -240,6 +240,6 @@ fn checkpoint_origin(payload: &[u8]) -> Option<(String, StreamId)> {
 /// Host and stream of a checkpoint's origin.
 pub(super) fn split_origin(origin: &str) -> Option<(String, StreamId)> {
     let (host, stream) = origin.split_once('/')?;
-    valid_host(host).then_some(())?;
+    is_name(host).then_some(())?;
     Some((host.to_owned(), stream.parse().ok()?))
 }

@@ -79,6 +79,16 @@ pub enum Outcome {
     Unchecked,
 }
 
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Outcome::Intact => "intact",
+            Outcome::Findings => "findings",
+            Outcome::Unchecked => "unchecked",
+        })
+    }
+}
+
 /// The end of a verification.
 #[derive(Clone, Debug)]
 pub struct Summary {

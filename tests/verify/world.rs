@@ -131,7 +131,7 @@ impl Writer {
 
     /// The stream with a close line and its checkpoint.
     pub fn close(mut self) -> (Stream, Tip) {
-        let tip = self.chain.close(&mut self.open, "stopped");
+        let (tip, _) = self.chain.close(&mut self.open, "stopped");
         self.segments.push(self.open);
         (Stream::new(&self.host, self.stream, &self.segments), tip)
     }

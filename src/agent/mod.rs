@@ -1,0 +1,271 @@
+//! The agent: every stage put together, run, and drained.
+//!
+//! ```text
+//! source threads --Batch--> label thread --Labelled--> scribe thread --spool--> forwarder tasks
+//! ```
+//! The line's path is CPU work and has threads of its own; tokio serves the network. Channels between them are short, and a
+//! full one stops the stage before it: that is the backpressure, up to the files themselves.
+
+mod label;
+mod scribe;
+
+use crate::chain;
+use crate::chain::host_key::{self, HostKey};
+use crate::chain::key::Bytes32;
+use crate::config;
+use crate::durable::Disk;
+use crate::forward::{self, Event, Forwarder};
+use crate::policy::{self, PolicySet};
+use crate::source::{self, Keys, Source, Stop};
+use crate::spool::{self, Recovered, Spool};
+use scribe::{Control, Identity, Scribe};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// Batches between two stages; one is at most a few hundred KiB.
+const BETWEEN_STAGES: usize = 8;
+/// Receipts that wait to be looked at.
+const EVENTS: usize = 16;
+/// After a stop, how long targets may take to store what is spooled; the rest is sent at the next start.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Read to the end of what is there, wait for every receipt, and stop.
+    pub once: bool,
+    /// Folders of sealtail's own besides the spool: never followed.
+    pub own: Vec<PathBuf>,
+}
+
+/// Why the agent stopped, when nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host key.
+    #[error(transparent)]
+    HostKey(#[from] host_key::Error),
+    /// Policies.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<policy::Fault>),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] chain::Error),
+    /// A target.
+    #[error("target {name:?}: {error}")]
+    Target {
+        /// Which.
+        name: String,
+        /// Why.
+        error: forward::Error,
+    },
+    /// A thread could not be started, or died.
+    #[error("{0}")]
+    Thread(String),
+}
+
+/// What an agent is made of before it runs: everything that can be wrong with its files is found here.
+pub struct Agent {
+    config: config::Agent,
+    digest: Bytes32,
+    host_key: Arc<HostKey>,
+    policies: PolicySet,
+}
+
+impl Agent {
+    /// Loads the keys, certificates and policies that `config` names.
+    pub fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
+        let host_key = Arc::new(HostKey::load(&config.host.key)?);
+        let policies = PolicySet::load(&config.policy).map_err(Error::Policy)?;
+        for target in &config.targets {
+            let checked = forward::check(target, &config.host.name);
+            checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
+        }
+        Ok(Self { config: config.clone(), digest, host_key, policies })
+    }
+
+    /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
+    /// `on_event` sees each receipt.
+    pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
+        const ATTEMPTS_ONCE: u32 = 5;
+        let mut wait = Duration::from_secs(1);
+        for attempt in 1.. {
+            let result = self.run_stream(options, stop, &mut on_event).await;
+            // the stream is abandoned; recovery takes up what is durable, as after a crash
+            let failed = match result {
+                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error,
+                other => return other,
+            };
+            if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
+                return Err(failed.into());
+            }
+            tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(30));
+        }
+        Ok(())
+    }
+
+    async fn run_stream(&self, options: &Options, stop: &Stop, on_event: &mut impl FnMut(&Event)) -> Result<(), Error> {
+        let (spool, recovered) = self.open_spool().await?;
+        let (events, mut heard) = mpsc::channel(EVENTS);
+        let mut forwarders = JoinSet::new();
+        for target in &self.config.targets {
+            let name = target.name.clone();
+            let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
+            let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
+            forwarders.spawn(async move { (name, forwarder.run().await) });
+        }
+        let mut line = self.start_line(options, stop, &spool, recovered)?;
+        let chained = loop {
+            tokio::select! {
+                result = &mut line.done => break result.unwrap_or_else(|_| Err(Error::Thread("the chain's thread died".into()))),
+                Some(event) = heard.recv() => {
+                    on_event(&event);
+                    if let Event::Refused { target } = event {
+                        // a full channel means that a new stream is on its way already
+                        let _: Result<(), _> = line.control.try_send(Control::NewStream { why: format!("refused by {target}") });
+                    }
+                }
+                Some(ended) = forwarders.join_next() => if let Err(error) = forwarder_ended(ended) {
+                    line.abandon().await;
+                    break Err(error);
+                },
+            }
+        };
+        if chained.is_err() {
+            // nobody may hold the spool when it is opened again
+            forwarders.shutdown().await;
+        }
+        chained?;
+        spool.drain();
+        let drained = drain(&spool, &mut heard, &mut forwarders, on_event);
+        if options.once && !stop.is_set() {
+            drained.await?;
+        } else if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
+            tracing::warn!(
+                bytes = spool.bytes(),
+                "stopping before the targets have everything; the spool keeps the rest"
+            );
+        }
+        match line.failures.try_recv() {
+            Ok(error) => Err(error.into()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn open_spool(&self) -> Result<(Spool, Recovered), Error> {
+        let (config, host) = (self.config.spool.clone(), self.config.host.name.clone());
+        let targets: Vec<(String, bool)> = self.config.targets.iter().map(|t| (t.name.clone(), t.required)).collect();
+        let open = move || Spool::open(&config, &host, &targets, Arc::new(Disk));
+        let opened = tokio::task::spawn_blocking(open).await.map_err(|e| Error::Thread(e.to_string()))?;
+        Ok(opened?)
+    }
+
+    /// Starts the threads of the line's path.
+    fn start_line(&self, options: &Options, stop: &Stop, spool: &Spool, recovered: Recovered) -> Result<Line, Error> {
+        let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
+        let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
+        let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
+        let keys = Arc::new(Keys::default());
+        let mut own = options.own.clone();
+        own.push(self.config.spool.dir.clone());
+        for config in &self.config.sources {
+            let name = config.name().to_owned();
+            let source = Source::new(config, recovered.cursors.known(&name), Arc::clone(&keys), &own)?;
+            let (read, stop, failed, once) = (read.clone(), stop.clone(), failed.clone(), options.once);
+            spawn(&format!("sealtail-{name}"), move || {
+                if let Err(error) = source.run(once, &read, &stop) {
+                    tracing::error!(source = %name, %error, "a source failed; the others go on");
+                    // there is room for one from each source
+                    let _: Result<(), _> = failed.try_send(error);
+                }
+            })?;
+        }
+        let labeller = label::Labeller::new(&self.policies, &self.config.host.name);
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
+        let (control, orders) = crossbeam_channel::bounded(1);
+        let (finished, done) = oneshot::channel();
+        let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, stop.clone());
+        spawn("sealtail-chain", move || {
+            // the receiver is gone only when the agent is
+            let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
+        })?;
+        Ok(Line { done, control, failures })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            host: self.config.host.name.clone(),
+            config: self.digest,
+            policy: self.policies.digest(),
+            recipients: self.config.recipients.clone(),
+            host_key: Arc::clone(&self.host_key),
+        }
+    }
+}
+
+/// The running threads, as the composition root sees them.
+struct Line {
+    done: oneshot::Receiver<Result<(), Error>>,
+    control: crossbeam_channel::Sender<Control>,
+    failures: crossbeam_channel::Receiver<source::Error>,
+}
+
+impl Line {
+    /// Ends the stream where it stands, and waits until its thread is gone.
+    async fn abandon(&mut self) {
+        let (gone, _) = crossbeam_channel::bounded(0);
+        self.control = gone;
+        // whatever it says now, the first error is the one to tell
+        let _: Result<_, _> = (&mut self.done).await;
+    }
+}
+
+/// Waits until every required target has everything.
+async fn drain(
+    spool: &Spool,
+    heard: &mut mpsc::Receiver<Event>,
+    forwarders: &mut JoinSet<(String, Result<(), forward::Error>)>,
+    on_event: &mut impl FnMut(&Event),
+) -> Result<(), Error> {
+    let mut news = spool.watch();
+    while !spool.is_drained() {
+        const LOOK: Duration = Duration::from_millis(200);
+        tokio::select! {
+            Some(event) = heard.recv() => on_event(&event),
+            _ = news.changed() => {}
+            Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+    while let Ok(event) = heard.try_recv() {
+        on_event(&event);
+    }
+    Ok(())
+}
+
+type Ended = Result<(String, Result<(), forward::Error>), tokio::task::JoinError>;
+
+/// Forwarders retry for ever; one that ends has lost the spool.
+fn forwarder_ended(ended: Ended) -> Result<(), Error> {
+    match ended {
+        Ok((_, Err(forward::Error::Spool(error)))) => Err(error.into()),
+        Ok((name, Err(error))) => Err(Error::Target { name, error }),
+        Ok((_, Ok(()))) => Ok(()),
+        Err(error) => Err(Error::Thread(format!("a forwarder died: {error}"))),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let thread = std::thread::Builder::new().name(name.chars().take(15).collect()).spawn(work);
+    thread.map(drop).map_err(|e| Error::Thread(format!("cannot start a thread: {e}; is the limit of tasks too low?")))
+}

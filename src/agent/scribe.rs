@@ -1,0 +1,284 @@
+//! The scribe thread: the one place where lines get their seq. It chains what the sources and policies hand over, puts it into
+//! the spool, and keeps the stream's times: segments, heartbeats, age.
+
+use super::Error;
+use super::label::Labelled;
+use crate::chain::header::{Hash, NamedReceipt, Prev};
+use crate::chain::host_key::HostKey;
+use crate::chain::key::Bytes32;
+use crate::chain::{self, Chain, Facts, LogRecord, Tip};
+use crate::record::{Item, SourceEvent, Verdicts};
+use crate::source::Stop;
+use crate::spool::{Cursors, Recovered, Snapshot, Spool, Writer};
+use crossbeam_channel::{Receiver, select};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A stream says that it lives each time this has passed; verifiers call 180 s of nothing a silence.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// Lines are compressed in pieces of about this size.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// What the genesis of each stream says of this agent.
+pub(super) struct Identity {
+    pub host: String,
+    pub config: Bytes32,
+    pub policy: Bytes32,
+    pub recipients: Vec<age::x25519::Recipient>,
+    pub host_key: Arc<HostKey>,
+}
+
+/// An order to the scribe.
+pub(super) enum Control {
+    /// End the stream and begin another.
+    NewStream { why: String },
+}
+
+/// Everything that one stream after another needs.
+pub(super) struct Scribe {
+    identity: Identity,
+    config: chain::Config,
+    spool: Spool,
+    cursors: Cursors,
+    prev: Option<Prev>,
+    stop: Stop,
+}
+
+/// The stream that is being written.
+struct Open {
+    chain: Chain,
+    writer: Writer,
+    /// Chained lines that are not compressed yet.
+    lines: Vec<u8>,
+    segment_bytes: usize,
+    segment_due: Option<Instant>,
+    heartbeat_due: Instant,
+    stop: Stop,
+}
+
+enum Wake {
+    Lines(Box<Labelled>),
+    Order(Control),
+    Time,
+    End,
+    /// The agent's root gave this stream up.
+    Abandon,
+}
+
+impl Scribe {
+    pub(super) fn new(identity: Identity, config: &chain::Config, spool: &Spool, found: Recovered, stop: Stop) -> Self {
+        let (config, spool) = (config.clone(), spool.clone());
+        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, stop }
+    }
+
+    /// Until the sources have ended; leaves a closed stream behind.
+    pub(super) fn run(mut self, input: &Receiver<Labelled>, orders: &Receiver<Control>) -> Result<(), Error> {
+        let mut open = self.begin()?;
+        loop {
+            match wait(input, orders, open.next_due(self.config.max_stream_age)) {
+                Wake::Lines(labelled) => {
+                    if !self.wait_for_room(&mut open)? {
+                        // stopped while the spool was full: this batch and all after it are read again
+                        break;
+                    }
+                    self.take(&mut open, &labelled)?;
+                    if input.is_empty() {
+                        open.commit()?;
+                    }
+                }
+                Wake::Order(Control::NewStream { why }) => open = self.succeed(open, &why)?,
+                Wake::Time => {}
+                Wake::End => break,
+                Wake::Abandon => return Err(crate::spool::Error::Stopped.into()),
+            }
+            self.tick(&mut open)?;
+            if open.chain.age() >= self.config.max_stream_age {
+                open = self.succeed(open, "age")?;
+            }
+        }
+        self.end(open, "stop")
+    }
+
+    fn begin(&mut self) -> Result<Open, Error> {
+        let facts = Facts {
+            host: self.identity.host.clone(),
+            config: self.identity.config,
+            policy: self.identity.policy,
+            targets: self.spool.joining(),
+            prev: self.prev,
+        };
+        let mut lines = Vec::with_capacity(2 * PIECE_BYTES);
+        let chain = Chain::begin(&facts, &self.identity.recipients, &self.identity.host_key, &mut lines)?;
+        let writer = self.spool.begin_stream(chain.stream())?;
+        tracing::info!(stream = %chain.stream(), "a stream begins");
+        let heartbeat_due = Instant::now() + HEARTBEAT;
+        let segment_due = Some(Instant::now() + self.config.flush_interval);
+        let (segment_bytes, stop) = (lines.len(), self.stop.clone());
+        let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, stop };
+        self.declare_sources(&mut open)?;
+        open.commit()?;
+        Ok(open)
+    }
+
+    /// Sources that were being read in the stream before are named in this one too.
+    fn declare_sources(&mut self, open: &mut Open) -> Result<(), Error> {
+        let known: Vec<_> = self.cursors.open().map(|(key, source)| (key, source.clone())).collect();
+        self.cursors.begin_stream();
+        let at = open.chain.stamp();
+        for (key, source) in known {
+            let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
+            self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
+            self.cursors.apply(key, &event);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
+        let at = open.chain.stamp();
+        let none = Verdicts::default();
+        let mut verdicts = labelled.verdicts.iter();
+        for item in &labelled.batch.items {
+            match item {
+                Item::Source(key, event) => {
+                    self.item(open, |open| open.chain.source(&mut open.lines, &at, *key, event))?;
+                    self.cursors.apply(*key, event);
+                }
+                Item::Line(line) => {
+                    let message = labelled.batch.text(line);
+                    let record = LogRecord { source: line.source, offset: line.offset, end: line.end, message };
+                    let verdicts = verdicts.next().unwrap_or(&none);
+                    self.item(open, |open| open.chain.log(&mut open.lines, &at, &record, verdicts))?;
+                    self.cursors.read_to(line.source, line.offset);
+                }
+            }
+            if open.is_full() {
+                self.seal(open)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Chains one line and, now and then, compresses what has gathered.
+    fn item(&self, open: &mut Open, chain: impl FnOnce(&mut Open) -> u64) -> Result<(), Error> {
+        let before = open.lines.len();
+        chain(open);
+        open.segment_bytes += open.lines.len() - before;
+        if open.segment_due.is_none() {
+            open.segment_due = Some(Instant::now() + self.config.flush_interval);
+        }
+        if open.lines.len() >= PIECE_BYTES { open.compress() } else { Ok(()) }
+    }
+
+    /// Ends the segment.
+    fn seal(&self, open: &mut Open) -> Result<(), Error> {
+        let first = open.chain.segment_first();
+        let at = open.chain.stamp();
+        let last = open.chain.checkpoint(&mut open.lines, &at);
+        open.compress()?;
+        open.writer.seal(first, last, &|| open.stop.is_set())?;
+        (open.segment_bytes, open.segment_due) = (0, None);
+        if open.writer.roll_is_due() {
+            open.writer.roll(last + 1, self.snapshot(open, false))?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, open: &Open, closed: bool) -> Snapshot {
+        Snapshot { sources: self.cursors.to_snapshot(), ..snapshot(&open.chain.tip(), open.chain.edge(), closed) }
+    }
+
+    /// What is due by the clock.
+    fn tick(&self, open: &mut Open) -> Result<(), Error> {
+        let now = Instant::now();
+        if now >= open.heartbeat_due {
+            open.heartbeat_due = now + HEARTBEAT;
+            let at = open.chain.stamp();
+            let receipts = self.spool.receipts().into_iter();
+            let receipts = receipts.map(|(target, receipt)| NamedReceipt { target, receipt }).collect();
+            let bytes = self.spool.bytes();
+            self.item(open, |open| open.chain.heartbeat(&mut open.lines, &at, bytes, receipts))?;
+        }
+        if open.segment_due.is_some_and(|due| now >= due) {
+            self.seal(open)?;
+        }
+        Ok(())
+    }
+
+    /// A full spool stops reading; the stream itself goes on, in room that is kept for it.
+    fn wait_for_room(&self, open: &mut Open) -> Result<bool, Error> {
+        const SLICE: Duration = Duration::from_millis(500);
+        while !self.spool.wait_for_room(SLICE)? {
+            if self.stop.is_set() {
+                return Ok(false);
+            }
+            self.tick(open)?;
+        }
+        Ok(true)
+    }
+
+    fn succeed(&mut self, open: Open, why: &str) -> Result<Open, Error> {
+        tracing::info!(stream = %open.chain.stream(), why, "the stream ends, another begins");
+        self.end(open, why)?;
+        self.begin()
+    }
+
+    fn end(&mut self, mut open: Open, why: &str) -> Result<(), Error> {
+        if open.chain.segment_len() + 2 > chain::SEGMENT_LINES {
+            self.seal(&mut open)?;
+        }
+        let Open { chain, mut writer, mut lines, stop, .. } = open;
+        let first = chain.segment_first();
+        let (tip, edge) = chain.close(&mut lines, why);
+        writer.append(&lines)?;
+        writer.seal(first, tip.size - 1, &|| stop.is_set())?;
+        let snapshot = Snapshot { sources: self.cursors.to_snapshot(), ..snapshot(&tip, &edge, true) };
+        self.prev = snapshot.prev();
+        Ok(writer.finish(snapshot)?)
+    }
+}
+
+impl Open {
+    /// The segment takes no further line but its checkpoint.
+    fn is_full(&self) -> bool {
+        self.chain.segment_len() + 1 >= chain::SEGMENT_LINES || self.segment_bytes >= chain::SEGMENT_BYTES
+    }
+
+    fn compress(&mut self) -> Result<(), Error> {
+        self.writer.append(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        self.compress()?;
+        Ok(self.writer.commit(&|| self.stop.is_set())?)
+    }
+
+    fn next_due(&self, max_age: Duration) -> Instant {
+        let end = Instant::now() + max_age.saturating_sub(self.chain.age());
+        let segment = self.segment_due.unwrap_or(end);
+        segment.min(self.heartbeat_due).min(end)
+    }
+}
+
+fn snapshot(tip: &Tip, edge: &chain::tree::Edge, closed: bool) -> Snapshot {
+    Snapshot {
+        stream: tip.stream,
+        size: tip.size,
+        leaf: Hash(tip.leaf),
+        edge: edge.roots().iter().copied().map(Hash).collect(),
+        closed,
+        sources: Vec::new(),
+    }
+}
+
+fn wait(input: &Receiver<Labelled>, orders: &Receiver<Control>, until: Instant) -> Wake {
+    select! {
+        recv(input) -> labelled => labelled.map_or(Wake::End, |labelled| Wake::Lines(Box::new(labelled))),
+        recv(orders) -> order => match order {
+            Ok(order) => Wake::Order(order),
+            Err(_) => Wake::Abandon,
+        },
+        default(until.saturating_duration_since(Instant::now())) => Wake::Time,
+    }
+}

@@ -1,0 +1,91 @@
+//! `sealtail check`: everything that can be found wrong before anything runs.
+
+use crate::chain::host_key::{HostKey, HostPublic};
+use crate::config::{self, Config};
+use crate::forward;
+use crate::policy::PolicySet;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Check a configuration: keys, policies, certificates, targets
+///
+/// Prints every fault, not only the first, each with its place and the mend. Nothing is changed and no line is sent; without
+/// --offline each target is asked whether it would take this host's lines.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Do not connect to the targets
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => return super::fail(&faults),
+    };
+    let mut faults = Vec::new();
+    if let Some(agent) = &config.agent {
+        check_agent(agent, args.offline, &mut faults);
+    }
+    if let Some(receive) = &config.receive {
+        check_folder(&receive.dir, &mut faults);
+    }
+    if !faults.is_empty() {
+        return super::fail(&faults);
+    }
+    println!("{}: good", args.config.display());
+    ExitCode::SUCCESS
+}
+
+fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
+    match HostKey::load(&agent.host.key) {
+        Ok(key) => check_public(&agent.host.key, &key, faults),
+        Err(error) => faults.push(error.to_string()),
+    }
+    if let Err(found) = PolicySet::load(&agent.policy) {
+        faults.extend(found.iter().map(ToString::to_string));
+    }
+    check_folder(&agent.spool.dir, faults);
+    for target in &agent.targets {
+        let host = &agent.host.name;
+        let checked = match offline {
+            true => forward::check(target, host).map_err(|e| e.to_string()),
+            false => super::runtime()
+                .and_then(|runtime| runtime.block_on(forward::probe(target, host)).map_err(|e| e.to_string())),
+        };
+        if let Err(why) = checked {
+            faults.push(format!("target {:?}: {why}", target.name));
+        }
+    }
+}
+
+/// The public key beside the secret one is what verifiers are given: it must be its other half.
+fn check_public(path: &Path, key: &HostKey, faults: &mut Vec<String>) {
+    let public = path.with_extension("pub");
+    if let Ok(other) = HostPublic::load(&public)
+        && other != key.public()
+    {
+        let mend = "verifiers given it would trust the wrong key; make it anew from the secret key";
+        faults.push(format!("{}: not the public half of {}; {mend}", public.display(), path.display()));
+    }
+}
+
+/// A folder that is there, or can be made.
+fn check_folder(dir: &Path, faults: &mut Vec<String>) {
+    let Some(nearest) = dir.ancestors().find(|folder| folder.exists()) else { return };
+    if !nearest.is_dir() {
+        return faults.push(format!("{}: not a folder; choose another place, or move it away", nearest.display()));
+    }
+    use rustix::fs::Access;
+    if rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        faults.push(format!(
+            "{}: this user may not write here; change the folder's owner, or run as another user",
+            nearest.display()
+        ));
+    }
+}

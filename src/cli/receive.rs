@@ -1,0 +1,45 @@
+//! `sealtail receive`: the embedded append-only store, in the foreground.
+
+use super::stop;
+use crate::config::Config;
+use crate::receive::Server;
+use crate::telemetry;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run the embedded append-only store behind mTLS, until SIGTERM or Ctrl-C
+///
+/// Takes batches from hosts whose client certificate names them, checks that each goes on where the stream stood, makes it
+/// durable, and answers with a signed receipt. It has no way to change or delete what it stored.
+#[derive(Debug, Args)]
+pub struct ReceiveArgs {
+    /// The configuration; its [receive] is what counts here
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &ReceiveArgs) -> ExitCode {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => return super::fail(&faults),
+    };
+    telemetry::start(&config.telemetry.log);
+    let Some(receive) = &config.receive else {
+        return super::fail(&[format!("{}: `sealtail receive` needs a [receive] table", args.config.display())]);
+    };
+    let result = super::runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            // before anything is taken, so that no signal is missed and the end is always an orderly one
+            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
+            server.run(stop.come()).await.map_err(|e| e.to_string())
+        })
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => super::fail(&[error]),
+    }
+}

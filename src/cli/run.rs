@@ -1,0 +1,50 @@
+//! `sealtail run`: the agent in the foreground.
+
+use super::stop;
+use crate::agent::{Agent, Options};
+use crate::config::Config;
+use crate::telemetry;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run the agent in the foreground, until SIGTERM or Ctrl-C
+///
+/// Reads the configured sources, labels, chains, spools and ships each line. On a stop it closes the stream and gives the
+/// targets ten seconds to store what is spooled; what they don't take is sent at the next start.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The configuration; `sealtail check` tells what is wrong with it
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Read to the end of what is there, wait until every required target has it, and stop
+    #[arg(long)]
+    once: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &RunArgs) -> ExitCode {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => return super::fail(&faults),
+    };
+    telemetry::start(&config.telemetry.log);
+    let Some(agent) = &config.agent else {
+        let what =
+            "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
+        return super::fail(&[format!("{}: {what}", args.config.display())]);
+    };
+    let own = config.receive.iter().map(|receive| receive.dir.clone()).collect();
+    let options = Options { once: args.once, own };
+    let result = super::runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            let agent = Agent::new(agent, config.digest).map_err(|e| e.to_string())?;
+            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            agent.run(&options, &stop.stop, |_| {}).await.map_err(|e| e.to_string())
+        })
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => super::fail(&[error]),
+    }
+}

@@ -1,0 +1,34 @@
+//! Ctrl-C and SIGTERM.
+
+use crate::source::Stop;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// A stop that comes with the first SIGINT or SIGTERM, for threads and for tasks.
+pub(super) struct Signalled {
+    pub stop: Stop,
+    come: oneshot::Receiver<()>,
+}
+
+impl Signalled {
+    /// Waits for it.
+    pub(super) async fn come(self) {
+        // sent or dropped: either way it is over
+        let _: Result<(), _> = self.come.await;
+    }
+}
+
+/// Listens for the signals; the second one ends the process at once.
+pub(super) fn on_signal() -> std::io::Result<Signalled> {
+    let (stopper, stop) = Stop::pair();
+    let (tell, come) = oneshot::channel::<()>();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        stopper.stop();
+        drop(tell);
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        std::process::exit(130)
+    });
+    Ok(Signalled { stop, come })
+}

@@ -1,0 +1,31 @@
+//! `[receive]`.
+
+use super::table::{Table, Text};
+use super::target::tls;
+use crate::receive::{Config, TlsConfig};
+
+/// The receiver's part.
+pub(super) fn config(table: Table<'_>) -> Option<Config> {
+    let listen = table.required("listen", "write an address and a port, such as \"127.0.0.1:7443\"", |text| match text
+        .value
+        .parse()
+    {
+        Ok(address) => Some(address),
+        Err(_) => text.fault("no address with a port", "write one such as \"127.0.0.1:7443\" or \"[::]:7443\""),
+    });
+    let dir =
+        table.required("dir", "name the archive's folder, such as \"/var/lib/sealtail/archive\"", Text::into_path);
+    let trust = table.optional("trust", Text::into_path);
+    let receipt_key = table.optional("receipt_key", Text::into_path);
+    let beside = table.place.document.surroundings.folder.join("receipt.key");
+    let tls = tls(&table);
+    table.finish();
+    let [ca, cert, key] = tls?;
+    Some(Config {
+        listen: listen?,
+        dir: dir?,
+        tls: TlsConfig { ca, cert, key },
+        trust: trust?,
+        receipt_key: receipt_key?.unwrap_or(beside),
+    })
+}

@@ -1,0 +1,314 @@
+//! From source files to a [`PolicySet`]: one program a package, each with its own entry point and limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use regorus::languages::rego::compiler::Compiler;
+use regorus::rvm::program::Program;
+use regorus::{CompiledPolicy, Engine, Value};
+
+use super::gate::{self, Gate, Parts};
+use super::load::{SourceFile, Sources, Tests};
+use super::metadata::Annotations;
+use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
+use super::{Config, Fault, Metadata, circle, refuse};
+
+/// The rule that a policy is asked for.
+const VERDICTS: &str = "verdicts";
+/// The package that all policies are below.
+const ROOT: &str = "sealtail";
+
+/// Policies, compiled once. Cheap to clone, shared by all threads.
+#[derive(Clone)]
+pub struct PolicySet {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) packages: Vec<Package>,
+    /// What the packages' gates search for.
+    pub(super) parts: Parts,
+    pub(super) data: Value,
+    pub(super) max_instructions: usize,
+    digest: [u8; 32],
+}
+
+/// One policy: a package with a rule `verdicts`.
+pub(super) struct Package {
+    /// As people write it, and as `undecided` names it: `sealtail.linux`.
+    pub(super) name: String,
+    pub(super) program: Arc<Program>,
+    /// Tells lines that none of its rules can match.
+    pub(super) gate: Gate,
+    /// Whether it may look at `input.fields`.
+    pub(super) reads_fields: bool,
+    by_id: BTreeMap<String, Metadata>,
+    other: Metadata,
+    rules: Vec<RuleInfo>,
+}
+
+/// A rule that gives verdicts, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Its package: `sealtail.linux`.
+    pub package: String,
+    /// The ids that stand in it; none if it makes them at run time.
+    pub ids: Vec<String>,
+    /// Its file.
+    pub file: String,
+    /// Its first line.
+    pub line: u32,
+    /// What its METADATA and that of its package say.
+    pub metadata: Metadata,
+}
+
+impl PolicySet {
+    /// Compiles what stands under the configured paths. No paths give a set without policies. All faults are told at
+    /// once, but those of the set as a whole only when each file is right.
+    pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let sources = Sources::read(&config.paths, Tests::Skipped, &mut faults);
+        let digest = sources.digest();
+        let mut packages = Vec::new();
+        let mut parts = Parts::default();
+        let mut data = Value::new_object();
+        if !config.paths.is_empty() {
+            let mut engine = engine(&sources, &mut faults);
+            data = engine.get_data();
+            let files = read_files(&mut engine, &sources, &mut faults);
+            if faults.is_empty() {
+                packages = compile(&mut engine, &files, &mut parts, &mut faults);
+            }
+        }
+        if !faults.is_empty() {
+            return Err(sources.mend_places(faults));
+        }
+        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
+        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
+    }
+
+    /// SHA-256 over all files, sorted by name, each name and content with its length before it.
+    pub fn digest(&self) -> [u8; 32] {
+        self.inner.digest
+    }
+
+    /// The names of the policies, such as `sealtail.linux`.
+    pub fn packages(&self) -> impl Iterator<Item = &str> {
+        self.inner.packages.iter().map(|package| package.name.as_str())
+    }
+
+    /// All rules that give verdicts, with their metadata, in the order of packages and files.
+    pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.inner.packages.iter().flat_map(|package| &package.rules)
+    }
+}
+
+impl Package {
+    /// The metadata for a verdict: that of the rule in which its id is written out. A verdict whose id is written
+    /// nowhere was made by a rule that makes ids at run time; if there is one such rule (or they all say the same) it
+    /// is that rule's, else the package's.
+    pub(super) fn metadata(&self, id: &str) -> &Metadata {
+        self.by_id.get(id).unwrap_or(&self.other)
+    }
+}
+
+/// An engine with every module and document; what doesn't parse is a fault and left out.
+pub(super) fn engine(sources: &Sources, faults: &mut Vec<Fault>) -> Engine {
+    let mut engine = Engine::new();
+    // as in OPA: a function that can't answer is undefined
+    engine.set_strict_builtin_errors(false);
+    for file in &sources.modules {
+        let added = catch_unwind(AssertUnwindSafe(|| engine.add_policy(file.path.clone(), file.text.clone())));
+        match added {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => faults.push(Fault::from_engine(&file.path, &error.to_string())),
+            Err(_) => faults.push(Fault::of(&file.path, "the engine panicked on it")),
+        }
+    }
+    for (file, document) in sources.documents(faults) {
+        if let Err(error) = engine.add_data(document) {
+            faults.push(Fault::from_engine(&file.path, &error.to_string()));
+        }
+    }
+    engine
+}
+
+/// A parsed file with its annotations.
+struct File<'a> {
+    source: &'a SourceFile,
+    syntax: Syntax,
+}
+
+struct Files<'a> {
+    files: Vec<File<'a>>,
+    annotations: Annotations,
+}
+
+fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fault>) -> Files<'a> {
+    let by_path: BTreeMap<&str, &SourceFile> = sources.modules.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut files = Vec::new();
+    let mut annotations = Annotations::default();
+    for module in engine.get_modules() {
+        let Some(source) = by_path.get(module.package.span.source.get_path().as_str()) else { continue };
+        let syntax = Syntax::of(module);
+        refuse::check(&source.path, &syntax, faults);
+        annotations.add(&source.path, &source.text, &syntax, faults);
+        files.push(File { source, syntax });
+    }
+    let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|file| (file.source.path.as_str(), &file.syntax)).collect();
+    circle::check(&syntaxes, faults);
+    Files { files, annotations }
+}
+
+fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Vec<Package> {
+    let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
+    if names.is_empty() {
+        let first = files.files.first().map_or("", |file| file.source.path.as_str());
+        let what = "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
+        faults.push(Fault::of(first, what));
+    }
+    for (file, rule) in files.policies() {
+        if rule.shape() != Shape::Set {
+            let what = "`verdicts` must be a set: write `verdicts contains {\"id\": …} if { … }`";
+            faults.push(Fault::at(&file.source.path, rule.place, what));
+        }
+    }
+    if !faults.is_empty() {
+        return Vec::new();
+    }
+    let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program(engine, name, files))) {
+        Ok(Ok(program)) => Some(files.package(name, program, parts, faults)),
+        Ok(Err(fault)) => {
+            faults.push(fault);
+            None
+        }
+        Err(_) => {
+            faults.push(Fault::of(files.path_of(name), "the engine panicked on this package"));
+            None
+        }
+    };
+    names.iter().filter_map(compile).collect()
+}
+
+fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Program>, Fault> {
+    let file = files.path_of(name);
+    let entry = files.entry(name);
+    let from_engine = |error: &dyn std::fmt::Display| Fault::from_engine(file, &error.to_string());
+    let policy: CompiledPolicy =
+        engine.compile_with_entrypoint(&entry.as_str().into()).map_err(|error| from_engine(&error))?;
+    let program = Compiler::compile_from_policy(&policy, &[&entry]).map_err(|error| match &error.span {
+        Some(span) => Fault::at(span.source.get_path(), (span.line, span.col), error.error.to_string()),
+        None => from_engine(&error),
+    })?;
+    // rules and data that claim the same path are found here, not on the first line
+    program.check_rule_data_conflicts(&engine.get_data()).map_err(|error| from_engine(&error))?;
+    Ok(program)
+}
+
+impl<'a> Files<'a> {
+    /// The `verdicts` rules below `sealtail`.
+    fn policies(&self) -> impl Iterator<Item = (&File<'a>, &RuleSyntax)> {
+        let below = |file: &&File<'_>| file.syntax.package.first().is_some_and(|first| first == ROOT);
+        let rules = |file| Files::rules_of(file).filter(|(_, rule)| rule.name == VERDICTS);
+        self.files.iter().filter(below).flat_map(rules)
+    }
+
+    fn rules_of<'f>(file: &'f File<'a>) -> impl Iterator<Item = (&'f File<'a>, &'f RuleSyntax)> {
+        file.syntax.rules.iter().map(move |rule| (file, rule))
+    }
+
+    fn of_package(&self, name: &str) -> impl Iterator<Item = &File<'a>> {
+        self.files.iter().filter(move |file| file.syntax.package_name() == name)
+    }
+
+    /// The path of a package's `verdicts`, as the engine writes it: `data.sealtail["a-b"].verdicts`.
+    fn entry(&self, name: &str) -> String {
+        let package = self.of_package(name).next().map(|file| file.syntax.package.as_slice()).unwrap_or_default();
+        let mut entry = "data".to_owned();
+        for part in package {
+            let is_name = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !part.starts_with(|c: char| c.is_ascii_digit());
+            entry += &if is_name { format!(".{part}") } else { format!("[{}]", Value::from(part.as_str())) };
+        }
+        entry + "." + VERDICTS
+    }
+
+    fn path_of(&self, name: &str) -> &str {
+        self.of_package(name).next().map_or("", |file| file.source.path.as_str())
+    }
+
+    fn package(&self, name: &str, program: Arc<Program>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Package {
+        let syntaxes: Vec<&Syntax> = self.of_package(name).map(|file| &file.syntax).collect();
+        let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
+        let mut package = Package {
+            name: name.to_owned(),
+            program,
+            gate: Gate::of(&syntaxes, parts),
+            reads_fields: gate::reads_fields(&syntaxes, &all),
+            by_id: BTreeMap::new(),
+            other: self.annotations.of_package(name),
+            rules: Vec::new(),
+        };
+        let mut elsewhere = Vec::new();
+        let mut at_run_time: Vec<Metadata> = Vec::new();
+        for (file, rule) in self.of_package(name).flat_map(Files::rules_of) {
+            let ids = written_ids(rule);
+            let metadata = self.annotations.of_rule(&file.source.path, rule.place.0, &file.syntax, &rule.name);
+            let info = RuleInfo {
+                package: name.to_owned(),
+                ids,
+                file: file.source.path.clone(),
+                line: rule.place.0,
+                metadata,
+            };
+            match (rule.name == VERDICTS, info.ids.is_empty()) {
+                (true, false) => package.add_ids(&info, rule, faults),
+                (true, true) => at_run_time.push(info.metadata.clone()),
+                (false, false) => elsewhere.push(info.clone()),
+                (false, true) => continue,
+            }
+            package.rules.push(info);
+        }
+        // a helper may make whole verdicts; what a `verdicts` rule says of an id goes first
+        for info in elsewhere {
+            for id in info.ids {
+                package.by_id.entry(id).or_insert_with(|| info.metadata.clone());
+            }
+        }
+        at_run_time.dedup();
+        if let [only] = at_run_time.as_slice() {
+            package.other = only.clone();
+        }
+        package
+    }
+}
+
+impl Package {
+    fn add_ids(&mut self, info: &RuleInfo, rule: &RuleSyntax, faults: &mut Vec<Fault>) {
+        for id in &info.ids {
+            let known = self.by_id.entry(id.clone()).or_insert_with(|| info.metadata.clone());
+            if *known != info.metadata {
+                let what = format!(
+                    "another rule gives `{id}` with other METADATA; a verdict could come from either: \
+                     write the same, or once with `scope: document`"
+                );
+                faults.push(Fault::at(&info.file, rule.place, what));
+            }
+        }
+    }
+}
+
+/// The ids that are written out in a rule: literal strings under the key `id` of literal objects.
+fn written_ids(rule: &RuleSyntax) -> Vec<String> {
+    let mut ids = BTreeSet::new();
+    rule.each_expr(&mut |expr| {
+        let Form::Object(fields) = form(expr) else { return };
+        for (key, value) in fields {
+            if let (Form::Text("id"), Form::Text(id)) = (form(key), form(value)) {
+                ids.insert(id.to_owned());
+            }
+        }
+    });
+    ids.into_iter().collect()
+}

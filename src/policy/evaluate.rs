@@ -1,0 +1,130 @@
+//! Runs the policies of a set on lines. Whatever a policy does, the line gets its other verdicts.
+
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use regorus::Value;
+use regorus::rvm::vm::{RegoVM, VmError};
+use regorus::utils::limits::ExecutionTimerConfig;
+
+use super::compile::{Inner, Package};
+use super::gate::{Probe, Seen};
+use super::input::{Fields, InputBuilder};
+use super::verdict::{self, undecided};
+use super::{LineContext, PolicySet};
+use crate::record::{Verdict, Verdicts};
+
+/// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
+const TIME_MAX: Duration = Duration::from_millis(500);
+/// How many instructions pass between looks at the clock.
+const CLOCK_INTERVAL: NonZeroU32 = NonZeroU32::new(1024).expect("not zero");
+
+/// Evaluates lines. Each thread has its own.
+pub struct Evaluator {
+    set: PolicySet,
+    /// One machine a package, in the order of the set's packages.
+    machines: Vec<RegoVM>,
+    input: InputBuilder,
+    seen: Seen,
+}
+
+impl Evaluator {
+    /// An evaluator for the policies of a set.
+    pub fn new(set: &PolicySet) -> Self {
+        let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
+        Self { set: set.clone(), machines, input: InputBuilder::new(), seen: Seen::default() }
+    }
+
+    /// What the policies say of a line. Nothing, at next to no cost, if there are none.
+    pub fn verdicts(&mut self, line: &LineContext<'_>) -> Verdicts {
+        let set = self.set.inner.clone();
+        if set.packages.is_empty() {
+            return Verdicts::default();
+        }
+        let message = String::from_utf8_lossy(line.message);
+        let probe = Probe::of(&message, &set.parts, &mut self.seen);
+        let mut found = Vec::new();
+        let mut document = Document { line, message: &message, fields: None, value: None };
+        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+            if !package.gate.may_match(&probe) {
+                continue;
+            }
+            if package.reads_fields && *document.fields(&mut self.input) == Fields::OverBounds {
+                found.push(undecided(&package.name, "the line is JSON nested too deep, or has a number too large"));
+                continue;
+            }
+            run(&set, package, machine, document.value(&mut self.input), &mut found);
+        }
+        verdict::render(found)
+    }
+}
+
+/// The input document of one line, made when the first package needs it.
+struct Document<'a> {
+    line: &'a LineContext<'a>,
+    message: &'a str,
+    fields: Option<Fields>,
+    value: Option<Value>,
+}
+
+impl Document<'_> {
+    fn fields(&mut self, input: &mut InputBuilder) -> &Fields {
+        if self.fields.is_none() {
+            self.value = None;
+        }
+        self.fields.get_or_insert_with(|| input.fields(self.message))
+    }
+
+    fn value(&mut self, input: &mut InputBuilder) -> Value {
+        let fields = self.fields.as_ref().unwrap_or(&Fields::Absent);
+        self.value.get_or_insert_with(|| input.document(self.line, self.message, fields)).clone()
+    }
+}
+
+fn machine(set: &Inner, package: &Package) -> RegoVM {
+    let mut machine = RegoVM::new();
+    machine.load_program(package.program.clone());
+    machine.set_max_instructions(set.max_instructions);
+    machine.set_execution_timer_config(Some(ExecutionTimerConfig { limit: TIME_MAX, check_interval: CLOCK_INTERVAL }));
+    // the only fault this finds, rules and data at one path, was looked for when the set was compiled
+    let _ = machine.set_data(set.data.clone());
+    machine
+}
+
+fn run(set: &Inner, package: &Package, machine: &mut RegoVM, input: Value, found: &mut Vec<Verdict>) {
+    machine.set_input(input);
+    let result = catch_unwind(AssertUnwindSafe(|| machine.execute_entry_point_by_index(0)));
+    let failed = match result {
+        Ok(Ok(Value::Set(members))) => members
+            .iter_sorted()
+            .filter_map(|member| match verdict::read(member, |id| package.metadata(id)) {
+                Ok(verdict) => {
+                    found.push(verdict);
+                    None
+                }
+                Err(what) => Some(Cow::Borrowed(what)),
+            })
+            .last(),
+        Ok(Ok(_)) => Some(Cow::Borrowed("`verdicts` is not a set")),
+        Ok(Err(error)) => Some(reason(&error)),
+        Err(_) => {
+            // what a panic left half done is not used again
+            *machine = self::machine(set, package);
+            Some(Cow::Borrowed("the engine failed"))
+        }
+    };
+    found.extend(failed.map(|reason| undecided(&package.name, &reason)));
+}
+
+/// Why a package could not decide. The engine's own message may quote the line, so it is not used.
+fn reason(error: &VmError) -> Cow<'static, str> {
+    match error {
+        VmError::InstructionLimitExceeded { limit, .. } => format!("more than {limit} instructions").into(),
+        VmError::TimeLimitExceeded { .. } => format!("longer than {} ms", TIME_MAX.as_millis()).into(),
+        VmError::RegexSizeLimitExceeded { .. } => "a regular expression is too large".into(),
+        VmError::NumericOverflow { .. } => "a number is too large".into(),
+        _ => "the evaluation failed".into(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Tells, without running a package, that none of its rules can match a line.
+//!
+//! Most lines match nothing, and running a program to learn that costs microseconds. So, when a package is compiled,
+//! conditions are read from its `verdicts` rules: statements of a body that must hold for the rule to give anything
+//! and that can be answered by a search in the line's bytes. A package is run if for some rule none of them fails.
+//!
+//! A condition may be answered "perhaps", never a wrong "no": what is not understood is no condition, and where JSON
+//! could write a value in another way (an escape, an exponent) the answer is "perhaps". `tests/engines_agree.rs` holds
+//! this against an interpreter without gates.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+
+use memchr::memmem::Finder;
+
+use super::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, form};
+
+/// How deep local rules are looked into.
+const INLINE_MAX: usize = 4;
+
+/// The texts that the gates of a set search for. Rules share them, so each is searched for once a line at most.
+#[derive(Default)]
+pub(super) struct Parts {
+    finders: Vec<Finder<'static>>,
+    known: BTreeMap<String, Part>,
+}
+
+/// A text of [`Parts`], by its index.
+type Part = usize;
+
+impl Parts {
+    fn add(&mut self, text: &str) -> Part {
+        if let Some(part) = self.known.get(text) {
+            return *part;
+        }
+        self.finders.push(Finder::new(text.as_bytes()).into_owned());
+        self.known.insert(text.to_owned(), self.finders.len() - 1);
+        self.finders.len() - 1
+    }
+}
+
+/// Which parts were found in a line, as far as they were searched for; kept from line to line for its memory.
+#[derive(Default)]
+pub(super) struct Seen(Vec<Cell<Option<bool>>>);
+
+/// The conditions of a package: it can match if all conditions of one alternative can hold.
+#[derive(Debug)]
+pub(super) struct Gate {
+    alternatives: Vec<Vec<Condition>>,
+}
+
+/// Something that must hold.
+#[derive(Debug)]
+enum Condition {
+    /// The message has this somewhere.
+    Contains(Part),
+    /// The message begins with this.
+    Begins(String),
+    /// The message ends with this.
+    Ends(String),
+    /// The line is a JSON object in which one of these stands, unless it is written in another way.
+    Json(Vec<Written>),
+    /// All conditions of one of these.
+    Any(Vec<Vec<Condition>>),
+}
+
+/// How a value is written in JSON.
+#[derive(Debug)]
+enum Written {
+    /// Text between quotes, or a part of it; another way has a backslash in it.
+    Text(Part),
+    /// A whole number; another way has an exponent.
+    Number(Part),
+}
+
+/// A line, as gates see it.
+pub(super) struct Probe<'a> {
+    text: &'a str,
+    parts: &'a Parts,
+    seen: &'a [Cell<Option<bool>>],
+    is_object: bool,
+    has_backslash: bool,
+    /// Known once it was asked for.
+    has_exponent: OnceCell<bool>,
+}
+
+impl<'a> Probe<'a> {
+    /// Looks at a line.
+    pub(super) fn of(text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
+        seen.0.clear();
+        seen.0.resize(parts.finders.len(), Cell::new(None));
+        let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+        let has_backslash = is_object && memchr::memchr(b'\\', text.as_bytes()).is_some();
+        Self { text, parts, seen: &seen.0, is_object, has_backslash, has_exponent: OnceCell::new() }
+    }
+
+    fn has(&self, part: Part) -> bool {
+        let seen = &self.seen[part];
+        let found = seen.get().unwrap_or_else(|| self.parts.finders[part].find(self.text.as_bytes()).is_some());
+        seen.set(Some(found));
+        found
+    }
+
+    fn has_exponent(&self) -> bool {
+        *self.has_exponent.get_or_init(|| has_exponent(self.text.as_bytes()))
+    }
+}
+
+impl Gate {
+    /// Reads the conditions of a package from its files.
+    pub(super) fn of(files: &[&Syntax], parts: &mut Parts) -> Self {
+        let reader = Reader { files, parts: RefCell::new(parts) };
+        let rules = files.iter().flat_map(|file| &file.rules).filter(|rule| rule.name == "verdicts");
+        Self { alternatives: reader.alternatives(rules, 0) }
+    }
+
+    /// Whether the package has to be run on this line.
+    pub(super) fn may_match(&self, line: &Probe<'_>) -> bool {
+        any(&self.alternatives, line)
+    }
+}
+
+fn any(alternatives: &[Vec<Condition>], line: &Probe<'_>) -> bool {
+    alternatives.iter().any(|conditions| conditions.iter().all(|condition| condition.may_hold(line)))
+}
+
+impl Condition {
+    fn may_hold(&self, line: &Probe<'_>) -> bool {
+        match self {
+            Self::Contains(part) => line.has(*part),
+            Self::Begins(start) => line.text.starts_with(start),
+            Self::Ends(end) => line.text.ends_with(end),
+            Self::Json(written) => line.is_object && written.iter().any(|written| written.may_stand_in(line)),
+            Self::Any(alternatives) => any(alternatives, line),
+        }
+    }
+}
+
+impl Written {
+    fn may_stand_in(&self, line: &Probe<'_>) -> bool {
+        match self {
+            Self::Text(part) => line.has_backslash || line.has(*part),
+            Self::Number(digits) => line.has(*digits) || line.has_exponent(),
+        }
+    }
+}
+
+/// Whether a JSON number with an exponent may stand in the text: digits, then `e`, and before them no letter or quote.
+fn has_exponent(text: &[u8]) -> bool {
+    memchr::memchr2_iter(b'e', b'E', text).any(|at| {
+        let number = text[..at].iter().rev().take_while(|c| matches!(c, b'0'..=b'9' | b'.' | b'-' | b'+')).count();
+        let before = text[..at - number].last();
+        number > 0 && before.is_some_and(|c| matches!(c, b':' | b',' | b'[' | b' ' | b'\t' | b'\r' | b'\n'))
+    })
+}
+
+struct Reader<'a> {
+    files: &'a [&'a Syntax],
+    parts: RefCell<&'a mut Parts>,
+}
+
+impl Reader<'_> {
+    /// The conditions of rules of which one must hold.
+    fn alternatives<'r>(&self, rules: impl Iterator<Item = &'r RuleSyntax>, depth: usize) -> Vec<Vec<Condition>> {
+        let of_rule = |rule: &'r RuleSyntax| {
+            let own: Vec<&str> = rule.declared().into_iter().map(|(name, _)| name).collect();
+            let of_body = |body: Vec<Statement<'_>>| {
+                let holds = body.into_iter().filter_map(|statement| match statement {
+                    Statement::Holds(expr) => self.condition(expr, &own, depth),
+                    Statement::Other => None,
+                });
+                holds.collect()
+            };
+            rule.bodies().into_iter().map(of_body).collect::<Vec<Vec<Condition>>>()
+        };
+        rules.flat_map(of_rule).collect()
+    }
+
+    /// `own` are the variables of the rule, which may have the name of another rule.
+    fn condition(&self, expr: &Expr, own: &[&str], depth: usize) -> Option<Condition> {
+        match form(expr) {
+            Form::Call(name, [subject, part]) if !self.is_own(&name) => self.of_call(&name, subject, part),
+            Form::Equal(a, b) => {
+                let (path, value) = if is_field(a) { (a, b) } else { (b, a) };
+                let written = self.written(value).filter(|_| is_field(path))?;
+                Some(Condition::Json(vec![written]))
+            }
+            Form::Member(value, collection) if is_field(value) => {
+                let Form::List(items) = form(collection) else { return None };
+                Some(Condition::Json(items.iter().map(|item| self.written(item)).collect::<Option<_>>()?))
+            }
+            Form::Path(path) if depth < INLINE_MAX => match path.as_slice() {
+                [name] if !own.contains(&name.as_str()) => self.of_local_rule(name, depth),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn of_call(&self, name: &str, subject: &Expr, part: &Expr) -> Option<Condition> {
+        let Form::Text(part) = form(part) else { return None };
+        let of_message = matches!(form(subject), Form::Path(path) if path == ["input", "message"]);
+        match name {
+            "contains" if of_message => Some(Condition::Contains(self.part(part))),
+            "startswith" if of_message => Some(Condition::Begins(part.to_owned())),
+            "endswith" if of_message => Some(Condition::Ends(part.to_owned())),
+            "contains" | "startswith" | "endswith" if is_field(subject) => {
+                Some(Condition::Json(vec![Written::Text(self.part(part))]))
+            }
+            _ => None,
+        }
+    }
+
+    /// `is_sshd` is defined if one of its definitions is, as long as there is no default.
+    fn of_local_rule(&self, name: &str, depth: usize) -> Option<Condition> {
+        let rules = || self.files.iter().flat_map(|file| &file.rules).filter(|rule| rule.name == name);
+        if rules().next().is_none() || rules().any(|rule| rule.shape() != Shape::Complete) {
+            return None;
+        }
+        Some(Condition::Any(self.alternatives(rules(), depth + 1)))
+    }
+
+    fn written(&self, value: &Expr) -> Option<Written> {
+        match form(value) {
+            Form::Text(text) => Some(Written::Text(self.part(&format!("\"{text}\"")))),
+            Form::Number(number) => {
+                let digits = number.as_u64().ok().filter(|number| *number > 0)?;
+                Some(Written::Number(self.part(&digits.to_string())))
+            }
+            _ => None,
+        }
+    }
+
+    fn part(&self, text: &str) -> Part {
+        self.parts.borrow_mut().add(text)
+    }
+
+    /// Whether the package or an import gives this name another meaning.
+    fn is_own(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.rules.iter().any(|rule| rule.name == name) || file.imports_name(name))
+    }
+}
+
+fn is_field(expr: &Expr) -> bool {
+    matches!(form(expr), Form::Path(path) if path.len() > 2 && path[0] == "input" && path[1] == "fields")
+}
+
+/// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others
+/// may look through any of them.
+pub(super) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
+    let own = package.iter().any(|file| look(file).fields);
+    own || (package.iter().any(|file| look(file).others) && all.iter().any(|file| look(file).fields))
+}
+
+struct Look {
+    fields: bool,
+    others: bool,
+}
+
+fn look(file: &Syntax) -> Look {
+    let mut look =
+        Look { fields: file.imports.iter().any(|(_, path)| path[0] == "input"), others: !file.imports.is_empty() };
+    for rule in &file.rules {
+        rule.each_expr(&mut |expr| match form(expr) {
+            Form::Path(path) if path[0] == "data" => look.others = true,
+            Form::Path(path) if path[0] == "input" => {
+                let plain = ["message", "source", "host", "time"];
+                look.fields |= path.get(1).is_none_or(|key| !plain.contains(&key.as_str()));
+            }
+            _ => {}
+        });
+    }
+    look
+}

@@ -1,0 +1,227 @@
+//! Where a file is begun.
+//!
+//! Without a cursor that is its first byte, or with `start_at = "end"` the end of the last line it has at the first
+//! start of all. After a restart every file that was there before has a cursor, so one without came meanwhile and is
+//! read from its first byte; unless it was born before the youngest file that is known, for then it was there while
+//! sealtail ran and did not match: the patterns changed, and `start_at` counts again.
+
+use super::Files;
+use super::follow::{Followed, Left};
+use super::identity::{self, Look};
+use super::left_out;
+use crate::record::{Cursor, FileId, Fingerprint, Item, SourceEvent};
+use crate::source::StartAt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A file to begin with.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    /// What was seen there. If another file has the name by now, the names have to be looked at again.
+    pub(super) id: FileId,
+    /// The matched path that it is, or is a rotation of.
+    pub(super) base: PathBuf,
+    pub(super) known: Option<Cursor>,
+    /// The file whose lines come first.
+    pub(super) after: Option<FileId>,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is followed.
+    Followed(FileId),
+    /// It holds no lines.
+    LeftOut,
+    /// It can't be opened now.
+    Refused,
+    /// Another file has its name now.
+    Moved,
+}
+
+/// What a cursor says of a file that it belongs to.
+enum Begin {
+    At(u64),
+    /// It was truncated, or written anew.
+    Again(Cursor),
+}
+
+impl Files {
+    /// Begins to follow a file, if it can be opened and is a log. The cursor of one that can't is kept.
+    pub(super) fn admit(&mut self, candidate: Candidate) -> Admission {
+        if self.table.get(&candidate.id).is_some() {
+            return Admission::Followed(candidate.id);
+        }
+        let (file, look, head) = match self.open_candidate(&candidate) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                self.known.extend(candidate.known);
+                self.wanted = true;
+                return Admission::Moved;
+            }
+            Err(error) => {
+                self.left_out.warn(&candidate.path, self.round, &left_out::unreadable(&error));
+                self.known.extend(candidate.known);
+                return Admission::Refused;
+            }
+        };
+        let known = candidate.known.clone().or_else(|| self.take_known(&look.id));
+        let no_log = if look.regular { left_out::by_head(&head) } else { Some("not a file") };
+        if let Some(why) = no_log {
+            self.left_out.note(&candidate.path, self.round, &why);
+            known.into_iter().for_each(|cursor| self.give_up(cursor));
+            return Admission::LeftOut;
+        }
+        self.begin(candidate, known, file, look, &head);
+        Admission::Followed(look.id)
+    }
+
+    /// The file that was seen under the name, or None when it has another name by now.
+    fn open_candidate(&mut self, candidate: &Candidate) -> io::Result<Option<(File, Look, Vec<u8>)>> {
+        if !self.table.has_room() {
+            return Err(io::Error::other("too many deleted files are still being read"));
+        }
+        match identity::open(&candidate.path) {
+            Ok((_, look)) if look.id != candidate.id => Ok(None),
+            Ok((file, look)) => identity::head(&file).map(|head| Some((file, look, head))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says that a cursor's file is not there any more.
+    pub(super) fn give_up(&mut self, cursor: Cursor) {
+        let key = self.keys.next();
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor };
+        self.batch.items.push(Item::Source(key, opened));
+        self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
+    }
+
+    fn begin(&mut self, candidate: Candidate, known: Option<Cursor>, file: File, look: Look, head: &[u8]) {
+        let begin = match known {
+            Some(cursor) => self.judge(cursor, &candidate.path, &look, head),
+            None => None,
+        };
+        let (offset, again) = match begin {
+            Some(Begin::At(offset)) => (offset, None),
+            Some(Begin::Again(cursor)) => (cursor.offset(), Some(cursor)),
+            None => (self.start(&candidate, &file, &look), None),
+        };
+        let left = (candidate.path != candidate.base).then(|| {
+            let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
+            Left { since: replaced.then(Instant::now) }
+        });
+        let followed = Followed {
+            key: self.keys.next(),
+            id: look.id,
+            known_as: candidate.path.clone(),
+            path: candidate.path,
+            base: candidate.base,
+            fingerprint: again.as_ref().and_then(print_of).unwrap_or_else(|| identity::fingerprint(head)),
+            offset,
+            file: Some(file),
+            nameless: false,
+            look,
+            read: false,
+            // a rotation is not met under a matching name
+            met: if left.is_some() { 0 } else { self.round },
+            left,
+            after: candidate.after,
+            awaited: false,
+            queued: false,
+            until: self.once.then_some(look.size),
+            finishing: false,
+            grown: Instant::now(),
+            used: 0,
+            before: Vec::new(),
+        };
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor() };
+        self.batch.items.push(Item::Source(followed.key, opened));
+        self.ready_to_read(followed, again.is_some());
+    }
+
+    fn ready_to_read(&mut self, mut followed: Followed, again: bool) {
+        let id = followed.id;
+        let prepared = match followed.file.take() {
+            Some(file) if !again => {
+                let remembered = followed.remember_before(&file);
+                followed.file = Some(file);
+                remembered
+            }
+            file => {
+                followed.file = file;
+                followed.restart(&mut self.batch)
+            }
+        };
+        if let Err(error) = prepared {
+            // without those bytes a truncation is told by the head alone
+            followed.before.clear();
+            self.left_out.warn(&followed.path, self.round, &left_out::unreadable(&error));
+        }
+        self.table.insert(followed);
+        self.queue(id);
+    }
+
+    /// Whether the file is still what the cursor knew.
+    fn judge(&mut self, cursor: Cursor, path: &Path, look: &Look, head: &[u8]) -> Option<Begin> {
+        let Cursor::File { path: was, id, fingerprint, offset } = &cursor else { return None };
+        if identity::fits(fingerprint, head) && look.size >= *offset {
+            return Some(Begin::At(*offset));
+        }
+        // with another head, only the time of birth or the name tells a rewritten file from a reused inode number
+        let same_birth = id.born_ns.is_some() && id.born_ns == look.id.born_ns;
+        if same_birth || was == path {
+            return Some(Begin::Again(cursor));
+        }
+        self.give_up(cursor);
+        None
+    }
+
+    /// Where a file without a cursor is begun.
+    fn start(&self, candidate: &Candidate, file: &File, look: &Look) -> u64 {
+        let came_later = match (self.restarted, look.id.born_ns, self.youngest_ns) {
+            (false, ..) => false,
+            (true, Some(born), Some(youngest)) => born > youngest,
+            (true, ..) => true,
+        };
+        let at_end = self.config.start_at == StartAt::End && self.round == 1 && candidate.path == candidate.base;
+        if !at_end || came_later {
+            return 0;
+        }
+        last_line_end(file, look.size, self.config.max_line_bytes as u64).unwrap_or(look.size)
+    }
+
+    /// The cursor of a file that could not be opened before.
+    fn take_known(&mut self, file: &FileId) -> Option<Cursor> {
+        let is_its = |cursor: &Cursor| matches!(cursor, Cursor::File { id, .. } if identity::same(id, file));
+        let at = self.known.iter().position(is_its)?;
+        Some(self.known.swap_remove(at))
+    }
+}
+
+fn print_of(cursor: &Cursor) -> Option<Fingerprint> {
+    match cursor {
+        Cursor::File { fingerprint, .. } => Some(*fingerprint),
+        Cursor::Stdin { .. } => None,
+    }
+}
+
+/// The offset after the last newline before `size`; a line that is longer than any may be is not searched through.
+fn last_line_end(file: &File, size: u64, max_line_bytes: u64) -> io::Result<u64> {
+    const STEP: u64 = 64 * 1024;
+    let mut bytes = Vec::new();
+    let (mut end, least) = (size, size.saturating_sub(max_line_bytes.saturating_add(STEP)));
+    while end > least {
+        let start = end.saturating_sub(STEP).max(least);
+        bytes.resize((end - start) as usize, 0);
+        let got = identity::read_at(file, &mut bytes, start)?;
+        if let Some(at) = memchr::memrchr(b'\n', &bytes[..got]) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(if least == 0 { 0 } else { size })
+}

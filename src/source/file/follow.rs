@@ -1,0 +1,190 @@
+//! One followed file: what is known of it, and a turn of reading.
+//!
+//! A turn reads what is new and only then makes sure that it read the file it thinks it did: the head still has the
+//! fingerprint, and the bytes before the offset are still those that were read before. So a file that is truncated and
+//! written anew is noticed even when it has outgrown the offset, or begins as it did before.
+
+use super::identity::{self, Look};
+use super::left_out;
+use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, SourceEvent, SourceKey};
+use crate::source::lines::{Cut, ITEMS_MAX};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
+const TURN_BYTES: usize = 256 * 1024;
+/// Bytes before the offset that are compared at each turn.
+const BEFORE_BYTES: usize = 64;
+
+/// A file that is followed.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) key: SourceKey,
+    pub(super) id: FileId,
+    /// Where it can be opened.
+    pub(super) path: PathBuf,
+    /// What its cursor calls it: the last name that leads back to it after a restart.
+    pub(super) known_as: PathBuf,
+    /// The matched path that it is, or is a rotation of.
+    pub(super) base: PathBuf,
+    pub(super) fingerprint: Fingerprint,
+    /// Bytes that were handed on.
+    pub(super) offset: u64,
+    /// Open, or closed to spare descriptors.
+    pub(super) file: Option<File>,
+    /// It can't be opened again by any name that is known.
+    pub(super) nameless: bool,
+    /// The last look at it.
+    pub(super) look: Look,
+    /// Whether everything that the last look saw is read, but for half a line.
+    pub(super) read: bool,
+    /// Set when no pattern leads to it any more: it was renamed or deleted.
+    pub(super) left: Option<Left>,
+    /// Older lines of the same path come first: this file waits for that one.
+    pub(super) after: Option<FileId>,
+    /// Another file waits for this one.
+    pub(super) awaited: bool,
+    /// It is in the queue, or waits for another.
+    pub(super) queued: bool,
+    /// With `once`: where it ended when it was met. A writer that never rests must not keep the source running.
+    pub(super) until: Option<u64>,
+    /// The next turn is the last one.
+    pub(super) finishing: bool,
+    /// When it last gave a line.
+    pub(super) grown: Instant,
+    /// Grows with each use; the least is closed first.
+    pub(super) used: u64,
+    /// The last look around that met it under a matching name.
+    pub(super) met: u64,
+    /// The bytes before the offset, as they were read.
+    pub(super) before: Vec<u8>,
+}
+
+/// A file that no pattern leads to any more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Left {
+    /// When its successor was seen under its old name, or that it is deleted.
+    pub(super) since: Option<Instant>,
+}
+
+/// How a turn went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is more to read.
+    More,
+    /// Everything is read, but for half a line.
+    Drained,
+    /// It isn't what was read before: truncated, or written anew.
+    Rewritten,
+    /// It turned out to hold no lines.
+    Binary(&'static str),
+}
+
+impl Followed {
+    pub(super) fn cursor(&self) -> Cursor {
+        let (path, id) = (self.known_as.clone(), self.id);
+        Cursor::File { path, id, fingerprint: self.fingerprint, offset: self.offset }
+    }
+
+    /// Takes note of a look; says whether there is something to read or to check.
+    pub(super) fn saw(&mut self, look: Look) -> bool {
+        let changed = (look.size, look.written_ns) != (self.look.size, self.look.written_ns);
+        self.read &= !changed;
+        self.look = look;
+        !self.read
+    }
+
+    /// Whether bytes are there that were not handed on.
+    pub(super) fn has_unread(&self) -> bool {
+        self.look.size > self.offset
+    }
+
+    /// Reads at most [`TURN_BYTES`] (or one line, when lines may be longer) into the batch.
+    pub(super) fn turn(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let look = Look::of(file)?;
+        if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+            return Ok(Turn::Rewritten);
+        }
+        // one byte more than the longest line tells a line from a part
+        let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
+        let (from, unread) = (batch.bytes.len(), look.size - self.offset);
+        let want = unread.min(window);
+        let got = append(file, self.offset, want, &mut batch.bytes)?;
+        let head = identity::head(file)?;
+        if !identity::fits(&self.fingerprint, &head) || !self.continues(file)? {
+            batch.bytes.truncate(from);
+            return Ok(Turn::Rewritten);
+        }
+        if self.offset == 0
+            && let Some(what) = left_out::by_head(&head)
+        {
+            batch.bytes.truncate(from);
+            return Ok(Turn::Binary(what));
+        }
+        if identity::outgrown(&self.fingerprint, &head) {
+            self.fingerprint = identity::fingerprint(&head);
+            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        }
+        let all = got == unread;
+        let cut = Cut { key: self.key, max_line_bytes, at_end: at_end && all };
+        let taken = cut.lines(batch, from, self.offset);
+        batch.bytes.truncate(from + taken);
+        self.advance(&batch.bytes[from..]);
+        self.look = look;
+        self.read = all && batch.items.len() < ITEMS_MAX;
+        let enough = self.until.is_some_and(|until| self.offset >= until);
+        // a file that gives less than its size says is left to the next look around
+        Ok(if self.read || enough || got < want { Turn::Drained } else { Turn::More })
+    }
+
+    /// Begins again at 0 and says so.
+    pub(super) fn restart(&mut self, batch: &mut Batch) -> io::Result<()> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        self.fingerprint = identity::fingerprint(&identity::head(file)?);
+        self.offset = 0;
+        self.before.clear();
+        self.read = false;
+        batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
+        batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        Ok(())
+    }
+
+    /// Remembers what stands before the offset; at a restart it is read from the file.
+    pub(super) fn remember_before(&mut self, file: &File) -> io::Result<()> {
+        let len = self.offset.min(BEFORE_BYTES as u64);
+        self.before.resize(len as usize, 0);
+        let got = identity::read_at(file, &mut self.before, self.offset - len)?;
+        self.before.truncate(got);
+        Ok(())
+    }
+
+    /// Whether the bytes before the offset are those that were read.
+    fn continues(&self, file: &File) -> io::Result<bool> {
+        let mut now = [0; BEFORE_BYTES];
+        let now = &mut now[..self.before.len()];
+        let got = identity::read_at(file, now, self.offset - self.before.len() as u64)?;
+        Ok(now[..got] == self.before[..])
+    }
+
+    fn advance(&mut self, taken: &[u8]) {
+        if taken.is_empty() {
+            return;
+        }
+        self.offset += taken.len() as u64;
+        self.grown = Instant::now();
+        let last = &taken[taken.len().saturating_sub(BEFORE_BYTES)..];
+        self.before.extend_from_slice(last);
+        let over = self.before.len().saturating_sub(BEFORE_BYTES);
+        self.before.drain(..over);
+    }
+}
+
+/// Appends `want` bytes from `offset` on, or what there is.
+fn append(mut file: &File, offset: u64, want: u64, bytes: &mut Vec<u8>) -> io::Result<u64> {
+    bytes.reserve(want as usize);
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(want).read_to_end(bytes).map(|got| got as u64)
+}

@@ -1,0 +1,136 @@
+//! Which file is it? Names change, inode numbers are used again and heads are alike, so three things are compared:
+//! device and inode number, the time of birth, and a hash of what the file begins with.
+
+use crate::record::{FileId, Fingerprint};
+use sha2::{Digest, Sha256};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// Bytes of a file's head that a fingerprint covers at most.
+pub(super) const HEAD_BYTES: usize = 1024;
+
+/// What one look at a file tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) id: FileId,
+    pub(super) size: u64,
+    /// Time of the last write in nanoseconds since 1970.
+    pub(super) written_ns: i128,
+    /// A file with bytes, not a folder, a pipe, a socket or a device.
+    pub(super) regular: bool,
+    /// It has no name any more.
+    pub(super) unlinked: bool,
+}
+
+impl Look {
+    /// At a path, symbolic links followed.
+    pub(super) fn at(path: &Path) -> io::Result<Look> {
+        path.metadata().map(|metadata| Look::from(&metadata))
+    }
+
+    /// At an open file.
+    pub(super) fn of(file: &File) -> io::Result<Look> {
+        file.metadata().map(|metadata| Look::from(&metadata))
+    }
+}
+
+impl From<&Metadata> for Look {
+    /// One statx(2) answers all of it; the birth is absent where the file system has none.
+    fn from(metadata: &Metadata) -> Look {
+        let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born_ns = born.and_then(|born| u64::try_from(born.as_nanos()).ok()).filter(|born| *born > 0);
+        Look {
+            id: FileId { dev: metadata.dev(), ino: metadata.ino(), born_ns },
+            size: metadata.size(),
+            written_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+            regular: metadata.is_file(),
+            unlinked: metadata.nlink() == 0,
+        }
+    }
+}
+
+/// Whether both can be one file. A birth that only one of them has (another kernel wrote the cursor) tells nothing.
+pub(super) fn same(one: &FileId, other: &FileId) -> bool {
+    let births_differ = matches!((one.born_ns, other.born_ns), (Some(one), Some(other)) if one != other);
+    one.dev == other.dev && one.ino == other.ino && !births_differ
+}
+
+/// Opens a file for reading without waiting for anything: a pipe put in its place must not block the source.
+pub(super) fn open(path: &Path) -> io::Result<(File, Look)> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let look = Look::of(&file)?;
+    Ok((file, look))
+}
+
+/// The first bytes of a file, at most [`HEAD_BYTES`].
+pub(super) fn head(file: &File) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; HEAD_BYTES];
+    let got = read_at(file, &mut head, 0)?;
+    head.truncate(got);
+    Ok(head)
+}
+
+/// Fills `bytes` from `offset` as far as the file goes, and says how far.
+pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The fingerprint of a file that begins with `head`.
+pub(super) fn fingerprint(head: &[u8]) -> Fingerprint {
+    let covered = &head[..head.len().min(HEAD_BYTES)];
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&Sha256::digest(covered)[..16]);
+    Fingerprint { len: covered.len() as u32, digest }
+}
+
+/// Whether a file that begins with `head` is one that had the fingerprint: it may have grown since.
+pub(super) fn fits(print: &Fingerprint, head: &[u8]) -> bool {
+    head.get(..print.len as usize).is_some_and(|covered| fingerprint(covered) == *print)
+}
+
+/// Whether a file that begins with `head` deserves a longer fingerprint. Each at least doubles, so that a file has no
+/// more than a dozen in its life.
+pub(super) fn outgrown(print: &Fingerprint, head: &[u8]) -> bool {
+    let len = print.len as usize;
+    len < HEAD_BYTES && head.len() > len && (head.len() == HEAD_BYTES || head.len() >= 2 * len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_fitting_while_it_grows_and_not_when_it_is_another() {
+        let print = fingerprint(b"head");
+        assert!(fits(&print, b"head") && fits(&print, b"head and more"));
+        assert!(!fits(&print, b"hea") && !fits(&print, b"heap of lines"));
+        assert!(fits(&fingerprint(b""), b"anything"));
+    }
+
+    #[test]
+    fn fingerprints_are_renewed_a_dozen_times_at_most() {
+        let text = vec![b'x'; 4 * HEAD_BYTES];
+        let (mut print, mut renewals) = (fingerprint(b""), 0);
+        for len in 1..text.len() {
+            let head = &text[..len.min(HEAD_BYTES)];
+            if outgrown(&print, head) {
+                print = fingerprint(head);
+                renewals += 1;
+            }
+        }
+        assert_eq!((renewals, print.len as usize), (11, HEAD_BYTES));
+    }
+}

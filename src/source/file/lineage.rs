@@ -1,0 +1,183 @@
+//! The files that had one path, one after the other.
+//!
+//! When two rotations happen between two looks (sealtail was stopped, or the writer is fast), there is a file between
+//! the last one that was seen and the present one which was never seen under the path. It is among the rotations of the
+//! path (NAME.*, NAME-*) and younger than the last one seen. Rotations that are older were read in their time.
+//!
+//! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
+
+use super::Files;
+use super::admit::{Admission, Candidate};
+use super::discover::{FILES_MAX, Found};
+use super::identity::Look;
+use super::patterns::is_rotation;
+use crate::record::FileId;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Lineages of paths that lead nowhere any more are kept up to this many.
+const LINEAGES_MAX: usize = 2 * FILES_MAX;
+
+/// The newest file that is known to have had a path.
+#[derive(Debug)]
+pub(super) struct Lineage {
+    pub(super) newest: Age,
+}
+
+/// What tells the older of two files.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Age {
+    pub(super) id: FileId,
+    /// Unknown of a file that is gone.
+    pub(super) written_ns: Option<i128>,
+    pub(super) path: PathBuf,
+}
+
+impl Files {
+    /// Begins what is new, after what came before it under the same path.
+    pub(super) fn succeed_all(&mut self, found: Vec<Found>) {
+        for found in &found {
+            self.succeed(&found.path, Some(&found.look));
+        }
+        // paths that lead nowhere for now; at the start those of cursors whose files are gone too
+        let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
+        let (lineages, at, first) = (&self.lineages, &self.at, self.round == 1);
+        let absent = lineages.keys().filter(|base| !at.contains_key(*base) && (first || followed.contains(*base)));
+        for base in absent.cloned().collect::<Vec<_>>() {
+            self.succeed(&base, None);
+        }
+        // a lineage outlives its files, lest their rotations be taken for new ones when the path is used again
+        if self.lineages.len() > LINEAGES_MAX {
+            self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base));
+        }
+    }
+
+    /// Begins the files that had the path since the last look, and then the one that has it now: a cursor of that one
+    /// would hide those before it from the next start. So when a name moves meanwhile, all of it waits for the next look.
+    fn succeed(&mut self, base: &Path, now: Option<&Look>) {
+        let present = now.map(|look| look.id);
+        let newest = self.lineages.get(base).map(|lineage| &lineage.newest);
+        if newest.is_some_and(|newest| present == Some(newest.id) && self.table.get(&newest.id).is_some()) {
+            return;
+        }
+        let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
+        let mut after = newest.as_ref().map(|age| age.id);
+        let mut settled = true;
+        if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
+            let Some(between) = self.between(base, newest) else {
+                self.wanted = true;
+                return;
+            };
+            for age in between {
+                let candidate = Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after };
+                match self.admit(candidate) {
+                    Admission::Followed(id) => after = Some(id),
+                    Admission::LeftOut => {}
+                    Admission::Refused => settled = false,
+                    Admission::Moved => return,
+                }
+            }
+        }
+        let Some(look) = now else { return };
+        let path = base.to_owned();
+        let candidate = Candidate { path: path.clone(), id: look.id, base: path.clone(), known: None, after };
+        if matches!(self.admit(candidate), Admission::Followed(_)) && settled {
+            let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: path.clone() };
+            self.lineages.insert(path, Lineage { newest });
+        }
+    }
+
+    /// Stands for the newest file of a path that came up while the source runs: rotations born since the start are new.
+    fn never_seen(&self) -> Option<Age> {
+        let id = FileId { dev: 0, ino: 0, born_ns: self.started_ns };
+        (self.round > 1 && self.started_ns.is_some()).then(|| Age { id, written_ns: None, path: PathBuf::new() })
+    }
+
+    /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
+    /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
+    fn between(&self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
+        let mut ages = self.rotations(base);
+        if self.rotations(base) != ages {
+            return None;
+        }
+        if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
+            newest = listed.clone();
+        }
+        // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
+        let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
+        ages.retain(|age| is_new(age) && younger(age, &newest, base));
+        ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
+        ages.dedup_by_key(|age| age.id);
+        Some(ages)
+    }
+
+    /// Files that have the name of a rotation of `base` and may be read.
+    fn rotations(&self, base: &Path) -> Vec<Age> {
+        let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
+        let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_rotation(path, base));
+        let ages = paths.filter(|path| !self.patterns.excludes(path)).filter_map(|path| {
+            let look = Look::at(&path).ok().filter(|look| look.regular)?;
+            Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
+        });
+        let mut ages: Vec<Age> = ages.collect();
+        ages.sort_by(|one, other| one.path.cmp(&other.path));
+        ages
+    }
+
+    /// The same file with what is known of it by now.
+    fn refreshed(&self, age: &Age) -> Age {
+        match self.table.get(&age.id) {
+            Some(file) => Age { id: age.id, written_ns: Some(file.look.written_ns), path: file.path.clone() },
+            None => age.clone(),
+        }
+    }
+}
+
+/// Whether `one` had the path after `other`. Births decide; within one tick of the file system's clock, or without
+/// births, the numbers of rotations (NAME.1 is younger than NAME.2), then the last writes.
+fn younger(one: &Age, other: &Age, base: &Path) -> bool {
+    let births = one.id.born_ns.zip(other.id.born_ns);
+    if let Some((one, other)) = births.filter(|(one, other)| one != other) {
+        return one > other;
+    }
+    if let Some((one, other)) = number(&one.path, base).zip(number(&other.path, base)).filter(|(a, b)| a != b) {
+        return one < other;
+    }
+    match one.written_ns.zip(other.written_ns) {
+        Some((one, other)) if one != other => one > other,
+        // born in the same tick as a file that is gone: read, as lines twice are better than lines lost
+        _ => births.is_some(),
+    }
+}
+
+/// Sorts files that had one path by age, the oldest first.
+fn order<'a>(age: &'a Age, base: &Path) -> (Option<u64>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
+    (age.id.born_ns, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
+}
+
+/// The number of a sequential rotation: 2 of NAME.2.
+fn number(path: &Path, base: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix(base.file_name()?.to_str()?)?.strip_prefix(['.', '-'])?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(name: &str, born_ns: Option<u64>, written_ns: Option<i128>) -> Age {
+        Age { id: FileId { dev: 1, ino: 1, born_ns }, written_ns, path: Path::new("/l").join(name) }
+    }
+
+    #[test]
+    fn births_decide_then_numbers_then_writes() {
+        let base = Path::new("/l/a");
+        let younger = |one: &Age, other: &Age| younger(one, other, base);
+        assert!(younger(&age("a.2", Some(8), Some(0)), &age("a.1", Some(7), Some(9))));
+        assert!(younger(&age("a.1", Some(7), Some(0)), &age("a.2", Some(7), Some(9))));
+        assert!(!younger(&age("a.2", None, Some(9)), &age("a.1", None, Some(0))));
+        assert!(younger(&age("a-x", None, Some(9)), &age("a", None, Some(0))));
+        assert!(younger(&age("a.1", Some(7), Some(1)), &age("a", Some(7), None)));
+        assert!(!younger(&age("a.1", None, Some(1)), &age("a", None, None)));
+    }
+}

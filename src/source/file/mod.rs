@@ -1,0 +1,219 @@
+//! Files by glob, followed through rotation.
+//!
+//! One thread does everything in turns: it looks around when a watch wakes it and at each [`POLL`] (what a watch
+//! misses is only late), reads from the files that have something new, one after the other, and sends what it read.
+//! While the output is blocked it reads nothing but goes on looking around, so that a file that is rotated or deleted
+//! meanwhile is already open.
+//!
+//! | file | what it knows |
+//! | --- | --- |
+//! | `patterns`, `discover`, `left_out` | which files match, where they are, which of them are no logs |
+//! | `watch` | when to look |
+//! | `identity` | whether two looks saw one file |
+//! | `follow`, `table` | one file and a turn of reading; all of them and their descriptors |
+//! | `turns` | what follows from a turn: truncated, ended, gone |
+//! | `look_around` | what follows from a walk: renamed, deleted, new |
+//! | `admit` | where a file is begun |
+//! | `resume` | how the files of known cursors are gone on with |
+//! | `whereabouts` | which name a file has now |
+//! | `lineage` | the files that had one path, one after the other, and those that were never seen under it |
+
+mod admit;
+mod discover;
+mod follow;
+mod identity;
+mod left_out;
+mod lineage;
+mod look_around;
+mod patterns;
+mod resume;
+mod table;
+mod turns;
+mod watch;
+mod whereabouts;
+
+use super::{Error, FileConfig, Keys, Stop};
+use crate::record::{Batch, Cursor, FileId};
+use crate::source::lines::ITEMS_MAX;
+use crossbeam_channel::{Select, Sender};
+use left_out::LeftOut;
+use lineage::Lineage;
+use patterns::Patterns;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use table::Table;
+use watch::Watch;
+use whereabouts::Listings;
+
+/// Everything is looked at this often, watched or not.
+const POLL: Duration = Duration::from_secs(1);
+/// Between two looks around lies at least this, and [`SHARE`] times what the last one took.
+const REST: Duration = Duration::from_millis(20);
+/// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
+const SHARE: u32 = 4;
+/// With `once`, names that keep moving are looked at again this often.
+const ROUNDS_ONCE: u64 = 20;
+/// The clock of file systems lags behind by one tick of the kernel, 10 ms at most.
+const TICK: Duration = Duration::from_millis(10);
+/// A batch of this many bytes is sent before more is read; it is at most this plus one turn.
+const FILL_BYTES: usize = 64 * 1024;
+
+/// Files by glob.
+#[derive(Debug)]
+pub struct Files {
+    config: FileConfig,
+    patterns: Patterns,
+    keys: Arc<Keys>,
+    /// Folders of sealtail itself, without symbolic links.
+    own: Vec<PathBuf>,
+    /// Cursors whose files are not found yet, or can't be opened yet.
+    known: Vec<Cursor>,
+    /// The youngest file that the process before this one knew; see `admit`.
+    youngest_ns: Option<u64>,
+    /// There was a process before this one.
+    restarted: bool,
+    once: bool,
+    /// When reading began, by the clock that file systems give births from.
+    started_ns: Option<u64>,
+    table: Table,
+    /// What each matching path led to at the last look around, and what files that left are called.
+    at: HashMap<PathBuf, FileId>,
+    lineages: HashMap<PathBuf, Lineage>,
+    listings: Listings,
+    /// Files with something to read, in turn.
+    ready: VecDeque<FileId>,
+    /// What is read and not sent.
+    batch: Batch,
+    watch: Watch,
+    left_out: LeftOut,
+    /// How often it looked around.
+    round: u64,
+    /// Names changed: look around as soon as there was a rest.
+    wanted: bool,
+    rested: Instant,
+    polled: Instant,
+}
+
+impl Files {
+    pub(super) fn new(
+        config: &FileConfig,
+        known: Vec<Cursor>,
+        keys: Arc<Keys>,
+        own: &[PathBuf],
+    ) -> Result<Files, Error> {
+        if config.max_line_bytes == 0 {
+            return Err(Error::NoLine { name: config.name.clone() });
+        }
+        let births = known.iter().filter_map(|cursor| match cursor {
+            Cursor::File { id, .. } => id.born_ns,
+            Cursor::Stdin { .. } => None,
+        });
+        let now = Instant::now();
+        Ok(Files {
+            patterns: Patterns::new(config)?,
+            config: config.clone(),
+            keys,
+            own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
+            youngest_ns: births.max(),
+            restarted: !known.is_empty(),
+            known,
+            once: false,
+            started_ns: None,
+            table: Table::default(),
+            at: HashMap::new(),
+            lineages: HashMap::new(),
+            listings: Listings::default(),
+            ready: VecDeque::new(),
+            batch: Batch::default(),
+            watch: Watch::none(),
+            left_out: LeftOut::default(),
+            round: 0,
+            wanted: false,
+            rested: now,
+            polled: now,
+        })
+    }
+
+    pub(super) fn run(mut self, once: bool, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
+        self.once = once;
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(TICK));
+        self.started_ns = started.and_then(|started| u64::try_from(started.as_nanos()).ok());
+        if !once {
+            self.watch = Watch::new();
+        }
+        self.look_around();
+        while !stop.is_set() {
+            if !once {
+                self.keep_looking();
+            }
+            let full = self.batch.bytes.len() >= FILL_BYTES || self.batch.items.len() >= ITEMS_MAX / 2;
+            if !full && let Some(id) = self.ready.pop_front() {
+                self.turn(id);
+                continue;
+            }
+            if once && self.batch.items.is_empty() {
+                if !self.wanted || self.round >= ROUNDS_ONCE {
+                    return Ok(());
+                }
+                // a file got another name while it was looked for
+                self.wanted = false;
+                self.look_around();
+                continue;
+            }
+            self.wait(output, stop)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what changed, and around when it is time.
+    fn keep_looking(&mut self) {
+        if !self.watch.channel().is_empty() {
+            self.note_changes();
+        }
+        let now = Instant::now();
+        if now >= self.polled || (self.wanted && now >= self.rested) {
+            self.wanted = false;
+            self.look_around();
+            self.rested = Instant::now() + REST.max(now.elapsed() * SHARE);
+            self.polled = now + POLL;
+        }
+    }
+
+    fn note_changes(&mut self) {
+        let changes = self.watch.take();
+        self.wanted |= changes.names;
+        let written: Vec<FileId> = changes.written.iter().filter_map(|path| self.at.get(path).copied()).collect();
+        for id in written {
+            self.queue(id);
+        }
+    }
+
+    /// Waits until the batch is sent, a watch wakes it, it is time to look around, or the stop comes.
+    fn wait(&mut self, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
+        let mut select = Select::new();
+        select.recv(stop.channel());
+        let woken = select.recv(self.watch.channel());
+        let sending = (!self.batch.items.is_empty()).then(|| select.send(output));
+        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled };
+        // with `once` nothing is looked for, so only the output can be waited for
+        let due = if self.once { Instant::now() + POLL } else { due };
+        let Ok(ready) = select.select_deadline(due) else { return Ok(()) };
+        match ready.index() {
+            index if Some(index) == sending => {
+                let sent = ready.send(output, std::mem::take(&mut self.batch));
+                sent.map_err(|_| Error::OutputClosed { name: self.config.name.clone() })
+            }
+            index if index == woken => {
+                let _ = ready.recv(self.watch.channel());
+                self.note_changes();
+                Ok(())
+            }
+            _ => {
+                let _ = ready.recv(stop.channel());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The queue of files with something to read, and what follows from a turn of one.
+
+use super::Files;
+use super::follow::{Left, Turn};
+use super::left_out;
+use crate::record::{FileId, Item, SourceEvent};
+use std::io;
+
+impl Files {
+    /// Gives a file its turn once those before it, and the file it waits for, had theirs.
+    pub(super) fn queue(&mut self, id: FileId) {
+        let Some(followed) = self.table.get_mut(&id).filter(|followed| !followed.queued) else { return };
+        followed.queued = true;
+        let older = followed.after;
+        if let Some(older) = older.and_then(|older| self.table.get_mut(&older)).filter(|older| older.queued) {
+            older.awaited = true;
+            return;
+        }
+        self.ready.push_back(id);
+    }
+
+    /// Reads from a file, as it was taken from the queue.
+    pub(super) fn turn(&mut self, id: FileId) {
+        if let Err(error) = self.table.open(&id) {
+            self.cannot_open(id, &error);
+            return self.settle(id);
+        }
+        let Some(followed) = self.table.get_mut(&id) else { return };
+        let at_end = self.once || followed.finishing;
+        match followed.turn(&mut self.batch, self.config.max_line_bytes, at_end) {
+            Ok(Turn::More) => return self.ready.push_back(id),
+            Ok(Turn::Drained) => self.drained(id),
+            Ok(Turn::Rewritten) => match followed.restart(&mut self.batch) {
+                Ok(()) => return self.ready.push_back(id),
+                Err(error) => self.cannot_read(id, &error),
+            },
+            Ok(Turn::Binary(what)) => {
+                self.left_out.note(&followed.path, self.round, &what);
+                self.release(id, SourceEvent::Ended);
+            }
+            Err(error) => self.cannot_read(id, &error),
+        }
+        self.settle(id);
+    }
+
+    /// Lets go of a file for good.
+    pub(super) fn release(&mut self, id: FileId, last: SourceEvent) {
+        let Some(followed) = self.table.remove(&id) else { return };
+        self.batch.items.push(Item::Source(followed.key, last));
+        if followed.awaited {
+            self.let_pass(id);
+        }
+    }
+
+    /// Everything is read: a file that has been followed to its end is released.
+    fn drained(&mut self, id: FileId) {
+        let Some(followed) = self.table.get_mut(&id) else { return };
+        let replaced = matches!(followed.left, Some(Left { since: Some(_) }));
+        if followed.finishing || (self.once && replaced) {
+            self.release(id, SourceEvent::Ended);
+        } else if self.once && !followed.nameless {
+            self.table.close(&id);
+        }
+    }
+
+    /// The turn is over: those who waited for this file may go on.
+    fn settle(&mut self, id: FileId) {
+        let Some(followed) = self.table.get_mut(&id) else { return };
+        followed.queued = false;
+        if std::mem::take(&mut followed.awaited) {
+            self.let_pass(id);
+        }
+    }
+
+    fn let_pass(&mut self, id: FileId) {
+        let waiting: Vec<FileId> =
+            self.table.values().filter(|file| file.after == Some(id)).map(|file| file.id).collect();
+        for id in waiting {
+            let Some(followed) = self.table.get_mut(&id) else { continue };
+            followed.after = None;
+            if followed.queued {
+                self.ready.push_back(id);
+            }
+        }
+    }
+
+    fn cannot_open(&mut self, id: FileId, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return self.cannot_read(id, error);
+        }
+        // it was closed to spare descriptors and has another name by now, or none: the next look around tells
+        self.wanted = true;
+        if let Some(followed) = self.table.get_mut(&id) {
+            followed.read = false;
+        }
+    }
+
+    /// No name leads to a closed file any more.
+    pub(super) fn gone(&mut self, id: FileId) {
+        let Some(followed) = self.table.get(&id) else { return };
+        let unread = followed.has_unread();
+        self.release(id, if unread { SourceEvent::Vanished { lost: None } } else { SourceEvent::Ended });
+    }
+
+    /// Says so once and leaves it to the next look around to try again.
+    fn cannot_read(&mut self, id: FileId, error: &io::Error) {
+        let Some(followed) = self.table.get_mut(&id) else { return };
+        followed.read = false;
+        let path = followed.path.clone();
+        self.left_out.warn(&path, self.round, &left_out::unreadable(error));
+    }
+}

@@ -1,0 +1,127 @@
+//! Finds the name that a file has now in the folder where it was.
+//!
+//! A file that is renamed while its folder is listed can be missing from the list, and taking it for deleted would
+//! lose its lines. So a file is nowhere only when the folder was listed twice with the same result.
+
+use super::identity::{self, Look};
+use crate::record::FileId;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+
+/// Attempts to list a folder twice alike; then it is left to the next look around.
+const LISTINGS_MAX: usize = 5;
+
+/// Where a file is.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    /// It has this name.
+    Named(PathBuf, Look),
+    /// It has no name in the folder, or the folder is gone.
+    Nowhere,
+    /// Names in the folder are changing: ask again soon.
+    Moving,
+    /// The folder can't be read.
+    Hidden,
+}
+
+/// The folders that were listed during one look around.
+#[derive(Debug, Default)]
+pub(super) struct Listings(HashMap<PathBuf, Listing>);
+
+#[derive(Debug)]
+enum Listing {
+    Settled(Names),
+    Moving,
+    Hidden,
+}
+
+/// Names by inode number.
+type Names = HashMap<u64, Vec<OsString>>;
+
+impl Listings {
+    /// Looks for a file in a folder, which is listed only the first time.
+    pub(super) fn find(&mut self, id: &FileId, folder: &Path) -> Whereabouts {
+        let names = match self.0.entry(folder.to_owned()).or_insert_with(|| settled(folder)) {
+            Listing::Settled(names) => names,
+            Listing::Moving => return Whereabouts::Moving,
+            Listing::Hidden => return Whereabouts::Hidden,
+        };
+        for path in names.get(&id.ino).into_iter().flatten().map(|name| folder.join(name)) {
+            match Look::at(&path) {
+                Ok(look) if identity::same(&look.id, id) => return Whereabouts::Named(path, look),
+                // another birth or device: the inode number is used again
+                Ok(look) if look.id.ino == id.ino => {}
+                // renamed since the folder was listed
+                _ => return Whereabouts::Moving,
+            }
+        }
+        Whereabouts::Nowhere
+    }
+
+    /// A new look around begins.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The names in a folder once they hold still.
+fn settled(folder: &Path) -> Listing {
+    let mut before: Option<Names> = None;
+    for _ in 0..LISTINGS_MAX {
+        let names = match list(folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Listing::Settled(Names::new()),
+            Err(_) => return Listing::Hidden,
+        };
+        if before.as_ref() == Some(&names) {
+            return Listing::Settled(names);
+        }
+        before = Some(names);
+    }
+    Listing::Moving
+}
+
+fn list(folder: &Path) -> io::Result<Names> {
+    let mut names = Names::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        names.entry(entry.ino()).or_default().push(entry.file_name());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renamed_file_is_found_and_a_deleted_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::write(&old, "x").unwrap();
+        let id = Look::at(&old).unwrap().id;
+        std::fs::rename(&old, &new).unwrap();
+        let find = |folder: &Path| Listings::default().find(&id, folder);
+        assert!(matches!(find(dir.path()), Whereabouts::Named(path, _) if path == new));
+        std::fs::remove_file(&new).unwrap();
+        assert!(matches!(find(dir.path()), Whereabouts::Nowhere));
+        assert!(matches!(find(&new), Whereabouts::Nowhere));
+    }
+
+    #[test]
+    fn a_name_that_moved_since_the_listing_asks_for_another_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, "x").unwrap();
+        let id = Look::at(&path).unwrap().id;
+        let mut listings = Listings::default();
+        assert!(matches!(listings.find(&id, dir.path()), Whereabouts::Named(..)));
+        std::fs::rename(&path, dir.path().join("b")).unwrap();
+        assert!(matches!(listings.find(&id, dir.path()), Whereabouts::Moving));
+        listings.forget();
+        assert!(matches!(listings.find(&id, dir.path()), Whereabouts::Named(..)));
+    }
+}

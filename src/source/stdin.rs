@@ -1,0 +1,193 @@
+//! Standard input, to its end.
+//!
+//! A pipe's bytes can't be read a second time: what is taken out is handed on, even when the stop comes meanwhile, as
+//! far as the output takes it within [`PARTING`]. What is still in the pipe stays there.
+
+use super::lines::Cut;
+use super::{Error, Keys, StdinConfig, Stop};
+use crate::record::{Batch, Cursor, Item, SourceEvent, SourceKey};
+use crossbeam_channel::{SendTimeoutError, Sender, select};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Bytes of one read.
+const READ_BYTES: usize = 128 * 1024;
+/// How long a stop can go unnoticed while the pipe is silent: a pipe and a channel can't be waited for together.
+const NOTICE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// How long the last bytes wait for a place in the output after a stop.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// Standard input as a source.
+#[derive(Debug)]
+pub struct Stdin {
+    config: StdinConfig,
+    key: SourceKey,
+    /// Its own duplicate, so that nothing else in the process buffers what it reads.
+    input: OwnedFd,
+    /// Bytes handed on, over all processes that read this source.
+    offset: u64,
+}
+
+impl Stdin {
+    pub(super) fn new(config: &StdinConfig, known: Vec<Cursor>, keys: &Keys) -> Result<Stdin, Error> {
+        let input = io::stdin().as_fd().try_clone_to_owned();
+        let input = input.map_err(|reason| Error::Stdin { name: config.name.clone(), reason })?;
+        Stdin::reading(config, known, keys, input)
+    }
+
+    fn reading(config: &StdinConfig, known: Vec<Cursor>, keys: &Keys, input: OwnedFd) -> Result<Stdin, Error> {
+        if config.max_line_bytes == 0 {
+            return Err(Error::NoLine { name: config.name.clone() });
+        }
+        let offset = known.iter().map(Cursor::offset).max().unwrap_or(0);
+        Ok(Stdin { config: config.clone(), key: keys.next(), input, offset })
+    }
+
+    pub(super) fn run(mut self, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
+        let opened =
+            SourceEvent::Opened { name: self.config.name.clone(), cursor: Cursor::Stdin { offset: self.offset } };
+        let mut batch = Batch { bytes: Vec::new(), items: vec![Item::Source(self.key, opened)] };
+        loop {
+            let read = self.read(&mut batch.bytes, stop);
+            let read = read.map_err(|reason| Error::Stdin { name: self.config.name.clone(), reason })?;
+            let more = read == Read::Some;
+            loop {
+                let rest = self.cut(&mut batch, !more);
+                if batch.items.is_empty() {
+                    batch.bytes = rest;
+                    break;
+                }
+                self.send(&mut batch, output, stop)?;
+                batch.bytes = rest;
+            }
+            if read == Read::End {
+                batch.items.push(Item::Source(self.key, SourceEvent::Ended));
+                self.send(&mut batch, output, stop)?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the batch and leaves an empty one; after a stop it waits no longer than [`PARTING`].
+    fn send(&self, batch: &mut Batch, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
+        let closed = || Error::OutputClosed { name: self.config.name.clone() };
+        if !stop.is_set() {
+            select! {
+                send(output, std::mem::take(batch)) -> sent => return sent.map_err(|_| closed()),
+                recv(stop.channel()) -> _ => {}
+            }
+        }
+        match output.send_timeout(std::mem::take(batch), PARTING) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Disconnected(_)) => Err(closed()),
+            Err(SendTimeoutError::Timeout(lost)) => {
+                tracing::warn!(
+                    source = self.config.name,
+                    bytes = lost.bytes.len(),
+                    "stopped while the output was blocked: these bytes of standard input are lost, as a pipe can't be read again"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends what the pipe holds, at most [`READ_BYTES`], once it holds something.
+    fn read(&self, bytes: &mut Vec<u8>, stop: &Stop) -> io::Result<Read> {
+        while !stop.is_set() {
+            let mut waiting = [PollFd::new(&self.input, PollFlags::IN)];
+            match poll(&mut waiting, Some(&NOTICE)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            bytes.reserve(READ_BYTES);
+            match rustix::io::read(&self.input, rustix::buffer::spare_capacity(bytes)) {
+                Ok(0) => return Ok(Read::End),
+                Ok(_) => return Ok(Read::Some),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Read::Stopped)
+    }
+
+    /// Makes lines of the batch's bytes, moves on over them and takes half a line off the end.
+    fn cut(&mut self, batch: &mut Batch, at_end: bool) -> Vec<u8> {
+        let cut = Cut { key: self.key, max_line_bytes: self.config.max_line_bytes, at_end };
+        let taken = cut.lines(batch, 0, self.offset);
+        self.offset += taken as u64;
+        batch.bytes.split_off(taken)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Some,
+    End,
+    Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::End;
+    use crossbeam_channel::{Receiver, bounded};
+    use std::io::Write;
+
+    /// A source that reads a pipe, the pipe's other end, and what it hands on.
+    fn piped(stop: Stop) -> (io::PipeWriter, Receiver<Batch>, std::thread::JoinHandle<Result<(), Error>>) {
+        let (reader, writer) = io::pipe().unwrap();
+        let config = StdinConfig { name: "in".into(), max_line_bytes: 8 };
+        let known = vec![Cursor::Stdin { offset: 100 }];
+        let stdin = Stdin::reading(&config, known, &Keys::default(), reader.into()).unwrap();
+        let (output, batches) = bounded(1);
+        (writer, batches, std::thread::spawn(move || stdin.run(&output, &stop)))
+    }
+
+    type Line = (Vec<u8>, u64, End);
+
+    fn lines(batches: &Receiver<Batch>) -> (Vec<Line>, Vec<SourceEvent>) {
+        let (mut lines, mut events) = (Vec::new(), Vec::new());
+        for batch in batches {
+            for item in &batch.items {
+                match item {
+                    Item::Line(line) => lines.push((batch.text(line).to_vec(), line.offset, line.end)),
+                    Item::Source(_, event) => events.push(event.clone()),
+                }
+            }
+        }
+        (lines, events)
+    }
+
+    #[test]
+    fn reads_to_the_end_and_says_so() {
+        let (mut writer, batches, thread) = piped(Stop::never());
+        writer.write_all(b"one\n\xff\0\nlonger than eight\nhalf").unwrap();
+        drop(writer);
+        let (lines, events) = lines(&batches);
+        let texts: Vec<&[u8]> = lines.iter().map(|(text, ..)| text.as_slice()).collect();
+        assert_eq!(texts, [b"one".as_slice(), b"\xff\0", b"longer t", b"han eigh", b"t", b"half"]);
+        assert_eq!(lines[0].1, 104);
+        assert_eq!(lines[5], (b"half".to_vec(), 100 + 29, End::Eof));
+        assert!(matches!(&events[..], [SourceEvent::Opened { .. }, SourceEvent::Ended]));
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_stop_hands_on_what_was_taken_out_of_the_pipe() {
+        let (stopper, stop) = Stop::pair();
+        let (mut writer, batches, thread) = piped(stop);
+        writer.write_all(b"one\nhalf").unwrap();
+        let first: Vec<Batch> = batches.iter().take(1).collect();
+        stopper.stop();
+        let (rest, events) = lines(&batches);
+        thread.join().unwrap().unwrap();
+        assert_eq!(rest.last().map(|(text, _, end)| (text.as_slice(), *end)), Some((b"half".as_slice(), End::Eof)));
+        assert!(events.is_empty(), "the pipe has not ended: {events:?}");
+        assert!(matches!(first[0].items[0], Item::Source(_, SourceEvent::Opened { .. })));
+    }
+}

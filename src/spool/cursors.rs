@@ -1,0 +1,172 @@
+//! Where the sources are, as the chain's own lines say it: there is no second store that could disagree with them.
+//!
+//! The running agent applies each event as it is chained; recovery applies the same events read back from the spool.
+
+use crate::chain::header::{HeaderCursor, SourceEventKind, SourceLine, SourcePayload};
+use crate::record::{Cursor, FileId, Fingerprint, SourceEvent, SourceKey, hex, unhex};
+use base64::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// A source and how far it has been read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownSource {
+    /// Its number in the stream; none when it was last read in an earlier stream.
+    pub key: Option<SourceKey>,
+    /// The configured name.
+    pub name: String,
+    /// How far.
+    #[serde(with = "stored_cursor")]
+    pub cursor: Cursor,
+}
+
+/// The sources of a stream, and those of earlier streams that were not taken up again yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cursors {
+    open: BTreeMap<SourceKey, KnownSource>,
+    inherited: Vec<KnownSource>,
+}
+
+impl Cursors {
+    /// As a snapshot has them.
+    pub fn from_snapshot(sources: &[KnownSource]) -> Self {
+        let mut cursors = Self::default();
+        for source in sources {
+            match source.key {
+                Some(key) => drop(cursors.open.insert(key, source.clone())),
+                None => cursors.inherited.push(source.clone()),
+            }
+        }
+        cursors
+    }
+
+    /// All of them, for a snapshot.
+    pub fn to_snapshot(&self) -> Vec<KnownSource> {
+        self.open.values().chain(&self.inherited).cloned().collect()
+    }
+
+    /// A new process or stream numbers its sources anew.
+    pub fn begin_stream(&mut self) {
+        let open = std::mem::take(&mut self.open).into_values();
+        self.inherited.extend(open.map(|source| KnownSource { key: None, ..source }));
+    }
+
+    /// The sources that are being read in the present stream.
+    pub fn open(&self) -> impl Iterator<Item = (SourceKey, &KnownSource)> {
+        self.open.iter().map(|(key, source)| (*key, source))
+    }
+
+    /// Cursors of the source of this name, for its reader to go on from.
+    pub fn known(&self, name: &str) -> Vec<Cursor> {
+        let all = self.open.values().chain(&self.inherited);
+        all.filter(|source| source.name == name).map(|source| source.cursor.clone()).collect()
+    }
+
+    /// Applies what happened to a source.
+    pub fn apply(&mut self, key: SourceKey, event: &SourceEvent) {
+        match event {
+            SourceEvent::Opened { name, cursor } => {
+                self.inherited.retain(|old| old.name != *name || !same_source(&old.cursor, cursor));
+                self.open.insert(key, KnownSource { key: Some(key), name: name.clone(), cursor: cursor.clone() });
+            }
+            SourceEvent::Identified { cursor } => {
+                if let Some(source) = self.open.get_mut(&key) {
+                    source.cursor = cursor.clone();
+                }
+            }
+            SourceEvent::Truncated { .. } => self.read_to(key, 0),
+            SourceEvent::Vanished { .. } | SourceEvent::Ended => drop(self.open.remove(&key)),
+        }
+    }
+
+    /// A line of the source was chained.
+    pub fn read_to(&mut self, key: SourceKey, offset: u64) {
+        if let Some(source) = self.open.get_mut(&key) {
+            source.cursor.set_offset(offset);
+        }
+    }
+
+    /// Applies a `source` line read back from the spool; `false` when it makes no sense.
+    pub fn apply_line(&mut self, header: &SourceLine<'_>, payload: &SourcePayload<'_>) -> bool {
+        let cursor = match &header.cursor {
+            Some(cursor) => match from_header(cursor, payload) {
+                Some(cursor) => Some(cursor),
+                None => return false,
+            },
+            None => None,
+        };
+        let event = match (header.event, cursor) {
+            (SourceEventKind::Opened, Some(cursor)) => {
+                SourceEvent::Opened { name: header.name.clone().unwrap_or_default(), cursor }
+            }
+            (SourceEventKind::Identified, Some(cursor)) => SourceEvent::Identified { cursor },
+            (SourceEventKind::Truncated, None) => SourceEvent::Truncated { lost: header.lost },
+            (SourceEventKind::Vanished, None) => SourceEvent::Vanished { lost: header.lost },
+            (SourceEventKind::Ended, None) => SourceEvent::Ended,
+            _ => return false,
+        };
+        self.apply(header.src, &event);
+        true
+    }
+}
+
+/// Whether two cursors are of one file (or both of the pipe).
+fn same_source(a: &Cursor, b: &Cursor) -> bool {
+    match (a, b) {
+        (Cursor::File { id: a, .. }, Cursor::File { id: b, .. }) => a == b,
+        (Cursor::Stdin { .. }, Cursor::Stdin { .. }) => true,
+        _ => false,
+    }
+}
+
+fn from_header(cursor: &HeaderCursor, payload: &SourcePayload<'_>) -> Option<Cursor> {
+    Some(match cursor {
+        HeaderCursor::Stdin { off } => Cursor::Stdin { offset: *off },
+        HeaderCursor::File { dev, ino, born, fp_len, fp, off } => {
+            let path = match (&payload.path, &payload.path_b64) {
+                (Some(text), None) => text.as_bytes().to_vec(),
+                (None, Some(coded)) => BASE64_STANDARD.decode(coded.as_bytes()).ok()?,
+                _ => return None,
+            };
+            let digest = unhex(fp)?.try_into().ok()?;
+            Cursor::File {
+                path: OsString::from_vec(path).into(),
+                id: FileId { dev: *dev, ino: *ino, born_ns: *born },
+                fingerprint: Fingerprint { len: *fp_len, digest },
+                offset: *off,
+            }
+        }
+    })
+}
+
+/// A cursor as the ledger has it: the header's form, and the path's bytes in hexadecimal, since they may be any.
+mod stored_cursor {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Stored {
+        cursor: HeaderCursor,
+        path: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(cursor: &Cursor, s: S) -> Result<S::Ok, S::Error> {
+        let path = match cursor {
+            Cursor::File { path, .. } => path.as_path(),
+            Cursor::Stdin { .. } => Path::new(""),
+        };
+        Stored { cursor: cursor.into(), path: hex(path.as_os_str().as_bytes()) }.serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Cursor, D::Error> {
+        let stored = Stored::deserialize(d)?;
+        let path = unhex(&stored.path).ok_or_else(|| de::Error::custom("a path that is not hexadecimal"))?;
+        let coded = BASE64_STANDARD.encode(path);
+        let payload = SourcePayload { path_b64: Some(coded.into()), ..SourcePayload::default() };
+        from_header(&stored.cursor, &payload).ok_or_else(|| de::Error::custom("not a cursor"))
+    }
+}

@@ -1,0 +1,103 @@
+//! The ledger: which streams the spool holds, how far each target got, and where the sources were when a file was rolled.
+//!
+//! One JSON document, replaced as a whole (`durable::replace`), so that a crash leaves the old or the new one. It is
+//! written before what it permits: before a stream's first byte, before a batch is sent, before a file is deleted.
+
+use super::cursors::KnownSource;
+use crate::chain::header::{Hash, Prev};
+use crate::chain::receipt::Receipt;
+use crate::chain::tree::Edge;
+use crate::record::{Seq, StreamId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything that must survive a restart besides the lines themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ledger {
+    /// Version of this document; 1.
+    pub version: u32,
+    /// Whose spool it is.
+    pub host: String,
+    /// Streams that have files here, oldest first.
+    pub streams: Vec<StreamId>,
+    /// How far each target got.
+    pub targets: BTreeMap<String, TargetState>,
+    /// The state of the sources and of the chain after the last line that recovery need not read again.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// How far a target got.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TargetState {
+    /// The stream it is in; none before its first.
+    pub stream: Option<StreamId>,
+    /// The first seq of that stream that it has not stored.
+    pub next: Seq,
+    /// A batch whose bounds are settled because it may have been sent.
+    pub frozen: Option<Frozen>,
+    /// A stream it refused for good: the rest of it goes to quarantine.
+    pub refused: Option<StreamId>,
+    /// Its last receipt.
+    pub receipt: Option<Receipt>,
+}
+
+/// A batch as it was first sent; every retry sends the same bytes under the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frozen {
+    /// The stream.
+    pub stream: StreamId,
+    /// First and last seq.
+    pub seq: [Seq; 2],
+    /// First seq of the spool file that holds it.
+    pub file: Seq,
+    /// Where in the file.
+    pub offset: u64,
+    /// How many bytes.
+    pub len: u64,
+}
+
+/// The state after a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The stream of the line.
+    pub stream: StreamId,
+    /// Lines up to and with it.
+    pub size: u64,
+    /// Its leaf.
+    pub leaf: Hash,
+    /// The tree's right edge.
+    pub edge: Vec<Hash>,
+    /// Whether the stream ended there as it should.
+    pub closed: bool,
+    /// The sources.
+    pub sources: Vec<KnownSource>,
+}
+
+impl Ledger {
+    /// The ledger of a new spool.
+    pub(crate) fn new(host: &str) -> Self {
+        Self { version: 1, host: host.to_owned(), streams: Vec::new(), targets: BTreeMap::new(), snapshot: None }
+    }
+
+    /// The document's bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data with string keys is always JSON")
+    }
+}
+
+impl Snapshot {
+    /// The tree as it was.
+    pub fn tree(&self) -> Option<Edge> {
+        Edge::from_parts(self.size, self.edge.iter().map(|hash| hash.0).collect())
+    }
+
+    /// What a successor's genesis says of the stream.
+    pub fn prev(&self) -> Option<Prev> {
+        let root = Hash(self.tree()?.root());
+        Some(Prev { stream: self.stream, size: self.size, root, leaf: self.leaf, clean: self.closed })
+    }
+}

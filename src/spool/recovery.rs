@@ -1,0 +1,321 @@
+//! Opening a spool: what a crash left is brought into the state that the running agent would have left.
+//!
+//! Each step may be repeated after a crash within it: leftovers are removed, a torn end is replaced by its whole lines in one
+//! rename, and only then the ledger says what was found.
+
+use super::cursors::Cursors;
+use super::ledger::{Ledger, Snapshot};
+use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
+use super::segment::{self, Frame};
+use super::{Config, Error, Shared, Spool, State, writer};
+use crate::chain::header::{Hash, Header, Prev, SourcePayload};
+use crate::chain::line::RawLine;
+use crate::chain::tree::Edge;
+use crate::durable::{self, FileSystem};
+use crate::record::{Seq, StreamId};
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Room that is given up for the ledger on a full disk.
+const RESERVE_BYTES: usize = 256 * 1024;
+
+/// What the last run left.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where the sources are.
+    pub cursors: Cursors,
+    /// The stream before, for the next genesis.
+    pub prev: Option<Prev>,
+}
+
+pub(super) fn open(
+    config: &Config,
+    host: &str,
+    targets: &[(String, bool)],
+    fs: Arc<dyn FileSystem>,
+) -> Result<(Spool, Recovered), Error> {
+    let dir = config.dir.clone();
+    let io = |what, error| Error::Io { what, path: dir.clone(), error };
+    durable::create_dir_all(&*fs, &dir, 0o700).map_err(|e| io("make the spool", e))?;
+    let lock = durable::Lock::acquire(&dir).map_err(|e| io("lock the spool", e))?;
+    let lock = lock.ok_or_else(|| Error::Locked(dir.clone()))?;
+    durable::remove_leftovers(&*fs, &dir).map_err(|e| io("clean the spool", e))?;
+    let mut ledger = load_ledger(&dir, host)?;
+    for (name, _) in targets {
+        ledger.targets.entry(name.clone()).or_default();
+    }
+    ledger.targets.retain(|name, _| targets.iter().any(|(kept, _)| kept == name));
+    let shared = Shared {
+        fs,
+        dir: dir.clone(),
+        host: host.to_owned(),
+        max_bytes: config.max_size_bytes,
+        roll_bytes: (config.max_size_bytes / 16).clamp(1 << 20, 8 << 20),
+        required: targets.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect(),
+        state: Mutex::new(State { queue: Queue::default(), ledger, failed: None, draining: false, full: false }),
+        room: Condvar::new(),
+        news: watch::Sender::new(0),
+        _lock: lock,
+    };
+    let reserve = dir.join("reserve");
+    if !reserve.exists() {
+        // without it the spool still works; it's missed only on a full disk
+        drop(durable::write_new(&*shared.fs, &reserve, &vec![0x55; RESERVE_BYTES], 0o600));
+    }
+    let recovered = Recovery::new(&shared).run()?;
+    shared.delete_released()?;
+    Ok((Spool { shared: Arc::new(shared) }, recovered))
+}
+
+fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
+    let path = dir.join("ledger.json");
+    let bad = |reason: String| Error::Ledger { path: path.clone(), reason };
+    let ledger = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice::<Ledger>(&bytes).map_err(|e| bad(e.to_string()))?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join(host).exists() => Ledger::new(host),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(bad("it is missing beside spooled lines".into())),
+        Err(error) => return Err(Error::Io { what: "read", path, error }),
+    };
+    if ledger.version != 1 {
+        return Err(bad(format!("version {} is not one that this sealtail knows", ledger.version)));
+    }
+    if ledger.host != host {
+        return Err(Error::OtherHost { dir: dir.to_owned(), theirs: ledger.host, ours: host.to_owned() });
+    }
+    Ok(ledger)
+}
+
+/// The state that lines read back lead to.
+struct Recovery<'a> {
+    shared: &'a Shared,
+    cursors: Cursors,
+    at: Option<Position>,
+    /// The stream that is being read is older than the snapshot's: its lines are listed, not applied.
+    known: bool,
+}
+
+/// After the last line read.
+struct Position {
+    stream: StreamId,
+    edge: Edge,
+    leaf: [u8; 32],
+    close_seen: bool,
+    closed: bool,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let state = shared.lock();
+        let snapshot = state.ledger.snapshot.as_ref();
+        let cursors = snapshot.map(|s| Cursors::from_snapshot(&s.sources)).unwrap_or_default();
+        let at = snapshot.and_then(|snapshot| {
+            let (stream, edge, leaf) = (snapshot.stream, snapshot.tree()?, snapshot.leaf.0);
+            Some(Position { stream, edge, leaf, close_seen: snapshot.closed, closed: snapshot.closed })
+        });
+        Self { shared, cursors, at, known: false }
+    }
+
+    fn run(mut self) -> Result<Recovered, Error> {
+        let streams = self.shared.lock().ledger.streams.clone();
+        let snapshot_at = streams.iter().position(|stream| self.at.as_ref().is_some_and(|at| at.stream == *stream));
+        for (place, stream) in streams.into_iter().enumerate() {
+            self.known = snapshot_at.is_some_and(|at| place < at);
+            let found = self.stream(stream)?;
+            self.shared.lock().queue.streams.push_back(found);
+        }
+        self.forget_stillborn();
+        let snapshot = self.at.as_ref().map(|at| Snapshot {
+            stream: at.stream,
+            size: at.edge.size(),
+            leaf: Hash(at.leaf),
+            edge: at.edge.roots().iter().copied().map(Hash).collect(),
+            closed: at.closed,
+            sources: self.cursors.to_snapshot(),
+        });
+        let prev = snapshot.as_ref().and_then(Snapshot::prev);
+        self.shared.update_ledger(|ledger| ledger.snapshot = snapshot)?;
+        Ok(Recovered { cursors: self.cursors, prev })
+    }
+
+    /// A stream that left no line never was: targets that were to begin with it begin with the next.
+    fn forget_stillborn(&self) {
+        let mut state = self.shared.lock();
+        let State { queue, ledger, .. } = &mut *state;
+        for target in ledger.targets.values_mut().filter(|target| target.next == 0) {
+            let empty = queue.streams.iter().any(|s| Some(s.id) == target.stream && s.files.is_empty());
+            if empty {
+                target.stream = None;
+            }
+        }
+    }
+
+    fn stream(&mut self, stream: StreamId) -> Result<SpooledStream, Error> {
+        let dir = self.shared.stream_dir(stream);
+        let mut spooled = SpooledStream { id: stream, files: VecDeque::new(), ended: true };
+        if !dir.exists() {
+            return Ok(spooled);
+        }
+        durable::remove_leftovers(&*self.shared.fs, &dir).map_err(|e| self.shared.io("clean", dir.clone(), e))?;
+        let names = list(&dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
+        let count = names.len();
+        for (at, (first, path)) in names.into_iter().enumerate() {
+            match self.file(stream, first, &path, at + 1 == count)? {
+                Found::File(file) => spooled.files.push_back(file),
+                Found::Nothing => {}
+                Found::Damaged => {
+                    self.set_aside(stream, first)?;
+                    break;
+                }
+            }
+        }
+        Ok(spooled)
+    }
+
+    fn file(&mut self, stream: StreamId, first: Seq, path: &Path, newest: bool) -> Result<Found, Error> {
+        let bytes = std::fs::read(path).map_err(|e| self.shared.io("read", path.to_owned(), e))?;
+        let mut file = SpoolFile { first, len: 0, segments: VecDeque::new(), rolled: true };
+        let mut next = first;
+        for frame in segment::frames(&bytes) {
+            if !frame.whole && !newest {
+                return Ok(Found::Damaged);
+            }
+            let lines = match self.lines(stream, next, &frame.lines) {
+                Some(lines) => lines,
+                None => return Ok(Found::Damaged),
+            };
+            let mut len = frame.len as u64;
+            if !frame.whole {
+                len = self.mend(path, &bytes[..frame.offset], &frame)?;
+            }
+            if lines > 0 {
+                let segment = SegmentRef {
+                    first: next,
+                    last: next + lines - 1,
+                    offset: frame.offset as u64,
+                    len,
+                    since: Instant::now(),
+                };
+                file.segments.push_back(segment);
+                next += lines;
+            }
+            file.len = frame.offset as u64 + len;
+        }
+        let vouched = self.known || self.snapshot_covers(stream, next);
+        if newest && !vouched {
+            self.settle(path, file.len)?;
+        }
+        Ok(if file.segments.is_empty() { Found::Nothing } else { Found::File(file) })
+    }
+
+    /// Whether the ledger's snapshot, which is written after the lines are durable, stands at or past this line.
+    fn snapshot_covers(&self, stream: StreamId, next: Seq) -> bool {
+        let state = self.shared.lock();
+        state.ledger.snapshot.as_ref().is_some_and(|snapshot| snapshot.stream == stream && snapshot.size >= next)
+    }
+
+    /// Puts the whole lines of a torn frame in its place; returns the length of what stands there now.
+    fn mend(&self, path: &Path, before: &[u8], torn: &Frame) -> Result<u64, Error> {
+        let io = |e| self.shared.io("cut the torn end off", path.to_owned(), e);
+        tracing::warn!(path = %path.display(), at = torn.offset, "a crash left a torn end; its whole lines are kept, the rest is read again");
+        let frame = if torn.lines.is_empty() { Vec::new() } else { segment::encode(&torn.lines).map_err(io)? };
+        let mended = [before, &frame].concat();
+        durable::replace(&*self.shared.fs, path, &mended, 0o600).map_err(io)?;
+        Ok(frame.len() as u64)
+    }
+
+    /// What is there may not be durable yet: the agent may have lost its life before an fdatasync, or the fdatasync failed, after
+    /// which the kernel takes unwritten pages for written ones. So lines that no snapshot vouches for are written anew.
+    fn settle(&self, path: &Path, len: u64) -> Result<(), Error> {
+        let io = |e| self.shared.io("make durable", path.to_owned(), e);
+        if len == 0 {
+            self.shared.fs.remove(path).map_err(io)?;
+            return path.parent().map_or(Ok(()), |dir| self.shared.fs.sync_dir(dir)).map_err(io);
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        durable::replace(&*self.shared.fs, path, &bytes, 0o600).map_err(io)
+    }
+
+    /// Applies lines from seq `next` on; their number, or `None` when they are not what this stream goes on with.
+    fn lines(&mut self, stream: StreamId, next: Seq, lines: &[u8]) -> Option<u64> {
+        let mut count = 0;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let raw = RawLine::parse(line.strip_suffix(b"\n")?).ok()?;
+            self.line(stream, next + count, &raw)?;
+            count += 1;
+        }
+        Some(count)
+    }
+
+    fn line(&mut self, stream: StreamId, expected: Seq, raw: &RawLine<'_>) -> Option<()> {
+        let (common, header) = Header::parse(raw.header).ok()?;
+        if common.seq != expected {
+            return None;
+        }
+        if self.known {
+            return Some(());
+        }
+        if self.at.as_ref().is_none_or(|at| at.stream != stream) {
+            self.cursors.begin_stream();
+            let edge = Edge::default();
+            self.at = Some(Position { stream, edge, leaf: [0; 32], close_seen: false, closed: false });
+        }
+        let at = self.at.as_mut()?;
+        if expected < at.edge.size() {
+            return Some(()); // the snapshot has it
+        }
+        at.edge.push(raw.leaf());
+        at.leaf = raw.leaf();
+        match &header {
+            Header::Log(log) => self.cursors.read_to(log.src, log.off),
+            Header::Source(source) => {
+                let payload: SourcePayload<'_> = serde_json::from_slice(raw.payload?).ok()?;
+                self.cursors.apply_line(source, &payload).then_some(())?;
+            }
+            Header::Close(_) => at.close_seen = true,
+            Header::Checkpoint(_) => at.closed = at.close_seen,
+            _ => {}
+        }
+        (at.edge.size() == expected + 1).then_some(())
+    }
+
+    /// Files of a stream from a damaged one on can't be sent: a receiver takes no stream with a hole. They are kept, and
+    /// the successor's genesis bears witness that lines are missing.
+    fn set_aside(&self, stream: StreamId, from: Seq) -> Result<(), Error> {
+        let shared = self.shared;
+        let kept = shared.dir.join("quarantine").join("damaged").join(&shared.host).join(stream.to_string());
+        let dir = shared.stream_dir(stream);
+        let io = |e| shared.io("set a damaged file aside from", dir.clone(), e);
+        tracing::error!(stream = %stream, from, kept = %kept.display(), "the spool is damaged from this line on: what can't be sent is kept aside");
+        durable::create_dir_all(&*shared.fs, &kept, 0o700).map_err(io)?;
+        for (first, path) in list(&dir).map_err(io)? {
+            if first >= from {
+                shared.fs.rename(&path, &kept.join(writer::file_name(first))).map_err(io)?;
+            }
+        }
+        shared.fs.sync_dir(&kept).and_then(|()| shared.fs.sync_dir(&dir)).map_err(io)
+    }
+}
+
+enum Found {
+    File(SpoolFile),
+    Nothing,
+    Damaged,
+}
+
+/// The spool files of a folder by their first seq.
+fn list(dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(Ok(first)) = name.strip_suffix(".ndjson.zst").map(str::parse) {
+            files.push((first, path));
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,216 @@
+//! Configurations that don't load, and what is said of them.
+
+use crate::{RECIPIENT, agent_text, load, load_in};
+use std::fs;
+
+/// The one fault of an agent's configuration after a change.
+fn fault(from: &str, to: &str) -> String {
+    let text = agent_text("");
+    assert!(text.contains(from), "nothing to change: {from}");
+    let faults = load(&text.replacen(from, to, 1)).unwrap_err();
+    let [fault] = &faults[..] else { panic!("{to}: {faults:#?}") };
+    fault.clone()
+}
+
+#[test]
+fn six_faults_are_told_at_once_with_their_places() {
+    let text = r#"[host]
+key = "host.key"
+[auditors]
+recipients = ["age1nonsense"]
+[[source]]
+type = "file"
+include = ["/var/log/*.log"]
+exlude = ["/var/log/*.gz"]
+[chain]
+flush_interval = "5ms"
+[spool]
+dir = "spool"
+max_size = "1GB"
+[[target]]
+name = "archive"
+type = "https"
+url = "http://a.internal:7443"
+required = "yes"
+tls = { ca = "ca.pem", cert = "client.pem", key = "client.key" }
+"#;
+    let expected = [
+        "sealtail.toml:4:15: [auditors] recipients: \"age1nonsense\": no age X25519 recipient",
+        "sealtail.toml:8:1: [[source]] exlude: not known here; did you mean exclude?",
+        "sealtail.toml:10:18: [chain] flush_interval: \"5ms\": out of bounds; choose 10ms to 1m",
+        "sealtail.toml:13:12: [spool] max_size: \"1GB\": no quantity; write \"1GiB\"",
+        "sealtail.toml:17:7: [[target]] url: \"http://a.internal:7443\": plain http lets everybody",
+        "sealtail.toml:18:12: [[target]] required: is a string, not true or false; write true or false, without quotes",
+    ];
+    let faults = load(text).unwrap_err();
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for (fault, expected) in faults.iter().zip(expected) {
+        assert!(fault.starts_with(expected), "{fault}\n{expected}");
+    }
+}
+
+#[test]
+fn each_value_that_cannot_be_is_told() {
+    for (from, to, place, what) in [
+        ("key = \"host.key\"", "key = \"client-certificate\"", "2:7: [host] key", "not in this version yet"),
+        ("key = \"host.key\"", "key = 7", "2:7: [host] key", "is a whole number, not a string"),
+        ("key = \"host.key\"", "key = \"~/host.key\"", "2:7: [host] key", "${HOME}"),
+        ("key = \"host.key\"", "", "1:1: [host] key", "missing; make one with `sealtail keys host"),
+        ("[host]\n", "[host]\nname = \"a b\"\n", "2:8: [host] name", "cannot be a name"),
+        ("[host]\n", "[host]\nname = \"..\"\n", "2:8: [host] name", "cannot be a name"),
+        (&format!("[\"{RECIPIENT}\"]"), "[]", "3:1: [auditors] recipients", "missing"),
+        (&format!("[\"{RECIPIENT}\"]"), "\"x\"", "4:14: [auditors] recipients", "not a list of strings"),
+        (&format!("\"{RECIPIENT}\""), &format!("\"{RECIPIENT}\", \"{RECIPIENT}\""), "4:81: [auditors]", "listed twice"),
+        ("type = \"file\"", "type = \"journald\"", "6:8: [[source]] type", "not in this version yet"),
+        ("type = \"file\"", "type = \"tail\"", "6:8: [[source]] type", "choose \"file\" or \"stdin\""),
+        ("type = \"file\"", "", "5:1: [[source]] type", "missing"),
+        ("/var/log/*.log", "/var/log/[", "7:12: [[source]] include", "unclosed character class"),
+        ("/var/log/*.log", "/var/log/", "7:12: [[source]] include", "matches no file"),
+        ("/var/log/*.log", "/var/../*.log", "7:12: [[source]] include", "with .. matches nothing"),
+        ("[\"/var/log/*.log\"]", "[]", "5:1: [[source]] include", "missing"),
+        ("[spool]", "max_line = \"1MiB\"\n[spool]", "8:12: [[source]] max_line", "choose 1KiB to 512KiB"),
+        ("[spool]", "max_line = 4096\n[spool]", "8:12: [[source]] max_line", "write \"4096B\", in quotes"),
+        ("[spool]", "format = \"cri\"\n[spool]", "8:10: [[source]] format", "not in this version yet"),
+        ("[spool]", "multiline = { start = '^x' }\n[spool]", "8:13: [[source]] multiline", "not in this version yet"),
+        ("[spool]", "start_at = \"now\"\n[spool]", "8:12: [[source]] start_at", "\"beginning\" or \"end\""),
+        ("dir = \"spool\"", "dir = \"\"", "9:7: [spool] dir", "no path"),
+        ("dir = \"spool\"", "dir = \"s\"\nmax_size = \"1MiB\"", "10:12: [spool] max_size", "choose 8MiB to"),
+        ("dir = \"spool\"", "dir = \"s\"\nwhen_full = \"drop\"", "10:13: [spool] when_full", "not in this version yet"),
+        ("[spool]\ndir = \"spool\"\n", "", "1:1: [spool] dir", "missing"),
+        ("\"archive\"", "\"a/b\"", "11:8: [[target]] name", "cannot be a name"),
+        ("\"https\"", "\"s3\"", "12:8: [[target]] type", "not in this version yet"),
+        ("https://a", "ftp://a", "13:7: [[target]] url", "not an https URL"),
+        ("https://a.internal:7443", "a.internal", "13:7: [[target]] url", "no URL"),
+        ("7443", "7443/?q=1", "13:7: [[target]] url", "query"),
+        ("key = \"client.key\"", "", "14:7: [[target]] tls.key", "missing"),
+        ("tls = {", "tls = { insecure = true,", "14:9: [[target]] tls.insecure", "use one of: ca, cert, key"),
+        ("tls = {", "batch = {", "10:1: [[target]] tls", "missing"),
+        ("tls = {", "required = false\ntls = {", "10:1: [[target]]", "no target is required"),
+    ] {
+        let told = if to.starts_with("batch") { fault_first(from, to, "tls: missing") } else { fault(from, to) };
+        assert!(told.starts_with(&format!("sealtail.toml:{place}")) && told.contains(what), "{to}: {told}");
+    }
+}
+
+/// The first of several faults that says `what`.
+fn fault_first(from: &str, to: &str, what: &str) -> String {
+    let faults = load(&agent_text("").replacen(from, to, 1)).unwrap_err();
+    faults.iter().find(|fault| fault.contains(what)).unwrap_or_else(|| panic!("{faults:#?}")).clone()
+}
+
+#[test]
+fn tables_that_cannot_be_are_told() {
+    for (more, place, what) in [
+        ("[telemetry]\nlisten = \"127.0.0.1:1\"", "16:10: [telemetry] listen", "not in this version yet"),
+        ("[telemetry]\nlog = \"verbose\"", "16:7: [telemetry] log", "no filter"),
+        ("[telemetry]\nlog = \"sealtail=loud\"", "16:7: [telemetry] log", "choose error, warn"),
+        ("[telemetry]\nlog = \"\"", "16:7: [telemetry] log", "no filter"),
+        ("[[alert]]\nname = \"a\"", "15:1: [[alert]]", "not in this version yet"),
+        ("[erasure]\nkeys = []", "15:1: [erasure]", "not in this version yet"),
+        ("[polcy]\npaths = []", "15:2: [polcy]", "did you mean policy?"),
+        ("[unheard]\nx = 1", "15:2: [unheard]", "use one of: host, auditors"),
+        ("[policy]\nmax_instructions = 0", "16:20: [policy] max_instructions", "choose 1 to"),
+        ("[policy]\nmax_instructions = \"many\"", "16:20: [policy] max_instructions", "not a whole number"),
+        ("[policy]\non_undecided = \"withhold\"", "16:16: [policy] on_undecided", "not in this version yet"),
+        ("[chain]\nmax_stream_age = \"10s\"", "16:18: [chain] max_stream_age", "choose 1m to"),
+        ("[chain]\nflush_interval = 1", "16:18: [chain] flush_interval", "write \"1s\", in quotes"),
+        ("[[chain]]\nflush_interval = \"1s\"", "15:1: [chain]", "write [chain], once and in single brackets"),
+        ("[[source]]\ntype = \"file\"\ninclude = [\"/x\"]", "15:1: [[source]]", "the one on line 5 has this name too"),
+        (
+            "[receive]\nlisten = \"x\"\ndir = \"d\"\ntls = { ca = \"a\", cert = \"b\", key = \"c\" }",
+            "16:10: [receive] listen",
+            "address",
+        ),
+    ] {
+        let faults = load(&agent_text(more)).unwrap_err();
+        let [told] = &faults[..] else { panic!("{more}: {faults:#?}") };
+        assert!(told.starts_with(&format!("sealtail.toml:{place}")) && told.contains(what), "{more}: {told}");
+    }
+    let faults = load("[source]\ntype = \"file\"\n").unwrap_err();
+    assert!(
+        faults.iter().any(|fault| fault.contains("1:1: [[source]]: is a table, not a list of tables")),
+        "{faults:#?}"
+    );
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let more = "[[source]]\ntype = \"stdin\"\nname = \"a\"\n[[source]]\ntype = \"stdin\"\nname = \"b\"";
+    let faults = load(&agent_text(more)).unwrap_err();
+    assert!(faults[0].contains("18:1: [[source]]: standard input is read on line 15 already"), "{faults:?}");
+}
+
+#[test]
+fn an_agent_needs_all_its_parts() {
+    let faults = load("[policy]\n").unwrap_err();
+    let subjects = ["[[source]]", "[[target]]", "[auditors] recipients", "[host] key", "[spool] dir"];
+    for subject in subjects {
+        assert!(faults.iter().any(|fault| fault.contains(&format!("{subject}: missing"))), "{subject}: {faults:#?}");
+    }
+    assert_eq!(faults.len(), subjects.len(), "{faults:#?}");
+    assert!(load("").unwrap_err()[0].contains("neither an agent nor a receiver"));
+}
+
+#[test]
+fn bad_syntax_is_one_fault_with_its_place() {
+    for (text, place) in [
+        ("[host]\nkey = \n", "sealtail.toml:2:"),
+        ("[host]\nkey = \"a\"\nkey = \"b\"\n", "sealtail.toml:3:1: duplicate key"),
+        ("[host]\n# é\nkey é = 1\n", "sealtail.toml:3:5: "),
+        ("[host\n", "sealtail.toml:1:"),
+    ] {
+        let faults = load(text).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].starts_with(place), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_as_text_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealtail.toml");
+    fs::write(&path, b"[host]\nname = \"\xff\"\n").unwrap();
+    let faults = sealtail::config::Config::load(&path).unwrap_err();
+    assert!(faults[0].to_string().contains("sealtail.toml:2:9: this byte is not UTF-8"), "{faults:?}");
+    let faults = sealtail::config::Config::load(&folder.path().join("none")).unwrap_err();
+    assert!(faults[0].to_string().contains("none: cannot read this file"), "{faults:?}");
+}
+
+#[test]
+fn a_secret_never_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secret"), "hunter2[").unwrap();
+    let secret = "\"${file:secret}\"";
+    let text = format!(
+        "[host]\nname = {secret}\nkey = \"k\"\n[auditors]\nrecipients = [{secret}]\n\
+         [[source]]\ntype = \"file\"\nname = {secret}\ninclude = [{secret}]\nstart_at = {secret}\nmax_line = {secret}\n\
+         [[source]]\ntype = {secret}\n[policy]\non_undecided = {secret}\n[chain]\nflush_interval = {secret}\n\
+         [spool]\ndir = \"s\"\nmax_size = {secret}\n\
+         [[target]]\nname = {secret}\ntype = \"https\"\nurl = {secret}\nbatch = {{ max_size = {secret} }}\n\
+         tls = {{ ca = \"a\", cert = \"b\", key = \"c\" }}\n[telemetry]\nlog = {secret}\n[receive]\nlisten = {secret}\n"
+    );
+    let faults = load_in(folder.path(), &text).unwrap_err();
+    assert!(faults.len() >= 15, "{faults:#?}");
+    for fault in faults {
+        assert!(!fault.contains("hunter2"), "{fault}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_written_where_none_belongs_is_not_repeated() {
+    let identity = "AGE-SECRET-KEY-1QQPQZRFR7ZZ2WCV98GR4S5XM0UUN6CVPKEAAAAAAAAAAAAAAAAAAAAAAAA";
+    let told = fault(RECIPIENT, identity);
+    assert!(told.contains("secret identity") && !told.contains("QQPQ"), "{told}");
+    let told = fault("https://a", "https://me:hunter2@a");
+    assert!(told.contains("password") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_put_in_is_told() {
+    let told = fault("\"spool\"", "\"${SEALTAIL_TEST_IS_NOT_SET}\"");
+    assert!(
+        told.starts_with("sealtail.toml:9:7: [spool] dir: ${SEALTAIL_TEST_IS_NOT_SET}: this environment"),
+        "{told}"
+    );
+    let told = fault("\"spool\"", "\"${file:none}\"");
+    assert!(told.contains("${file:none}: cannot read"), "{told}");
+}

@@ -1,0 +1,194 @@
+//! Configurations that load: defaults, substitutions, paths, the shipped file.
+
+use crate::{RECIPIENT, agent_text, load, load_in};
+use sealtail::config::Config;
+use sealtail::source::{self, StartAt};
+use std::fs;
+use std::time::Duration;
+
+#[test]
+fn defaults_are_filled_in_and_paths_made_absolute() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = load_in(folder.path(), &agent_text("")).unwrap();
+    let agent = config.agent.unwrap();
+    assert_eq!(agent.host.name, rustix::system::uname().nodename().to_str().unwrap());
+    assert_eq!(agent.host.key, folder.path().join("host.key"));
+    assert_eq!(agent.recipients[0].to_string(), RECIPIENT);
+    let [source::Config::File(file)] = &agent.sources[..] else { panic!("{:?}", agent.sources) };
+    assert_eq!((file.name.as_str(), file.start_at, file.max_line_bytes), ("file", StartAt::Beginning, 256 * 1024));
+    assert_eq!((file.include.as_slice(), file.exclude.len()), (&["/var/log/*.log".to_owned()][..], 0));
+    assert_eq!((agent.policy.paths.len(), agent.policy.max_instructions), (0, 100_000));
+    assert_eq!(agent.chain.flush_interval, Duration::from_secs(1));
+    assert_eq!(agent.chain.max_stream_age, Duration::from_secs(24 * 60 * 60));
+    assert_eq!((agent.spool.dir, agent.spool.max_size_bytes), (folder.path().join("spool"), 1 << 30));
+    let target = &agent.targets[0];
+    assert_eq!(
+        (target.name.as_str(), target.url.as_str(), target.required),
+        ("archive", "https://a.internal:7443", true)
+    );
+    assert_eq!((target.batch_max_size_bytes, target.batch_max_age), (4 << 20, Duration::from_secs(1)));
+    assert_eq!(target.tls.ca, folder.path().join("ca.pem"));
+    assert_eq!((config.telemetry.log.as_str(), config.receive), ("info", None));
+}
+
+#[test]
+fn what_is_written_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        r#"
+        [host]
+        name = "web-1"
+        key = "/etc/sealtail/host.key"
+        [auditors]
+        recipients = ["{RECIPIENT}"]
+        [[source]]
+        type = "file"
+        name = "app"
+        include = ["logs/**/*.json", "./b.log", "/var/log/a.log"]
+        exclude = ["/var/log/*.gz"]
+        start_at = "end"
+        format = "plain"
+        max_line = "512KiB"
+        [[source]]
+        type = "stdin"
+        max_line = "1KiB"
+        [policy]
+        paths = ["policies", "/p"]
+        max_instructions = 5_000
+        on_undecided = "ship"
+        [chain]
+        flush_interval = "10ms"
+        max_stream_age = "7d"
+        [spool]
+        dir = "/s"
+        max_size = "8MiB"
+        when_full = "block"
+        [[target]]
+        name = "a"
+        type = "https"
+        url = "https://a.internal:7443/base/"
+        required = false
+        batch = {{ max_size = "64KiB", max_age = "5m" }}
+        tls = {{ ca = "ca.pem", cert = "c.pem", key = "c.key" }}
+        [[target]]
+        name = "b"
+        type = "https"
+        url = "https://[::1]:7443"
+        [target.tls]
+        ca = "ca.pem"
+        cert = "c.pem"
+        key = "c.key"
+        [telemetry]
+        log = "warn,sealtail=debug"
+        "#
+    );
+    let config = load_in(folder.path(), &text).unwrap();
+    let agent = config.agent.unwrap();
+    assert_eq!(agent.host.name, "web-1");
+    let [source::Config::File(file), source::Config::Stdin(stdin)] = &agent.sources[..] else { panic!() };
+    let below = |path: &str| folder.path().join(path).to_str().unwrap().to_owned();
+    assert_eq!(file.include, [below("logs/**/*.json"), below("b.log"), "/var/log/a.log".to_owned()]);
+    assert_eq!((file.start_at, file.max_line_bytes), (StartAt::End, 512 * 1024));
+    assert_eq!((stdin.name.as_str(), stdin.max_line_bytes), ("stdin", 1024));
+    assert_eq!(agent.policy.paths, [folder.path().join("policies"), "/p".into()]);
+    assert_eq!(agent.policy.max_instructions, 5_000);
+    assert_eq!(agent.chain.max_stream_age, Duration::from_secs(7 * 24 * 60 * 60));
+    assert_eq!((agent.targets[0].required, agent.targets[0].batch_max_size_bytes), (false, 64 * 1024));
+    assert_eq!((agent.targets[0].url.as_str(), agent.targets[1].required), ("https://a.internal:7443/base", true));
+    assert_eq!(config.telemetry.log, "warn,sealtail=debug");
+}
+
+#[test]
+fn a_folder_with_pattern_characters_in_its_name_is_taken_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("a[1]");
+    fs::create_dir(&odd).unwrap();
+    let config = load_in(&odd, &agent_text("").replace("/var/log/*.log", "*.log")).unwrap();
+    let [source::Config::File(file)] = &config.agent.unwrap().sources[..] else { panic!() };
+    let pattern = globset::Glob::new(&file.include[0]).unwrap().compile_matcher();
+    assert!(pattern.is_match(odd.join("x.log")), "{file:?}");
+}
+
+#[test]
+fn strings_take_variables_and_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("recipient"), format!("{RECIPIENT}\n")).unwrap();
+    let text = agent_text("").replace(RECIPIENT, "${file:recipient}").replace("\"spool\"", "\"${PATH}/$${x}\"");
+    let agent = load_in(folder.path(), &text).unwrap().agent.unwrap();
+    assert_eq!(agent.recipients[0].to_string(), RECIPIENT);
+    let path = std::env::var("PATH").unwrap();
+    assert!(agent.spool.dir.ends_with("${x}"), "{:?}", agent.spool.dir);
+    assert!(agent.spool.dir.to_str().unwrap().contains(path.split('/').next_back().unwrap()));
+}
+
+const RECEIVE: &str = r#"
+[receive]
+listen = "127.0.0.1:7443"
+dir = "archive"
+tls = { ca = "ca.pem", cert = "server.pem", key = "server.key" }
+"#;
+
+#[test]
+fn a_receiver_needs_no_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = load_in(folder.path(), RECEIVE).unwrap();
+    assert_eq!(config.agent, None);
+    let receive = config.receive.unwrap();
+    assert_eq!(receive.listen, "127.0.0.1:7443".parse().unwrap());
+    assert_eq!(receive.dir, folder.path().join("archive"));
+    assert_eq!((receive.trust, receive.receipt_key), (None, folder.path().join("receipt.key")));
+    let text = format!("{RECEIVE}trust = \"trust.toml\"\nreceipt_key = \"/k/r.key\"\n");
+    let receive = load_in(folder.path(), &text).unwrap().receive.unwrap();
+    assert_eq!(receive.trust, Some(folder.path().join("trust.toml")));
+    assert_eq!(receive.receipt_key.to_str(), Some("/k/r.key"));
+}
+
+#[test]
+fn one_file_may_be_for_both_with_folders_apart() {
+    assert!(load(&agent_text(RECEIVE)).unwrap().receive.is_some());
+    let faults = load(&agent_text(&RECEIVE.replace("\"archive\"", "\"spool/archive\""))).unwrap_err();
+    assert!(faults[0].contains("[receive] dir: the archive and the spool are in one another"), "{faults:?}");
+}
+
+#[test]
+fn the_digest_is_that_of_the_bytes() {
+    use sha2::{Digest, Sha256};
+    let digest: [u8; 32] = Sha256::digest(RECEIVE).into();
+    assert_eq!(load(RECEIVE).unwrap().digest, digest);
+}
+
+/// The shipped file, in a folder of its own with the auditor's recipient beside it, as its comments say.
+fn shipped(change: impl Fn(String) -> String) -> Result<Config, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("auditor.pub"), format!("{RECIPIENT}\n")).unwrap();
+    load_in(folder.path(), &change(include_str!("../../config/sealtail.toml").to_owned()))
+}
+
+#[test]
+fn the_shipped_file_loads_and_so_does_everything_it_shows() {
+    shipped(|text| text).unwrap();
+    // a comment that begins with a key or a table shows a default or an option
+    let shows = |line: &str| {
+        let key = line.split([' ', '=']).next().unwrap_or_default();
+        line.starts_with('[') || (line.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    };
+    let uncomment = |line: &str| match line.strip_prefix("# ") {
+        Some(shown) if shows(shown) => shown.to_owned(),
+        _ => line.to_owned(),
+    };
+    let everything = |text: String| text.lines().map(|line| uncomment(line) + "\n").collect();
+    let config = shipped(everything).unwrap();
+    let agent = config.agent.unwrap();
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (2, 1, 1));
+    assert!(config.receive.unwrap().trust.is_some());
+}
+
+#[test]
+fn what_the_shipped_file_shows_are_the_defaults() {
+    let config = shipped(|text| text).unwrap();
+    let defaults = load(&agent_text("")).unwrap();
+    let (shown, defaults) = (config.agent.unwrap(), defaults.agent.unwrap());
+    assert_eq!(shown.chain, defaults.chain);
+    assert_eq!(shown.policy, defaults.policy);
+    assert_eq!(shown.spool.max_size_bytes, defaults.spool.max_size_bytes);
+}

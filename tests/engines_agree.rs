@@ -1,0 +1,229 @@
+//! The RVM behind its gates gives what regorus' interpreter gives without them: the packs on lines of all kinds, and
+//! policies written to lead the gates astray.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use regorus::{Engine, Value};
+use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext, packs};
+
+type Found = BTreeSet<(String, String)>;
+
+/// Both engines on the same policies.
+struct Both {
+    evaluator: Evaluator,
+    interpreter: Engine,
+    packages: Vec<String>,
+    source: SourceContext,
+}
+
+impl Both {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut interpreter = Engine::new();
+        interpreter.set_strict_builtin_errors(false);
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+            interpreter.add_policy((*name).to_owned(), (*text).to_owned()).unwrap();
+        }
+        let config = Config { paths: vec![dir.path().into()], max_instructions: Config::MAX_INSTRUCTIONS };
+        let set = PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
+        Self {
+            evaluator: Evaluator::new(&set),
+            interpreter,
+            packages: set.packages().map(str::to_owned).collect(),
+            source: SourceContext { kind: "file", name: "x".into(), path: None },
+        }
+    }
+
+    /// Ids and decisions, by the evaluator.
+    fn by_rvm(&mut self, line: &str) -> Found {
+        let context =
+            LineContext { message: line.as_bytes(), source: &self.source, host: "h", time: "2026-01-12T00:00:00Z" };
+        let json = self.evaluator.verdicts(&context).json;
+        let verdicts: Vec<sealtail::record::Verdict> =
+            if json.is_empty() { Vec::new() } else { serde_json::from_slice(&json).unwrap() };
+        let decision = |verdict: &sealtail::record::Verdict| format!("{:?}", verdict.decision).to_lowercase();
+        verdicts.iter().map(|verdict| (verdict.id.clone(), decision(verdict))).collect()
+    }
+
+    /// The same, by the interpreter.
+    fn by_interpreter(&mut self, line: &str) -> Found {
+        let mut input = serde_json::json!({
+            "message": line, "host": "h", "time": "2026-01-12T00:00:00Z", "source": {"type": "file", "name": "x"},
+        });
+        if let Ok(fields @ serde_json::Value::Object(_)) = serde_json::from_str(line) {
+            input["fields"] = fields;
+        }
+        self.interpreter.set_input(Value::from(input));
+        let mut found = Found::new();
+        for package in &self.packages {
+            let verdicts = self.interpreter.eval_rule(format!("data.{package}.verdicts")).unwrap();
+            for verdict in verdicts.as_set().unwrap().iter() {
+                let text = |key: &str| verdict[key].as_string().map(|text| text.to_string());
+                found.insert((text("id").unwrap(), text("decision").unwrap_or_else(|_| "flag".to_owned())));
+            }
+        }
+        found
+    }
+
+    fn agree(&mut self, line: &str) -> usize {
+        let found = self.by_rvm(line);
+        assert_eq!(found, self.by_interpreter(line), "{line}");
+        found.len()
+    }
+}
+
+/// Lines of every kind that the packs know, whole and damaged.
+fn text_lines() -> Vec<String> {
+    let whole = [
+        "Jan 12 06:25:41 web-1 sshd[812]: Failed password for invalid user admin from 203.0.113.7 port 51514 ssh2",
+        "Jan 12 06:25:40 web-1 sshd-session[812]: Invalid user admin from 203.0.113.7 port 51514",
+        "Jan 12 06:26:01 web-1 sshd[900]: Accepted password for root from 198.51.100.4 port 40022 ssh2",
+        "Jan 12 06:25:49 web-1 sshd[812]: error: maximum authentication attempts exceeded for root from 203.0.113.7",
+        "Jan 12 06:30:01 web-1 sudo:    alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update",
+        "Jan 12 06:30:09 web-1 sudo:  mallory : user NOT in sudoers ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/su",
+        "Jan 12 06:31:09 web-1 su[99]: pam_unix(su:auth): authentication failure; logname=bob uid=1001 user=root",
+        "Jan 12 06:31:00 web-1 su: pam_unix(su-l:session): session opened for user postgres by (uid=0)",
+        "Jan 12 07:00:00 web-1 useradd[321]: new user: name=eve, UID=1002, GID=1002, home=/home/eve",
+        "Jan 12 07:00:09 web-1 userdel[340]: delete user 'eve'",
+        "Jan 12 07:02:00 web-1 passwd[360]: pam_unix(passwd:chauthtok): password changed for alice",
+        "type=DAEMON_END msg=audit(1768199999.123:402): op=terminate auid=0 uid=0 res=success",
+        "type=USER_CMD msg=audit(1768199999.123:9): pid=8 uid=1000 msg='cwd=\"/\" cmd=6C73 res=failed'",
+        "type=ADD_USER msg=audit(1768199999.123:9): pid=8 uid=0 msg='op=x acct=\"eve\" res=success'",
+        "Jan 12 08:00:00 web-1 systemd[1]: Stopped auditd.service - Security Audit Logging Service.",
+        "2026-01-12 06:40:00 install nmap:amd64 <none> 7.93+dfsg1-1",
+        "2026-01-12 06:41:00 remove telnet:amd64 0.17-44 <none>",
+        "Commandline: apt-get install nmap",
+        "Install: nmap:amd64 (7.93+dfsg1-1)",
+        "Unpacking nmap (7.93+dfsg1-1) ...",
+        "nothing that anybody asked for: äöü \u{1F600} \"quoted\" \\ back",
+    ];
+    let mut lines: Vec<String> = whole.iter().map(|line| (*line).to_owned()).collect();
+    for line in whole {
+        let words: Vec<&str> = line.split(' ').collect();
+        for at in 0..words.len() {
+            let without = words.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, word)| *word);
+            lines.push(without.collect::<Vec<_>>().join(" "));
+            lines.push(words[at..].join(" "));
+            lines.push(words[..at].join(" "));
+        }
+    }
+    lines
+}
+
+fn kubernetes_lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    let objects = [
+        r#"{"resource":"secrets","name":"db"}"#,
+        r#"{"resource":"pods","subresource":"exec"}"#,
+        r#"{"resource":"clusterroles"}"#,
+        r#"{"resource":"p\u006fds","subresource":"attach"}"#,
+        r#"{"resource":["secrets"]}"#,
+        "null",
+    ];
+    let users = ["alice", "system:anonymous", "system:apiserver", "system:serviceaccount:shop:web", ""];
+    for (n, object) in objects.iter().enumerate() {
+        for (m, user) in users.iter().enumerate() {
+            for (k, verb) in ["get", "create", "watch", "patch"].iter().enumerate() {
+                let stage = ["ResponseComplete", "ResponseStarted", "RequestReceived", "Panic"][(n + m + k) % 4];
+                let code = ["200", "403", "401", "4.03e2", "404", "403.0", "\"403\""][(n + 2 * m + 3 * k) % 7];
+                let uri = ["/healthz", "/api/v1/secrets", "/version?x", "/livez/x", "/healthzz"][(n + m * k) % 5];
+                let kind = if (n * m + k) % 11 == 10 { "Status" } else { "Event" };
+                lines.push(format!(
+                    r#"{{"kind":"{kind}","apiVersion":"audit.k8s.io/v1","auditID":"8f3e4a-{n}e{m}","stage":"{stage}","requestURI":"{uri}","verb":"{verb}","user":{{"username":"{user}"}},"objectRef":{object},"responseStatus":{{"code":{code}}}}}"#
+                ));
+            }
+        }
+    }
+    let damaged: Vec<String> = lines.iter().step_by(7).map(|line| line[..line.len() / 2].to_owned()).collect();
+    let spaced: Vec<String> = lines.iter().step_by(5).map(|line| format!("  {}\t", line.replace(':', " : "))).collect();
+    [lines, damaged, spaced].concat()
+}
+
+#[test]
+fn on_the_packs() {
+    let mut both = Both::new(packs::PACKS);
+    let lines = [text_lines(), kubernetes_lines()].concat();
+    assert!(lines.len() > 500);
+    let verdicts: usize = lines.iter().map(|line| both.agree(line)).sum();
+    assert!(verdicts > 200, "{verdicts}");
+}
+
+#[test]
+fn on_policies_that_lead_gates_astray() {
+    let lines = [
+        "zz",
+        "a",
+        "a zz",
+        "",
+        "{",
+        "{}",
+        r#"{"k":"v"}"#,
+        r#"{"k":"\u0076"}"#,
+        r#"{"k":403}"#,
+        r#"{"k":4.03e2}"#,
+        r#"{"k":[4030E-1]}"#,
+        r#"{"k":4030E-1}"#,
+        r#"{"k" : 0.403e+3 }"#,
+        r#"{"x":"403"}"#,
+        r#"{"k":"a\"b"}"#,
+        r#"{"k":"a/b"}"#,
+        r#"{"k":"a\/b"}"#,
+        r#"{"k":{"k":"v"}}"#,
+        r#"{"message":"zz"}"#,
+        r#"{"k":null}"#,
+        " {\"k\":\"v\"} ",
+    ];
+    for rules in [
+        // a function with the name of a builtin
+        "contains(a, b) if a != b\nverdicts contains {\"id\": \"x\"} if contains(input.message, \"zz\")",
+        // a rule that is defined without its condition
+        "default is_z := true\nis_z := true if contains(input.message, \"zz\")\nverdicts contains {\"id\": \"x\"} if is_z",
+        "is_z := 1 if { contains(input.message, \"zz\") } else := 2\nverdicts contains {\"id\": \"x\"} if is_z == 2",
+        "is_z := 1 if { contains(input.message, \"zz\") } else := 2\nverdicts contains {\"id\": \"x\"} if is_z",
+        "is_z contains 1 if contains(input.message, \"zz\")\nverdicts contains {\"id\": \"x\"} if is_z",
+        // conditions that must not hold
+        "verdicts contains {\"id\": \"x\"} if not contains(input.message, \"zz\")",
+        "is_z if contains(input.message, \"zz\")\nverdicts contains {\"id\": \"x\"} if not is_z",
+        "verdicts contains {\"id\": \"x\"} if contains(input.message, \"zz\") == false",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k != \"v\"",
+        // several rules, one without a condition
+        "verdicts contains {\"id\": \"x\"} if startswith(input.message, \"zz\")\nverdicts contains {\"id\": \"y\"}",
+        // values that JSON can write in several ways
+        "verdicts contains {\"id\": \"x\"} if input.fields.k == \"v\"",
+        "verdicts contains {\"id\": \"x\"} if \"v\" == input.fields.k",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k == 403",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k in [401, 403]",
+        "verdicts contains {\"id\": \"x\"} if 403 in input.fields.k",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k in {\"v\", null}",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k == \"a\\\"b\"",
+        "verdicts contains {\"id\": \"x\"} if input.fields.k == `a/b`",
+        "verdicts contains {\"id\": \"x\"} if contains(input.fields.k, \"/\")",
+        "verdicts contains {\"id\": \"x\"} if input.fields[\"k\"][\"k\"] == \"v\"",
+        // the fields by other ways
+        "verdicts contains {\"id\": \"x\"} if { some k, v in input; k == \"fields\"; v.k == \"v\" }",
+        "import input.fields as f\nverdicts contains {\"id\": \"x\"} if f.k == \"v\"",
+        "all := input\nverdicts contains {\"id\": \"x\"} if all.fields.k == \"v\"",
+        "f(x) if input[x].k == \"v\"\nverdicts contains {\"id\": \"x\"} if f(\"fields\")",
+        "verdicts contains {\"id\": \"x\"} if json.unmarshal(input.message).k == \"v\"",
+    ] {
+        let mut both = Both::new(&[("p.rego", &format!("package sealtail.astray\n{rules}\n"))]);
+        let hits: usize = lines.iter().map(|line| both.agree(line)).sum();
+        assert!(hits > 0, "no line is hit: {rules}");
+    }
+}
+
+#[test]
+fn on_fields_that_another_package_looks_at() {
+    let helper = "package sealtail.helper\nis_v if input.fields.k == \"v\"";
+    for uses in ["import data.sealtail.helper\nis_v if helper.is_v", "is_v if data.sealtail.helper.is_v"] {
+        let policy = format!("package sealtail.p\n{uses}\nverdicts contains {{\"id\": \"x\"}} if is_v");
+        let mut both = Both::new(&[("h.rego", helper), ("p.rego", &policy)]);
+        assert_eq!((both.agree(r#"{"k":"v"}"#), both.agree("v")), (1, 0));
+    }
+}

@@ -1,0 +1,13 @@
+//! The receiver from outside: a real server, real certificates, real chains.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod authenticates;
+mod is_bounded;
+mod pki;
+mod refuses;
+mod rides_out_faults;
+mod stores;
+mod stream;
+mod survives_kill;
+mod world;

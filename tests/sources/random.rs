@@ -1,0 +1,135 @@
+//! Random sequences of what writers, log rotation and restarts do: each line comes exactly once.
+
+use super::rotates::rotate;
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A whole line; it ends half a line that stands there.
+    Write,
+    /// Half a line.
+    Half,
+    /// Some thousand lines.
+    Burst,
+    /// NAME becomes NAME.1, and the writer goes on in a new file.
+    Rotate,
+    /// Once everything was taken, the file is deleted.
+    Delete,
+    /// The source stops and starts.
+    Restart,
+    /// The source stops, and what it had handed on last is lost.
+    Crash,
+    /// It is awaited what was written.
+    Sync,
+}
+
+fn step() -> impl Strategy<Value = (Step, bool)> {
+    let step = prop_oneof![
+        6 => Just(Step::Write),
+        2 => Just(Step::Half),
+        1 => Just(Step::Burst),
+        3 => Just(Step::Rotate),
+        1 => Just(Step::Delete),
+        2 => Just(Step::Restart),
+        2 => Just(Step::Crash),
+        1 => Just(Step::Sync),
+    ];
+    (step, any::<bool>())
+}
+
+/// What was written, and is to come.
+#[derive(Default)]
+struct Model {
+    written: usize,
+    expected: Vec<String>,
+    /// Half a line at the end of each file, as far as there is one.
+    half: [String; 2],
+    /// Whether the source has seen a file of this name since it was made or deleted.
+    seen: [bool; 2],
+}
+
+impl Model {
+    fn line(&mut self, file: usize) -> String {
+        self.written += 1;
+        let text = format!("{file} line {}", self.written);
+        self.expected.push(std::mem::take(&mut self.half[file]) + &text);
+        text + "\n"
+    }
+}
+
+/// What was never seen before a restart is no rotation of a known file: so a new file is awaited before it goes on.
+fn seen(world: &mut World, name: &str) {
+    let (path, born) = (world.path(name), fs::metadata(world.path(name)).unwrap().created().unwrap());
+    let born_ns = born.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    world.until("the new file is begun", |world| {
+        world.cursors.values().any(|cursor| {
+            matches!(cursor, Cursor::File { path: at, id, .. } if *at == path && id.born_ns.map(u128::from) == Some(born_ns))
+        })
+    });
+}
+
+fn play(steps: &[(Step, bool)]) {
+    let mut world = World::new(&["[ab].log"]);
+    let mut model = Model::default();
+    world.start_with(1);
+    for (step, second) in steps {
+        let file = usize::from(*second);
+        let name = ["a.log", "b.log"][file];
+        match step {
+            Step::Write => world.append(name, model.line(file)),
+            Step::Half => {
+                model.half[file].push_str("half ");
+                world.append(name, "half ");
+            }
+            Step::Burst => {
+                let lines: String = (0..3000).map(|_| model.line(file)).collect();
+                world.append(name, lines);
+            }
+            Step::Rotate if world.path(name).exists() => {
+                rotate(&world, name);
+                // what has no newline by now is a line of the old file
+                let half = std::mem::take(&mut model.half[file]);
+                model.expected.extend(Some(half).filter(|half| !half.is_empty()));
+            }
+            Step::Delete if world.path(name).exists() && model.half[file].is_empty() => {
+                sync(&mut world, &model);
+                world.remove(name);
+                model.seen[file] = false;
+            }
+            Step::Restart => {
+                world.stop();
+                world.start_with(1);
+            }
+            Step::Crash => {
+                world.crash();
+                world.start_with(1);
+            }
+            Step::Sync => sync(&mut world, &model),
+            Step::Rotate | Step::Delete => {}
+        }
+        if !model.seen[file] && world.path(name).exists() {
+            seen(&mut world, name);
+            model.seen[file] = true;
+        }
+    }
+    let halves = model.half.into_iter().filter(|half| !half.is_empty());
+    let expected: Vec<String> = model.expected.into_iter().chain(halves).collect();
+    world.finish(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Takes every line that ends with a newline. Halves of rotated files may take their grace time and are left.
+fn sync(world: &mut World, model: &Model) {
+    let whole = |text: &str| text.contains("line");
+    let expected = model.expected.iter().filter(|text| whole(text)).count();
+    world.until("a sync", |world| world.texts().iter().filter(|text| whole(text)).count() >= expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_line_comes_exactly_once(steps in prop::collection::vec(step(), 1..40)) {
+        play(&steps);
+    }
+}

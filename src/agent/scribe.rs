@@ -129,6 +129,9 @@ impl Scribe {
             let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
             self.cursors.apply(key, &event);
+            if open.is_full() {
+                self.seal(open)?;
+            }
         }
         Ok(())
     }
@@ -198,7 +201,7 @@ impl Scribe {
             let bytes = self.spool.bytes();
             self.item(open, |open| open.chain.heartbeat(&mut open.lines, &at, bytes, receipts))?;
         }
-        if open.segment_due.is_some_and(|due| now >= due) {
+        if open.is_full() || open.segment_due.is_some_and(|due| now >= due) {
             self.seal(open)?;
         }
         Ok(())

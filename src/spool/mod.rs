@@ -282,21 +282,30 @@ impl Spool {
         self.settle(target, batch, |state| state.receipt = receipt.or_else(|| state.receipt.take()))
     }
 
-    /// The target refused the batch for good: its bytes are kept in `quarantine/`, and so will be the rest of the stream.
-    pub fn quarantine(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
+    /// Keeps the bytes of a batch that the target refused for good, in `quarantine/`.
+    pub fn keep_refused(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
         let shared = &self.shared;
         let dir = shared.dir.join("quarantine").join(target).join(&shared.host).join(batch.stream.to_string());
         let path = dir.join(writer::file_name(batch.seq[0]));
         durable::create_dir_all(&*shared.fs, &dir, 0o700)
             .and_then(|()| durable::replace(&*shared.fs, &path, bytes, 0o600))
             .map_err(|e| shared.io("keep a refused batch in", path.clone(), e))?;
-        self.settle(target, batch, |state| state.refused = Some(batch.stream))?;
         Ok(path)
+    }
+
+    /// The refused batch is settled, now that it is kept; the rest of its stream will be kept in the same way.
+    pub fn give_up(&self, target: &str, batch: &Frozen) -> Result<(), Error> {
+        self.settle(target, batch, |state| state.refused = Some(batch.stream))
+    }
+
+    /// Whether this batch is still what the target should have next: an optional one may have lost it meanwhile.
+    pub fn is_frozen(&self, target: &str, batch: &Frozen) -> bool {
+        self.shared.lock().ledger.targets.get(target).is_some_and(|state| state.frozen.as_ref() == Some(batch))
     }
 
     fn settle(&self, target: &str, batch: &Frozen, change: impl FnOnce(&mut ledger::TargetState)) -> Result<(), Error> {
         self.shared.update_ledger(|ledger| {
-            if let Some(state) = ledger.targets.get_mut(target) {
+            if let Some(state) = ledger.targets.get_mut(target).filter(|state| state.frozen.as_ref() == Some(batch)) {
                 state.frozen = None;
                 (state.stream, state.next) = (Some(batch.stream), batch.seq[1] + 1);
                 change(state);
@@ -363,9 +372,19 @@ impl Shared {
     }
 
     fn update_ledger(&self, change: impl FnOnce(&mut Ledger)) -> Result<(), Error> {
+        self.update(|_, ledger| change(ledger))
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Queue, &mut Ledger)) -> Result<(), Error> {
         let mut state = self.lock();
-        change(&mut state.ledger);
-        self.write_ledger(&state.ledger)
+        let State { queue, ledger, .. } = &mut *state;
+        change(queue, ledger);
+        self.write_ledger(ledger)
+    }
+
+    /// What the disk has left for this user; all there is, if it doesn't tell.
+    fn free_bytes(&self) -> u64 {
+        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
     }
 
     /// Under the lock, so that an older ledger never replaces a newer one.
@@ -429,6 +448,7 @@ impl Shared {
         }
         drop(state);
         if !released.is_empty() {
+            recovery::make_reserve(self);
             self.notify();
         }
         Ok(())

@@ -177,7 +177,7 @@ fn signed(body: &CheckpointBody, judged: &Judged<'_>) -> Result<Checkpoint, Stri
     Ok(note)
 }
 
-/// Text from an archive as it may be printed: no control characters, no more than fits a line.
+/// Text from an archive as it may be printed: no control characters, no more than fits a line or two.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().take(200).flat_map(char::escape_debug).collect()
+    text.chars().take(200).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

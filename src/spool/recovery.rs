@@ -234,7 +234,9 @@ impl<'a> Recovery<'a> {
         let mut file = SpoolFile { first, len: 0, segments: VecDeque::new(), rolled: true };
         let mut next = first;
         for frame in segment::frames(&bytes) {
-            if !frame.whole && !newest {
+            // only what was being written when the crash came may be torn; whatever a snapshot vouches for was whole
+            let may_be_torn = newest && !self.known && !self.snapshot_covers(stream, next + 1);
+            if !frame.whole && !may_be_torn {
                 return Ok(Found::Damaged(file));
             }
             let Some(lines) = self.lines(stream, next, &frame.lines) else {

@@ -9,6 +9,7 @@ mod delivers;
 mod disk_faults;
 mod long;
 mod refused;
+mod regression;
 mod rides_out_outage;
 mod survives_crash;
 mod world;

@@ -11,20 +11,25 @@ fn first_spooled(world: &World) -> PathBuf {
     stream.join("00000000000000000000.ndjson.zst")
 }
 
-#[test]
-fn other_bytes_under_a_name_are_a_fork() {
-    let mut world = World::new();
-    world.append("one\n");
-    world.start_agent();
-    await_that("a batch is tried", || world.agent_log().contains("cannot deliver"));
-    // somebody stored the same lines in other bytes
-    let spooled = first_spooled(&world);
+/// Somebody stored the lines of the spool's first segment, but in other bytes; returns where.
+pub(crate) fn store_other_bytes(world: &World) -> PathBuf {
+    let spooled = first_spooled(world);
     let first_frame = fs::read(&spooled).unwrap();
     let size = zstd::zstd_safe::find_frame_compressed_size(&first_frame).unwrap();
     let lines = zstd::decode_all(&first_frame[..size]).unwrap();
     let stored = world.path("q/archive").join(spooled.strip_prefix(world.path("q/spool")).unwrap());
     fs::create_dir_all(stored.parent().unwrap()).unwrap();
     fs::write(&stored, zstd::encode_all(&lines[..], 19).unwrap()).unwrap();
+    stored
+}
+
+#[test]
+fn other_bytes_under_a_name_are_a_fork() {
+    let mut world = World::new();
+    world.append("one\n");
+    world.start_agent();
+    await_that("a batch is tried", || world.agent_log().contains("cannot deliver"));
+    let stored = store_other_bytes(&world);
     let before = fs::read(&stored).unwrap();
 
     world.start_receiver();

@@ -124,8 +124,8 @@ impl Scribe {
     fn declare_sources(&mut self, open: &mut Open) -> Result<(), Error> {
         let known: Vec<_> = self.cursors.open().map(|(key, source)| (key, source.clone())).collect();
         self.cursors.begin_stream();
-        let at = open.chain.stamp();
-        for (key, source) in known {
+                for (key, source) in known {
+            let at = open.chain.stamp();
             let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
             self.cursors.apply(key, &event);
@@ -137,7 +137,7 @@ impl Scribe {
     }
 
     fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
-        let at = open.chain.stamp();
+        let mut at = open.chain.stamp();
         let none = Verdicts::default();
         let mut verdicts = labelled.verdicts.iter();
         for item in &labelled.batch.items {
@@ -156,6 +156,8 @@ impl Scribe {
             }
             if open.is_full() {
                 self.seal(open)?;
+                // the checkpoint's own stamp is later than the group's: times follow the order of lines
+                at = open.chain.stamp();
             }
         }
         Ok(())

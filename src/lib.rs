@@ -1,4 +1,51 @@
 //! sealtail: the log shipper that auditors can check.
+//!
+//! # The way of a line
+//! ```text
+//!  file / stdin                 source     bytes + cursor              -> Batch of lines
+//!         |
+//!    Rego verdicts              policy     each line                   -> Verdicts   (a failing policy gives `undecided`, never loses the line)
+//!         |
+//!    HMAC chain                 chain      (line, Verdicts)            -> final bytes (nothing later encodes them again)
+//!         |
+//!    disk spool <- COMMIT POINT spool      lines                       -> segment    (one zstd frame; a group commit is a flush and an fdatasync)
+//!         |
+//!    forwarders, one a target   forward    Batch of segments           -> Receipt    (mTLS, idempotent, retried for ever)
+//!         |
+//!    append-only store          receive    checks, makes durable, signs
+//!         |
+//!    verify, cat                verify     lines + receipts            -> Findings
+//! ```
+//! [`agent`] puts the first five together: a thread for each source, one for the policies, one that chains (the scribe), one for
+//! `fdatasync`, and tokio for the network. Channels between them are short; a full one stops the stage before it.
+//!
+//! # Nouns
+//! | word | meaning |
+//! | --- | --- |
+//! | verdict | what a policy says of a line |
+//! | tag | the truncated HMAC of a line |
+//! | cursor | how far a source has been read |
+//! | checkpoint | a signed tree head over all lines of a stream so far; the last line of a segment |
+//! | sealed | encrypted to the auditors, so that this host can't open it again |
+//! | stream | one process lifetime's chain, or a day of it, from its genesis line to its close line |
+//! | segment | a run of a stream's lines: one key step, one zstd frame, one checkpoint |
+//! | batch | what a target is sent: whole consecutive segments of one stream |
+//! | receipt | a target's signed word that a batch is durable |
+//!
+//! # Where the state is
+//! The lines themselves are the state. Cursors stand in the headers of lines, so that no second store can disagree with what was chained;
+//! recovery reads them back from the spool with the code that applies them live (`spool::Cursors`). The ledger holds what lines can't: how far
+//! each target got, and a snapshot so that sent files can be deleted.
+//!
+//! # Import law
+//! One way, no circles; `tests/house.rs` checks it. Everyone may use `record` and `durable`. `spool`, `forward`, `receive` and `verify` read lines through
+//! `chain`; `forward` takes from `spool`; beyond that the stages don't know each other. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
+//!
+//! # Where this differs from the first design
+//! - A spool file holds many segments (frames), not one: at full speed a file a segment would be a hundred folder syncs a second.
+//! - A batch never crosses a spool file, so that its bytes are one range of one file, which the ledger can freeze.
+//! - Spool files get shorter as the disk fills, since what is sent is given back by the file.
+//! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;
 pub mod chain;

@@ -31,6 +31,8 @@ const BETWEEN_STAGES: usize = 8;
 const EVENTS: usize = 16;
 /// After a stop, how long targets may take to store what is spooled; the rest is sent at the next start.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How often a wait that nothing may end looks whether it should.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +69,14 @@ pub enum Error {
         /// Why.
         error: forward::Error,
     },
+    /// With `once`: not everything was stored.
+    #[error(
+        "target {target:?} refused a batch for good (see the log); what it refused is kept in the spool's quarantine/"
+    )]
+    Refused {
+        /// Which.
+        target: String,
+    },
     /// A thread could not be started, or died.
     #[error("{0}")]
     Thread(String),
@@ -99,16 +109,19 @@ impl Agent {
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
             let result = self.run_stream(options, stop, &mut on_event).await;
+            // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
-                // the stream is abandoned; recovery takes up what is durable, as after a crash
-                Err(Error::Spool(error @ (spool::Error::Failed(_) | spool::Error::Io { .. }))) => error,
+                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error,
                 other => return other,
             };
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
                 return Err(failed.into());
             }
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
-            tokio::time::sleep(wait).await;
+            let waited = tokio::time::Instant::now();
+            while waited.elapsed() < wait && !stop.is_set() {
+                tokio::time::sleep(LOOK).await;
+            }
             wait = (wait * 2).min(Duration::from_secs(30));
         }
         Ok(())
@@ -124,31 +137,45 @@ impl Agent {
             let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
-        let line = self.start_line(options, stop, &spool, recovered)?;
-        let mut done = line.done;
+        let mut refused = None;
+        let mut line = self.start_line(options, stop, &spool, recovered)?;
         let chained = loop {
             tokio::select! {
-                result = &mut done => break result.map_err(|_| Error::Thread("the chain's thread died".into()))?,
+                result = &mut line.done => break result.unwrap_or_else(|_| Err(Error::Thread("the chain's thread died".into()))),
                 Some(event) = heard.recv() => {
                     on_event(&event);
                     if let Event::Refused { target } = event {
                         // a full channel means that a new stream is on its way already
                         let _: Result<(), _> = line.control.try_send(Control::NewStream { why: format!("refused by {target}") });
+                        refused = Some(target);
                     }
                 }
-                Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
+                Some(ended) = forwarders.join_next() => if let Err(error) = forwarder_ended(ended) {
+                    line.abandon().await;
+                    break Err(error);
+                },
             }
         };
+        if chained.is_err() {
+            // nobody may hold the spool when it is opened again
+            forwarders.shutdown().await;
+        }
         chained?;
         spool.drain();
-        let drained = drain(&spool, &mut heard, &mut forwarders, on_event);
-        if options.once && !stop.is_set() {
-            drained.await?;
-        } else if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
+        let mut hear = |event: Event| {
+            on_event(&event);
+            if let Event::Refused { target } = event {
+                refused = Some(target);
+            }
+        };
+        if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop).await? {
             tracing::warn!(
                 bytes = spool.bytes(),
                 "stopping before the targets have everything; the spool keeps the rest"
             );
+        }
+        if let Some(target) = refused.filter(|_| options.once) {
+            return Err(Error::Refused { target });
         }
         match line.failures.try_recv() {
             Ok(error) => Err(error.into()),
@@ -170,6 +197,7 @@ impl Agent {
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
         let keys = Arc::new(Keys::default());
+        let (end, stop) = until_ended(stop)?;
         let mut own = options.own.clone();
         own.push(self.config.spool.dir.clone());
         for config in &self.config.sources {
@@ -193,7 +221,7 @@ impl Agent {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
         })?;
-        Ok(Line { done, control, failures })
+        Ok(Line { done, control, failures, _end: end })
     }
 
     fn identity(&self) -> Identity {
@@ -212,29 +240,65 @@ struct Line {
     done: oneshot::Receiver<Result<(), Error>>,
     control: crossbeam_channel::Sender<Control>,
     failures: crossbeam_channel::Receiver<source::Error>,
+    /// Dropped, it ends the sources of this run.
+    _end: crossbeam_channel::Sender<std::convert::Infallible>,
 }
 
-/// Waits until every required target has everything.
+/// A stop that comes with `stop`, or when what is returned beside it is dropped: the sources of a run that failed must not read
+/// on beside those of the next.
+fn until_ended(stop: &Stop) -> Result<(crossbeam_channel::Sender<std::convert::Infallible>, Stop), Error> {
+    let (end, ended) = crossbeam_channel::bounded(0);
+    let ((stopper, both), stop) = (Stop::pair(), stop.clone());
+    spawn("sealtail-stop", move || {
+        crossbeam_channel::select! {
+            recv(stop.channel()) -> _ => {}
+            recv(ended) -> _ => {}
+        }
+        stopper.stop();
+    })?;
+    Ok((end, both))
+}
+
+impl Line {
+    /// Ends the stream where it stands, and waits until its thread is gone.
+    async fn abandon(&mut self) {
+        let (gone, _) = crossbeam_channel::bounded(0);
+        self.control = gone;
+        // whatever it says now, the first error is the one to tell
+        let _: Result<_, _> = (&mut self.done).await;
+    }
+}
+
+/// Waits until every required target has everything: with `once` for as long as nobody says stop, else, and after that, no
+/// longer than the limit. Returns whether they have it.
 async fn drain(
     spool: &Spool,
     heard: &mut mpsc::Receiver<Event>,
     forwarders: &mut JoinSet<(String, Result<(), forward::Error>)>,
-    on_event: &mut impl FnMut(&Event),
-) -> Result<(), Error> {
+    hear: &mut impl FnMut(Event),
+    once: bool,
+    stop: &Stop,
+) -> Result<bool, Error> {
     let mut news = spool.watch();
+    let mut stopped: Option<tokio::time::Instant> = None;
     while !spool.is_drained() {
-        const LOOK: Duration = Duration::from_millis(200);
+        if stopped.is_none() && (!once || stop.is_set()) {
+            stopped = Some(tokio::time::Instant::now());
+        }
+        if stopped.is_some_and(|at| at.elapsed() >= DRAIN_LIMIT) {
+            return Ok(false);
+        }
         tokio::select! {
-            Some(event) = heard.recv() => on_event(&event),
+            Some(event) = heard.recv() => hear(event),
             _ = news.changed() => {}
             Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
             () = tokio::time::sleep(LOOK) => {}
         }
     }
     while let Ok(event) = heard.try_recv() {
-        on_event(&event);
+        hear(event);
     }
-    Ok(())
+    Ok(true)
 }
 
 type Ended = Result<(String, Result<(), forward::Error>), tokio::task::JoinError>;

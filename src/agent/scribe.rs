@@ -61,6 +61,8 @@ enum Wake {
     Order(Control),
     Time,
     End,
+    /// The agent's root gave this stream up.
+    Abandon,
 }
 
 impl Scribe {
@@ -87,6 +89,7 @@ impl Scribe {
                 Wake::Order(Control::NewStream { why }) => open = self.succeed(open, &why)?,
                 Wake::Time => {}
                 Wake::End => break,
+                Wake::Abandon => return Err(crate::spool::Error::Stopped.into()),
             }
             self.tick(&mut open)?;
             if open.chain.age() >= self.config.max_stream_age {
@@ -121,17 +124,20 @@ impl Scribe {
     fn declare_sources(&mut self, open: &mut Open) -> Result<(), Error> {
         let known: Vec<_> = self.cursors.open().map(|(key, source)| (key, source.clone())).collect();
         self.cursors.begin_stream();
-        let at = open.chain.stamp();
-        for (key, source) in known {
+                for (key, source) in known {
+            let at = open.chain.stamp();
             let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
             self.cursors.apply(key, &event);
+            if open.is_full() {
+                self.seal(open)?;
+            }
         }
         Ok(())
     }
 
     fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
-        let at = open.chain.stamp();
+        let mut at = open.chain.stamp();
         let none = Verdicts::default();
         let mut verdicts = labelled.verdicts.iter();
         for item in &labelled.batch.items {
@@ -150,6 +156,8 @@ impl Scribe {
             }
             if open.is_full() {
                 self.seal(open)?;
+                // the checkpoint's own stamp is later than the group's: times follow the order of lines
+                at = open.chain.stamp();
             }
         }
         Ok(())
@@ -195,7 +203,7 @@ impl Scribe {
             let bytes = self.spool.bytes();
             self.item(open, |open| open.chain.heartbeat(&mut open.lines, &at, bytes, receipts))?;
         }
-        if open.segment_due.is_some_and(|due| now >= due) {
+        if open.is_full() || open.segment_due.is_some_and(|due| now >= due) {
             self.seal(open)?;
         }
         Ok(())
@@ -274,8 +282,7 @@ fn wait(input: &Receiver<Labelled>, orders: &Receiver<Control>, until: Instant) 
         recv(input) -> labelled => labelled.map_or(Wake::End, |labelled| Wake::Lines(Box::new(labelled))),
         recv(orders) -> order => match order {
             Ok(order) => Wake::Order(order),
-            // the agent's root is gone; the sources end by themselves
-            Err(_) => input.recv().map_or(Wake::End, |labelled| Wake::Lines(Box::new(labelled))),
+            Err(_) => Wake::Abandon,
         },
         default(until.saturating_duration_since(Instant::now())) => Wake::Time,
     }

@@ -148,29 +148,61 @@ impl<'a> Scan<'a> {
 }
 
 /// Appends `text` as the inside of a JSON string (RFC 8259 section 7).
+///
+/// Eight bytes are copied at a time and those after the first that needs an escape are taken back: JSON within a line has a
+/// quote every few bytes, so that runs are too short for copies of their own.
 pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[done..at]);
-        done = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            other => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let (high, low) = (DIGITS[usize::from(other >> 4)], DIGITS[usize::from(other & 15)]);
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-            }
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + rest.len() / 4);
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        out.extend_from_slice(eight);
+        let plain = plain_bytes(*eight);
+        if plain == 8 {
+            rest = after;
+        } else {
+            out.truncate(out.len() - 8 + plain);
+            escape_byte(out, eight[plain]);
+            rest = &rest[plain + 1..];
         }
     }
-    out.extend_from_slice(&bytes[done..]);
+    for &byte in rest {
+        if is_plain(byte) { out.push(byte) } else { escape_byte(out, byte) }
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
+}
+
+/// How many bytes stand before the first that is not plain.
+fn plain_bytes(eight: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(eight);
+    // sets the high bit of each byte that is below `bound`, for bytes and bounds up to 0x80; a borrow can set it wrongly
+    // only in bytes after a byte where it is right, and the first is what counts
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGHS;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = below(word, 0x20) | is(b'"') | is(b'\\');
+    found.trailing_zeros() as usize / 8
+}
+
+#[cold]
+fn escape_control(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (high, low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+}
+
+fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        other => escape_control(out, other),
+    }
 }
 
 /// Appends `bytes` in base64, in place.
@@ -244,5 +276,33 @@ mod tests {
         escape(&mut out, &text);
         out.push(b'"');
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn each_byte_is_escaped_wherever_it_stands() {
+        for byte in (0..0x80u8).map(char::from).chain(['é', '\u{7ff}', '😀']) {
+            for (before, after) in (0..20).flat_map(|before| [(before, 0), (before, 3), (before, 9)]) {
+                for around in ['a', '"', '\u{1f}', 'ÿ'] {
+                    let text = format!("{}{byte}{}", around.to_string().repeat(before), "a!#[]".repeat(after));
+                    let mut out = b"x".to_vec();
+                    escape(&mut out, &text);
+                    let expected: String = text.chars().map(escaped).collect();
+                    assert_eq!(std::str::from_utf8(&out[1..]).unwrap(), expected, "{text:?}");
+                }
+            }
+        }
+    }
+
+    /// By the book: a byte at a time.
+    fn escaped(character: char) -> String {
+        match character {
+            '"' => "\\\"".into(),
+            '\\' => "\\\\".into(),
+            '\n' => "\\n".into(),
+            '\r' => "\\r".into(),
+            '\t' => "\\t".into(),
+            control @ '\0'..'\x20' => format!("\\u{:04x}", u32::from(control)),
+            other => other.into(),
+        }
     }
 }

@@ -51,7 +51,7 @@ pub fn run(args: CatArgs) -> ExitCode {
 }
 
 /// Prints the lines; gives what could not be read.
-fn print(args: &CatArgs, out: &mut dyn Write) -> io::Result<Vec<String>> {
+pub fn print(args: &CatArgs, out: &mut dyn Write) -> io::Result<Vec<String>> {
     let Archive { streams, mut faults } = Archive::discover(&args.paths);
     for files in streams.iter().filter(|files| args.stream.is_none_or(|stream| stream == files.stream)) {
         Stream { args, files, next: 0, sources: HashMap::new(), faults: &mut faults }.print(out)?;

@@ -30,10 +30,13 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
+    /// Print an archive or a spool back as the lines that it holds, byte for byte
     Cat(cat::CatArgs),
     /// Make keys: an auditor's identity, or a host's signing key
     Keys(keys::Keys),
+    /// Check policies, and run their tests
     Policy(policy::PolicyArgs),
 }
 

@@ -14,8 +14,9 @@ use std::time::Duration;
 /// An answer is a receipt or a short error; more is not read.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// No byte for this long, in either direction, and the attempt is over.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// An attempt is over after this, and a second more for each of so many bytes: the slowest link that is worth it.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const SLOWEST_BYTES_A_SECOND: u64 = 8 * 1024;
 
 /// What came of an attempt.
 pub(crate) enum Outcome {
@@ -74,6 +75,7 @@ impl Https {
             .header(CONTENT_ENCODING, "zstd")
             .header("Idempotency-Key", &name)
             .header("Content-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(digest)))
+            .timeout(ATTEMPT_TIMEOUT + Duration::from_secs(batch.len / SLOWEST_BYTES_A_SECOND))
             .body(bytes);
         let response = match request.send().await {
             Ok(response) => response,
@@ -90,7 +92,7 @@ impl Https {
     /// Asks for the list of a stream that does not exist, to see whether the target would take this host's lines.
     pub(crate) async fn probe(&self) -> Result<(), String> {
         let url = format!("{}/v1/{}/{}", self.config.url.trim_end_matches('/'), self.host, StreamId([0; 16]));
-        let response = self.client.get(url).send().await.map_err(|error| explain(&error))?;
+        let response = self.client.get(url).timeout(ATTEMPT_TIMEOUT).send().await.map_err(|error| explain(&error))?;
         let status = response.status();
         match status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
@@ -104,7 +106,10 @@ impl Https {
                 Ok(receipt) => Outcome::Stored(Box::new(receipt)),
                 Err(why) => Outcome::Later { why: format!("{status} without a receipt for this batch: {why}"), after },
             },
-            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+            // only in the protocol's own words: a proxy on the way may say 400 for reasons that pass
+            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE
+                if error_in(body).is_some() =>
+            {
                 Outcome::Refused { status: status.as_u16(), why: said(body) }
             }
             other => Outcome::Later { why: format!("{other}: {}", said(body)), after },
@@ -120,7 +125,6 @@ fn client(config: &Config, host: &str) -> Result<(reqwest::Client, tls::Stamp), 
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(1)
         .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -154,11 +158,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(LONGEST_S)))
 }
 
+/// The protocol's `{"error":…}`.
+fn error_in(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(answer.get("error")?.as_str()?.to_owned())
+}
+
 /// What the server said, in one line.
 fn said(body: &[u8]) -> String {
-    let text = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let error = text.as_ref().and_then(|answer| answer.get("error")?.as_str()).map(str::to_owned);
-    let text = error.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned());
+    let text = error_in(body).unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned());
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 

@@ -145,7 +145,7 @@ impl Forwarder {
         if self.spool.is_refused(&self.config.name, batch.stream) {
             return self.quarantine(batch, bytes, None).await;
         }
-        loop {
+        while self.spool.is_frozen(&self.config.name, batch) {
             self.https.reload();
             match self.https.put(batch, bytes.clone()).await {
                 Outcome::Stored(receipt) => return self.stored(batch, bytes, receipt).await,
@@ -160,6 +160,7 @@ impl Forwarder {
                 }
             }
         }
+        Ok(())
     }
 
     async fn stored(&mut self, batch: &Frozen, bytes: Vec<u8>, receipt: Box<Receipt>) -> Result<(), Error> {
@@ -183,17 +184,20 @@ impl Forwarder {
         refusal: Option<(u16, String)>,
     ) -> Result<(), Error> {
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
-        let kept = blocking(move || spool.quarantine(&name, &frozen, &bytes)).await?;
-        let Some((status, why)) = refusal else { return Ok(()) };
-        let what = if status == 409 {
-            "FORK: the target holds other bytes under this name"
-        } else {
-            "the target refuses this batch"
-        };
-        tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], status, kept = %kept.display(),
-            "ALARM: {what}: {why}; its bytes are kept, a new stream begins");
-        let target = self.config.name.clone();
-        self.events.send(Event::Refused { target }).await.map_err(|_| Error::Stopped)
+        let kept = blocking(move || spool.keep_refused(&name, &frozen, &bytes)).await?;
+        if let Some((status, why)) = refusal {
+            let what = if status == 409 {
+                "FORK: the target holds other bytes under this name"
+            } else {
+                "the target refuses this batch"
+            };
+            tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], status, kept = %kept.display(),
+                "ALARM: {what}: {why}; its bytes are kept, a new stream begins");
+            let target = self.config.name.clone();
+            self.events.send(Event::Refused { target }).await.map_err(|_| Error::Stopped)?;
+        }
+        let (spool, name) = (self.spool.clone(), self.config.name.clone());
+        blocking(move || spool.give_up(&name, &frozen)).await
     }
 }
 

@@ -43,7 +43,7 @@ impl Evaluator {
         if set.packages.is_empty() {
             return Verdicts::default();
         }
-        let message = String::from_utf8_lossy(line.message);
+        let message = text(line.message);
         let probe = Probe::of(&message, &set.parts, &mut self.seen);
         let mut found = Vec::new();
         let mut document = Document { line, message: &message, fields: None, value: None };
@@ -59,6 +59,11 @@ impl Evaluator {
         }
         verdict::render(found)
     }
+}
+
+/// The line as text. `from_utf8_lossy` alone decodes every character; most lines are UTF-8, which is checked many bytes at a time.
+fn text(message: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(message).map_or_else(|_| String::from_utf8_lossy(message), Cow::Borrowed)
 }
 
 /// The input document of one line, made when the first package needs it.

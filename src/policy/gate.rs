@@ -147,6 +147,12 @@ impl Written {
 
 /// Whether a JSON number with an exponent may stand in the text: digits, then `e`, and before them no letter or quote.
 fn has_exponent(text: &[u8]) -> bool {
+    // `e` is the commonest letter, so what stands before it is looked at for all of them at once: this loop has no branches
+    let after = text.get(1..).unwrap_or_default();
+    let near = |(before, at): (&u8, &u8)| (before.is_ascii_digit() || *before == b'.') & (at | 0x20 == b'e');
+    if !text.iter().zip(after).map(near).fold(false, |found, near| found | near) {
+        return false;
+    }
     memchr::memchr2_iter(b'e', b'E', text).any(|at| {
         let number = text[..at].iter().rev().take_while(|c| matches!(c, b'0'..=b'9' | b'.' | b'-' | b'+')).count();
         let before = text[..at - number].last();

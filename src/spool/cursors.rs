@@ -71,7 +71,11 @@ impl Cursors {
         match event {
             SourceEvent::Opened { name, cursor } => {
                 self.inherited.retain(|old| old.name != *name || !same_source(&old.cursor, cursor));
-                self.open.insert(key, KnownSource { key: Some(key), name: name.clone(), cursor: cursor.clone() });
+                let source = KnownSource { key: Some(key), name: name.clone(), cursor: cursor.clone() };
+                let displaced = self.open.insert(key, source);
+                // a number that is given again takes no cursor away
+                let other = displaced.filter(|old| old.name != *name || !same_source(&old.cursor, cursor));
+                self.inherited.extend(other.map(|old| KnownSource { key: None, ..old }));
             }
             SourceEvent::Identified { cursor } => {
                 if let Some(source) = self.open.get_mut(&key) {

@@ -5,6 +5,7 @@
 //! up to 8 MiB of them (a sixteenth of a small `max_size`, and a quarter of what is free on the disk, if that is less). The last frame of the newest file may be torn.
 //! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
 //! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
+//! `<dir>/receipts/` keeps what targets signed, for the auditor ([`receipts`]).
 //! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.
 //!
 //! # Invariants
@@ -17,6 +18,7 @@
 mod cursors;
 mod ledger;
 mod queue;
+mod receipts;
 mod recovery;
 mod segment;
 mod writer;
@@ -100,6 +102,18 @@ pub enum Error {
     /// The writer is gone.
     #[error("the spool was stopped")]
     Stopped,
+}
+
+impl Error {
+    /// The stream can't go on, but what is durable is: the spool may be opened again, as after a crash.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::Failed(_) | Error::Stopped)
+    }
+
+    /// Somebody has the spool; perhaps this process itself, whose last threads are about to end.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Locked(_))
+    }
 }
 
 /// The spool; clones share it.
@@ -262,24 +276,36 @@ impl Spool {
 
     /// The target has the batch: moves its position, and deletes files that nobody needs any more.
     pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Option<Receipt>) -> Result<(), Error> {
+        if let Some(receipt) = &receipt {
+            receipts::keep(&self.shared, target, receipt);
+        }
         self.settle(target, batch, |state| state.receipt = receipt.or_else(|| state.receipt.take()))
     }
 
-    /// The target refused the batch for good: its bytes are kept in `quarantine/`, and so will be the rest of the stream.
-    pub fn quarantine(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
+    /// Keeps the bytes of a batch that the target refused for good, in `quarantine/`.
+    pub fn keep_refused(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
         let shared = &self.shared;
         let dir = shared.dir.join("quarantine").join(target).join(&shared.host).join(batch.stream.to_string());
         let path = dir.join(writer::file_name(batch.seq[0]));
         durable::create_dir_all(&*shared.fs, &dir, 0o700)
             .and_then(|()| durable::replace(&*shared.fs, &path, bytes, 0o600))
             .map_err(|e| shared.io("keep a refused batch in", path.clone(), e))?;
-        self.settle(target, batch, |state| state.refused = Some(batch.stream))?;
         Ok(path)
+    }
+
+    /// The refused batch is settled, now that it is kept; the rest of its stream will be kept in the same way.
+    pub fn give_up(&self, target: &str, batch: &Frozen) -> Result<(), Error> {
+        self.settle(target, batch, |state| state.refused = Some(batch.stream))
+    }
+
+    /// Whether this batch is still what the target should have next: an optional one may have lost it meanwhile.
+    pub fn is_frozen(&self, target: &str, batch: &Frozen) -> bool {
+        self.shared.lock().ledger.targets.get(target).is_some_and(|state| state.frozen.as_ref() == Some(batch))
     }
 
     fn settle(&self, target: &str, batch: &Frozen, change: impl FnOnce(&mut ledger::TargetState)) -> Result<(), Error> {
         self.shared.update_ledger(|ledger| {
-            if let Some(state) = ledger.targets.get_mut(target) {
+            if let Some(state) = ledger.targets.get_mut(target).filter(|state| state.frozen.as_ref() == Some(batch)) {
                 state.frozen = None;
                 (state.stream, state.next) = (Some(batch.stream), batch.seq[1] + 1);
                 change(state);
@@ -346,9 +372,19 @@ impl Shared {
     }
 
     fn update_ledger(&self, change: impl FnOnce(&mut Ledger)) -> Result<(), Error> {
+        self.update(|_, ledger| change(ledger))
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Queue, &mut Ledger)) -> Result<(), Error> {
         let mut state = self.lock();
-        change(&mut state.ledger);
-        self.write_ledger(&state.ledger)
+        let State { queue, ledger, .. } = &mut *state;
+        change(queue, ledger);
+        self.write_ledger(ledger)
+    }
+
+    /// What the disk has left for this user; all there is, if it doesn't tell.
+    fn free_bytes(&self) -> u64 {
+        rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
     }
 
     /// Under the lock, so that an older ledger never replaces a newer one.
@@ -412,6 +448,7 @@ impl Shared {
         }
         drop(state);
         if !released.is_empty() {
+            recovery::make_reserve(self);
             self.notify();
         }
         Ok(())

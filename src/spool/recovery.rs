@@ -4,7 +4,7 @@
 //! rename, and only then the ledger says what was found.
 
 use super::cursors::Cursors;
-use super::ledger::{Ledger, Snapshot};
+use super::ledger::{Ledger, Snapshot, TargetState};
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
 use super::{Config, Error, Shared, Spool, State, writer};
@@ -45,10 +45,7 @@ pub(super) fn open(
     let lock = lock.ok_or_else(|| Error::Locked(dir.clone()))?;
     durable::remove_leftovers(&*fs, &dir).map_err(|e| io("clean the spool", e))?;
     let mut ledger = load_ledger(&dir, host)?;
-    for (name, _) in targets {
-        ledger.targets.entry(name.clone()).or_default();
-    }
-    ledger.targets.retain(|name, _| targets.iter().any(|(kept, _)| kept == name));
+    follow_config(&mut ledger, targets);
     let shared = Shared {
         fs,
         dir: dir.clone(),
@@ -61,14 +58,18 @@ pub(super) fn open(
         news: watch::Sender::new(0),
         _lock: lock,
     };
-    let reserve = dir.join("reserve");
-    if !reserve.exists() {
-        // without it the spool still works; it's missed only on a full disk
-        drop(durable::write_new(&*shared.fs, &reserve, &vec![0x55; RESERVE_BYTES], 0o600));
-    }
+    make_reserve(&shared);
     let recovered = Recovery::new(&shared).run()?;
     shared.delete_released()?;
     Ok((Spool { shared: Arc::new(shared) }, recovered))
+}
+
+/// Without it the spool still works; it is missed only on a full disk.
+pub(super) fn make_reserve(shared: &Shared) {
+    let reserve = shared.dir.join("reserve");
+    if !reserve.exists() {
+        drop(durable::write_new(&*shared.fs, &reserve, &vec![0x55; RESERVE_BYTES], 0o600));
+    }
 }
 
 fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
@@ -87,6 +88,35 @@ fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
         return Err(Error::OtherHost { dir: dir.to_owned(), theirs: ledger.host, ours: host.to_owned() });
     }
     Ok(ledger)
+}
+
+/// Targets that the configuration no longer has are forgotten. A new one begins with the next stream; but if one is gone at
+/// the same time it takes that one's place, since a target that was only renamed must not lose what it was not sent.
+fn follow_config(ledger: &mut Ledger, targets: &[(String, bool)]) {
+    let known = |name: &String| targets.iter().any(|(kept, _)| kept == name);
+    let gone: Vec<(String, TargetState)> = ledger
+        .targets
+        .iter()
+        .filter(|(name, _)| !known(name))
+        .map(|(name, state)| (name.clone(), state.clone()))
+        .collect();
+    let place = |state: &TargetState| (ledger.streams.iter().position(|s| Some(*s) == state.stream), state.next);
+    let heir = gone.iter().min_by_key(|(_, state)| place(state)).cloned();
+    ledger.targets.retain(|name, _| known(name));
+    for (name, _) in targets {
+        if ledger.targets.contains_key(name) {
+            continue;
+        }
+        let state = heir.as_ref().map(|(_, state)| state.clone()).unwrap_or_default();
+        if let Some((old, _)) = &heir {
+            tracing::warn!(old = %old, new = %name, "a target is gone and another is new: it goes on where the old one stood");
+        }
+        ledger.targets.insert(name.clone(), state);
+    }
+    if heir.is_some() && targets.iter().all(|(name, _)| !gone.iter().any(|(old, _)| old == name)) {
+        let gone: Vec<&String> = gone.iter().map(|(name, _)| name).collect();
+        tracing::warn!(?gone, "targets that are no longer configured are forgotten, with what they were not sent");
+    }
 }
 
 /// The state that lines read back lead to.
@@ -128,6 +158,9 @@ impl<'a> Recovery<'a> {
             self.shared.lock().queue.streams.push_back(found);
         }
         self.forget_stillborn();
+        self.thaw_lost();
+        // the next process numbers its sources anew
+        self.cursors.begin_stream();
         let snapshot = self.at.as_ref().map(|at| Snapshot {
             stream: at.stream,
             size: at.edge.size(),
@@ -141,14 +174,29 @@ impl<'a> Recovery<'a> {
         Ok(Recovered { cursors: self.cursors, prev })
     }
 
-    /// A stream that left no line never was: targets that were to begin with it begin with the next.
+    /// A stream that left no line never was: targets that were to begin with it begin with the next, unless there are lines
+    /// after it already.
     fn forget_stillborn(&self) {
         let mut state = self.shared.lock();
         let State { queue, ledger, .. } = &mut *state;
         for target in ledger.targets.values_mut().filter(|target| target.next == 0) {
-            let empty = queue.streams.iter().any(|s| Some(s.id) == target.stream && s.files.is_empty());
-            if empty {
+            let at = queue.streams.iter().position(|stream| Some(stream.id) == target.stream);
+            if at.is_some_and(|at| queue.streams.range(at..).all(|stream| stream.files.is_empty())) {
                 target.stream = None;
+            }
+        }
+    }
+
+    /// A batch whose bytes were set aside can't be sent again.
+    fn thaw_lost(&self) {
+        let mut state = self.shared.lock();
+        let State { queue, ledger, .. } = &mut *state;
+        for target in ledger.targets.values_mut() {
+            let Some(frozen) = target.frozen else { continue };
+            let stream = queue.streams.iter().find(|stream| stream.id == frozen.stream);
+            let file = stream.and_then(|stream| stream.files.iter().find(|file| file.first == frozen.file));
+            if file.is_none_or(|file| frozen.offset + frozen.len > file.len) {
+                target.frozen = None;
             }
         }
     }
@@ -166,8 +214,14 @@ impl<'a> Recovery<'a> {
             match self.file(stream, first, &path, at + 1 == count)? {
                 Found::File(file) => spooled.files.push_back(file),
                 Found::Nothing => {}
-                Found::Damaged => {
+                Found::Damaged(good) => {
+                    let bytes = std::fs::read(&path).map_err(|e| self.shared.io("read", path.clone(), e))?;
                     self.set_aside(stream, first)?;
+                    if !good.segments.is_empty() {
+                        durable::replace(&*self.shared.fs, &path, &bytes[..good.len as usize], 0o600)
+                            .map_err(|e| self.shared.io("keep the good part of", path.clone(), e))?;
+                        spooled.files.push_back(good);
+                    }
                     break;
                 }
             }
@@ -180,12 +234,13 @@ impl<'a> Recovery<'a> {
         let mut file = SpoolFile { first, len: 0, segments: VecDeque::new(), rolled: true };
         let mut next = first;
         for frame in segment::frames(&bytes) {
-            if !frame.whole && !newest {
-                return Ok(Found::Damaged);
+            // only what was being written when the crash came may be torn; whatever a snapshot vouches for was whole
+            let may_be_torn = newest && !self.known && !self.snapshot_covers(stream, next + 1);
+            if !frame.whole && !may_be_torn {
+                return Ok(Found::Damaged(file));
             }
-            let lines = match self.lines(stream, next, &frame.lines) {
-                Some(lines) => lines,
-                None => return Ok(Found::Damaged),
+            let Some(lines) = self.lines(stream, next, &frame.lines) else {
+                return Ok(Found::Damaged(file));
             };
             let mut len = frame.len as u64;
             if !frame.whole {
@@ -204,10 +259,17 @@ impl<'a> Recovery<'a> {
             }
             file.len = frame.offset as u64 + len;
         }
-        if newest {
+        let vouched = self.known || self.snapshot_covers(stream, next);
+        if newest && !vouched {
             self.settle(path, file.len)?;
         }
         Ok(if file.segments.is_empty() { Found::Nothing } else { Found::File(file) })
+    }
+
+    /// Whether the ledger's snapshot, which is written after the lines are durable, stands at or past this line.
+    fn snapshot_covers(&self, stream: StreamId, next: Seq) -> bool {
+        let state = self.shared.lock();
+        state.ledger.snapshot.as_ref().is_some_and(|snapshot| snapshot.stream == stream && snapshot.size >= next)
     }
 
     /// Puts the whole lines of a torn frame in its place; returns the length of what stands there now.
@@ -220,15 +282,16 @@ impl<'a> Recovery<'a> {
         Ok(frame.len() as u64)
     }
 
-    /// What is there may not be durable yet: the machine may have lost no power, the agent only its life.
+    /// What is there may not be durable yet: the agent may have lost its life before an fdatasync, or the fdatasync failed, after
+    /// which the kernel takes unwritten pages for written ones. So lines that no snapshot vouches for are written anew.
     fn settle(&self, path: &Path, len: u64) -> Result<(), Error> {
         let io = |e| self.shared.io("make durable", path.to_owned(), e);
         if len == 0 {
             self.shared.fs.remove(path).map_err(io)?;
-        } else {
-            self.shared.fs.open_append(path).and_then(|mut file| file.sync_data()).map_err(io)?;
+            return path.parent().map_or(Ok(()), |dir| self.shared.fs.sync_dir(dir)).map_err(io);
         }
-        path.parent().map_or(Ok(()), |dir| self.shared.fs.sync_dir(dir)).map_err(io)
+        let bytes = std::fs::read(path).map_err(io)?;
+        durable::replace(&*self.shared.fs, path, &bytes, 0o600).map_err(io)
     }
 
     /// Applies lines from seq `next` on; their number, or `None` when they are not what this stream goes on with.
@@ -295,7 +358,8 @@ impl<'a> Recovery<'a> {
 enum Found {
     File(SpoolFile),
     Nothing,
-    Damaged,
+    /// What is good of it, up to the first bad frame.
+    Damaged(SpoolFile),
 }
 
 /// The spool files of a folder by their first seq.

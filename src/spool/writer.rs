@@ -9,7 +9,7 @@ use super::queue::{SegmentRef, SpoolFile, SpooledStream};
 use super::{Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +19,9 @@ use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation, OutBuffer};
 
 /// How long to wait before a full disk is tried again.
 const DISK_FULL_RETRY: Duration = Duration::from_millis(200);
+
+/// What a writer that found the disk full leaves free.
+const LEFT_TO_THE_LEDGER: u64 = 128 * 1024;
 
 /// The writing end of one stream.
 pub struct Writer {
@@ -50,7 +53,9 @@ impl Writer {
     /// Begins a stream: from now on the ledger knows it, and the targets that wait for a new stream begin with it.
     pub(super) fn begin(spool: &Spool, stream: StreamId) -> Result<Self, Error> {
         let shared = &spool.shared;
-        shared.update_ledger(|ledger| {
+        shared.update(|queue, ledger| {
+            // in one step, so that no target looks for a stream that the queue doesn't know
+            queue.streams.push_back(SpooledStream { id: stream, files: VecDeque::new(), ended: false });
             ledger.streams.push(stream);
             for state in ledger.targets.values_mut().filter(|state| state.stream.is_none()) {
                 (state.stream, state.next) = (Some(stream), 0);
@@ -58,8 +63,6 @@ impl Writer {
         })?;
         durable::create_dir_all(&*shared.fs, &shared.stream_dir(stream), 0o700)
             .map_err(|e| shared.io("make the folder", shared.stream_dir(stream), e))?;
-        let ended = false;
-        shared.lock().queue.streams.push_back(SpooledStream { id: stream, files: VecDeque::new(), ended });
         let (file, second) = create_file(shared, stream, 0)?;
         let (sync, requests) = crossbeam_channel::bounded(1024);
         let thread = SyncThread { shared: Arc::clone(shared), stream, file: second };
@@ -110,8 +113,7 @@ impl Writer {
     /// what is sent is given back by the file.
     pub fn roll_is_due(&self) -> bool {
         let shared = &self.spool.shared;
-        let free = rustix::fs::statvfs(&shared.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
-        self.frame_at == self.written && self.written >= shared.roll_bytes.min(free / 4)
+        self.frame_at == self.written && self.written >= shared.roll_bytes.min(shared.free_bytes() / 4)
     }
 
     /// Goes on in a new file that begins with `next`. Everything before is durable and in the snapshot when this returns, so
@@ -133,11 +135,19 @@ impl Writer {
 
     /// Waits until everything written is durable.
     pub fn wait_durable(&mut self) -> Result<(), Error> {
+        const LOOK: Duration = Duration::from_millis(100);
         let (done, wait) = crossbeam_channel::bounded(1);
         self.request(Request::Barrier(done))?;
-        // the sync thread drops the sender when it fails
-        let _: Result<(), _> = wait.recv();
-        self.spool.shared.failure()
+        // a sync thread that failed at this very moment may leave the barrier unanswered in the channel
+        loop {
+            match wait.recv_timeout(LOOK) {
+                Ok(()) => return self.spool.shared.failure(),
+                Err(RecvTimeoutError::Timeout) => self.spool.shared.failure()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.spool.shared.failure().err().unwrap_or(Error::Stopped));
+                }
+            }
+        }
     }
 
     fn step(
@@ -184,8 +194,14 @@ impl Writer {
                 tracing::error!(dir = %self.spool.shared.dir.display(), "the disk of the spool is full: reading stops until there is room");
                 warned = true;
             }
-            self.spool.shared.failure()?;
-            std::thread::sleep(DISK_FULL_RETRY);
+            // the last of the room is left to the ledger, without which nothing can be given back
+            loop {
+                self.spool.shared.failure()?;
+                std::thread::sleep(DISK_FULL_RETRY);
+                if stop() || self.spool.shared.free_bytes() >= LEFT_TO_THE_LEDGER + self.pending.len() as u64 {
+                    break;
+                }
+            }
         }
         if warned {
             tracing::info!("the disk of the spool has room again");
@@ -198,8 +214,8 @@ impl Writer {
 
     fn request(&self, request: Request) -> Result<(), Error> {
         self.spool.shared.failure()?;
-        self.sync.send(request).map_err(|_| Error::Stopped)?;
-        Ok(())
+        let gone = |_| self.spool.shared.failure().err().unwrap_or(Error::Stopped);
+        self.sync.send(request).map_err(gone)
     }
 
     fn io(&self, what: &'static str, error: io::Error) -> Error {

@@ -12,8 +12,8 @@ const STEP_NS: i128 = 1_000_000_000;
 /// What the lines so far say.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// The line before: seq and time.
-    last: Option<(Seq, i128)>,
+    /// The line before: seq, and when by both clocks.
+    last: Option<(Seq, i128, u64)>,
     /// The last heartbeat, or the first line: seq, and when by the clock that only goes on.
     beat: Option<(Seq, u64)>,
     /// The present silence has been reported.
@@ -28,11 +28,15 @@ impl Clock {
 
     /// Takes the next line.
     pub(super) fn line(&mut self, line: &Parsed, found: &mut Found) {
-        if let Some((seq, time_ns)) = self.last.replace((line.seq, line.time_ns))
-            && time_ns - line.time_ns > STEP_NS
-        {
-            let back_ms = (time_ns - line.time_ns) / 1_000_000;
-            found.add(Word::ClockStep, line.seq, format!("the clock went back by {back_ms} ms after line {seq}"));
+        if let Some((seq, time_ns, mono_ns)) = self.last.replace((line.seq, line.time_ns, line.mono_ns)) {
+            let back_ns = time_ns - line.time_ns;
+            // a line stamped before the one that it follows is earlier by both clocks, and no clock was set
+            let set_back_ns = back_ns - (i128::from(mono_ns) - i128::from(line.mono_ns));
+            if back_ns > STEP_NS && set_back_ns > STEP_NS {
+                let back_ms = set_back_ns / 1_000_000;
+                let detail = format!("the clock was set back by {back_ms} ms after line {seq}");
+                found.add(Word::ClockStep, line.seq, detail);
+            }
         }
         let (beat_seq, beat_ns) = *self.beat.get_or_insert((line.seq, line.mono_ns));
         let pause_ns = line.mono_ns.saturating_sub(beat_ns);

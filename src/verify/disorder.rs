@@ -48,7 +48,7 @@ impl Fold<'_> {
         self.malformed = (file, known + 1);
         let path = self.files.files[file].path.display();
         match known {
-            0..MALFORMED_MAX => self.found.add(Word::Malformed, seq, format!("{path}: {what}")),
+            0..MALFORMED_MAX => self.found.add(Word::Malformed, seq, format!("{path}: {}", printable(what))),
             MALFORMED_MAX => {
                 let detail = format!("{path}: {MALFORMED_MAX} of its lines are none; the rest of it is not read");
                 self.found.add(Word::Malformed, seq, detail);

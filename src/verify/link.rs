@@ -57,7 +57,7 @@ impl<'a> Links<'a> {
     fn chain(&mut self) {
         let mut hosts_begun: HashSet<&str> = HashSet::new();
         for (index, end) in self.ends.iter().enumerate() {
-            let Some(start) = &end.start else { continue };
+            let Some(start) = end.start.as_ref().filter(|start| start.counts) else { continue };
             let Some(prev) = start.prev else {
                 if !hosts_begun.insert(&end.host) {
                     let detail = "it says that it is the first of its host, and an earlier one says so too";
@@ -87,6 +87,13 @@ impl<'a> Links<'a> {
                 Some(before) => {
                     self.successors.insert(*before, index);
                 }
+            }
+        }
+        // a stream that nobody vouches for accuses no other, but it shows that the one before it came to an end
+        for (index, end) in self.ends.iter().enumerate() {
+            let prev = end.start.as_ref().filter(|start| !start.counts).and_then(|start| start.prev);
+            if let Some(before) = prev.and_then(|prev| self.by_name.get(&(end.host.as_str(), prev.stream))) {
+                self.successors.entry(*before).or_insert(index);
             }
         }
     }
@@ -133,7 +140,7 @@ impl<'a> Links<'a> {
             self.report(end, Word::Forged, prev.size, detail);
         } else if end.root.is_some() && end.leaf != Some(prev.leaf.0) {
             self.report(end, Word::Fork, end.size - 1, format!("the next stream, {by}, knows another last line"));
-        } else if !end.closed {
+        } else if !end.closed && !prev.clean {
             let detail = format!("after={}: no close line; the next stream, {by}, confirms this end", end.size - 1);
             self.report(end, Word::UncleanEnd, end.size - 1, detail);
         }

@@ -24,6 +24,8 @@ pub(super) struct Start {
     pub(super) time_ns: i128,
     /// Somebody who may vouches for it, so that what it says of other streams counts.
     pub(super) counts: bool,
+    /// It is as it was endorsed, whoever did.
+    pub(super) sound: bool,
 }
 
 /// Reads line 0 and opens the stream's key, if there is an identity for it.
@@ -42,18 +44,23 @@ pub(super) fn open(
             return None;
         }
     };
-    place(&opened, files, found);
+    let sound = opened.endorser.is_some();
+    if sound {
+        place(&opened, files, found);
+    }
     let counts = endorsed(&opened, time_ns, options, found);
     let key = unseal(&opened, options, found);
     let header = opened.header;
+    // what was changed after it was endorsed names nothing
     let start = Start {
-        host: header.host,
-        stream: header.stream,
+        host: if sound || !files.host_claimed { header.host } else { files.host.clone() },
+        stream: if sound || !files.stream_claimed { header.stream } else { files.stream },
         key: opened.key,
         prev: header.prev,
         targets: header.targets,
         time_ns,
         counts,
+        sound,
     };
     Some((start, key))
 }

@@ -2,13 +2,13 @@
 
 use super::claim::Claim;
 use super::finding::{Found, Word};
+use super::opening::Start;
 use super::parse::CheckpointBody;
 use super::tags::{Place, Tag};
 use crate::chain::checkpoint::Checkpoint;
 use crate::chain::key::Bytes32;
 use crate::chain::tree::Edge;
 use crate::record::Seq;
-use ed25519_dalek::VerifyingKey;
 use std::collections::VecDeque;
 
 /// Roots after the latest segments, for the receipts that heartbeats name: 2.6 MB, and more than a day of segments.
@@ -29,8 +29,8 @@ pub(super) struct Roots {
 
 /// How a checkpoint is to be judged.
 pub(super) struct Judged<'a> {
-    /// The stream's key; `None` where there is no genesis.
-    pub(super) key: Option<&'a VerifyingKey>,
+    /// The stream's genesis, if there is one.
+    pub(super) start: Option<&'a Start>,
     /// `<host>/<stream>`.
     pub(super) origin: &'a str,
     pub(super) seq: Seq,
@@ -109,20 +109,22 @@ impl Roots {
         if body.note.is_empty() {
             return;
         }
-        let fault = match signed(body, judged) {
-            Ok(note) => self.compare(body, &note, judged),
-            Err(fault) => {
-                // it is a leaf itself, and no longer the one that it was
-                self.damaged = true;
-                Err(fault)
-            }
-        };
+        let fault = signed(body, judged).and_then(|note| self.compare(body, &note, judged, found));
         if let Err(fault) = fault {
+            // it is a leaf itself, and perhaps no longer the one that it was
+            self.damaged = true;
             found.add(Word::BadCheckpoint, judged.seq, fault);
         }
     }
 
-    fn compare(&mut self, body: &CheckpointBody, note: &Checkpoint, judged: &Judged<'_>) -> Result<(), String> {
+    /// The error is one of the checkpoint itself; a root that other lines do not give is reported here.
+    fn compare(
+        &mut self,
+        body: &CheckpointBody,
+        note: &Checkpoint,
+        judged: &Judged<'_>,
+        found: &mut Found,
+    ) -> Result<(), String> {
         let signed = Edge::from_parts(note.size, body.edge.clone()).filter(|edge| edge.root() == note.root);
         let fits = self.edge.as_ref().map(|edge| edge.root() == note.root);
         let explained = self.damaged || judged.tag == Tag::Bad;
@@ -136,7 +138,9 @@ impl Roots {
         }
         if fits == Some(false) && !explained {
             let lines = format!("lines {} to {}", judged.place.first.min(judged.seq), judged.seq.saturating_sub(1));
-            return Err(format!("its root is not that of the lines before it; one of {lines} was changed"));
+            let detail = format!("its root is not that of the lines before it; one of {lines} was changed");
+            found.add(Word::BadCheckpoint, judged.seq, detail);
+            return Ok(());
         }
         if judged.tag == Tag::Bad {
             // the line was changed, which is reported as that
@@ -158,9 +162,10 @@ impl Roots {
 
 /// The checkpoint that a line carries, signed by the stream's key for this stream and this place.
 fn signed(body: &CheckpointBody, judged: &Judged<'_>) -> Result<Checkpoint, String> {
-    let note = match judged.key {
-        Some(key) => Checkpoint::open(&body.note, key),
-        None => Checkpoint::parse(&body.note),
+    let note = match judged.start {
+        Some(start) if start.sound => Checkpoint::open(&body.note, &start.key),
+        // a genesis that was changed may have another key than the stream had; its own finding says so
+        Some(_) | None => Checkpoint::parse(&body.note),
     };
     let note = note.map_err(|e| format!("its note: {e}; nothing vouches for lines {} on", body.first))?;
     if note.origin != judged.origin {
@@ -172,7 +177,7 @@ fn signed(body: &CheckpointBody, judged: &Judged<'_>) -> Result<Checkpoint, Stri
     Ok(note)
 }
 
-/// Text from an archive as it may be printed: no control characters, no more than fits a line.
+/// Text from an archive as it may be printed: no control characters, no more than fits a line or two.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().take(200).flat_map(char::escape_debug).collect()
+    text.chars().take(200).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

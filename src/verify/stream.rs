@@ -202,11 +202,15 @@ impl<'a> Fold<'a> {
         if parsed.seq != 0 || self.start.is_some() || !matches!(parsed.body, Body::Genesis) {
             return;
         }
-        if let Some((start, key)) = opening::open(line, parsed.time_ns, self.files, self.options, &mut self.found) {
-            self.origin = format!("{}/{}", start.host, start.stream);
-            self.place.key = key;
-            self.start = Some(start);
+        let Some((start, key)) = opening::open(line, parsed.time_ns, self.files, self.options, &mut self.found) else {
+            return self.roots.damage();
+        };
+        if !start.sound {
+            self.roots.damage();
         }
+        self.origin = format!("{}/{}", start.host, start.stream);
+        self.place.key = key;
+        self.start = Some(start);
     }
 
     /// Takes units apart, checks their tags, and folds them.
@@ -313,7 +317,7 @@ impl<'a> Fold<'a> {
         }
         if let Body::Checkpoint(body) = &line.body {
             let judged = super::roots::Judged {
-                key: self.start.as_ref().map(|start| &start.key),
+                start: self.start.as_ref(),
                 origin: &self.origin,
                 seq: line.seq,
                 place: &self.place,
@@ -330,9 +334,9 @@ impl<'a> Fold<'a> {
         if tag != Tag::Bad || before == Tag::Bad {
             self.meaning(line);
             self.clock.line(line, &mut self.found);
+            self.last_time_ns = Some(line.time_ns);
         }
         self.last = Some((line.seq, line.leaf, line.checkpoint().is_some()));
-        self.last_time_ns = Some(line.time_ns);
     }
 
     fn tampered(&mut self, seq: Seq) {

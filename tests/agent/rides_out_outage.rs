@@ -29,17 +29,7 @@ fn a_full_spool_stops_reading_and_goes_on_when_there_is_room() {
     let mut world = World::new();
     world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
     world.start_agent();
-    // incompressible, so that the spool fills
-    let mut state = 1u64;
-    let mut word = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        state
-    };
-    let expected: Vec<String> = (0..LINES)
-        .map(|n| {
-            format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())
-        })
-        .collect();
+    let expected = incompressible(LINES);
     world.append(expected.join("\n") + "\n");
     await_that("the spool is full", || world.agent_log().contains("the spool is full"));
     world.start_receiver();
@@ -56,16 +46,7 @@ fn stopping_with_a_full_spool_loses_nothing() {
     const LINES: usize = 100_000;
     let mut world = World::new();
     world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
-    let mut state = 7u64;
-    let mut word = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        state
-    };
-    let expected: Vec<String> = (0..LINES)
-        .map(|n| {
-            format!("{n:06} {:016x}{:016x}{:016x}{:016x}{:016x}{:016x}", word(), word(), word(), word(), word(), word())
-        })
-        .collect();
+    let expected = incompressible(LINES);
     world.append(expected.join("\n") + "\n");
     world.start_agent();
     await_that("the spool is full", || world.agent_log().contains("the spool is full"));
@@ -74,4 +55,14 @@ fn stopping_with_a_full_spool_loses_nothing() {
     assert!(world.run_once().status.success());
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);
+}
+
+/// Lines that fill a spool.
+fn incompressible(count: usize) -> Vec<String> {
+    let mut state = 1u64;
+    let mut word = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        format!("{state:016x}")
+    };
+    (0..count).map(|n| format!("{n:06} {}{}{}{}{}{}", word(), word(), word(), word(), word(), word())).collect()
 }

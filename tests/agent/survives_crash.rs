@@ -47,8 +47,10 @@ fn numbered(log: &Path, age: usize) -> std::path::PathBuf {
 
 #[test]
 fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
-    const LINES: usize = 200_000;
-    const KILLS: usize = 50;
+    kill_and_count(200_000, 50);
+}
+
+pub(crate) fn kill_and_count(lines: usize, kills: usize) {
     let seed = std::env::var("SEALTAIL_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0x5eed);
     println!("SEALTAIL_SEED={seed}");
@@ -61,10 +63,10 @@ fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
     });
     let log = world.log();
     // slow enough to go on through all the kills: the chaos is in the moments, not in the speed
-    let writer = std::thread::spawn(move || write_lines(&log, LINES, Duration::from_millis(8)));
+    let writer = std::thread::spawn(move || write_lines(&log, lines, Duration::from_millis(8)));
     world.start_receiver();
     world.start_agent();
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         std::thread::sleep(Duration::from_millis(20 + random.below(400)));
         match random.below(3) {
             0 => {
@@ -94,9 +96,9 @@ fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).take(5).collect();
     assert!(twice.is_empty(), "seed {seed}: chained twice: {twice:?}");
     let missing: Vec<_> =
-        (0..LINES).map(|n| format!("line {n:07}")).filter(|line| !counts.contains_key(line.as_str())).take(5).collect();
+        (0..lines).map(|n| format!("line {n:07}")).filter(|line| !counts.contains_key(line.as_str())).take(5).collect();
     assert!(
-        missing.is_empty() && messages.len() == LINES,
+        missing.is_empty() && messages.len() == lines,
         "seed {seed}: {} lines, missing: {missing:?}",
         messages.len()
     );

@@ -69,7 +69,9 @@ impl Report {
         assert_eq!(self.exit, 0, "{self:#?}");
         assert_eq!(self.result["result"], "intact");
         for word in self.words().keys() {
-            assert!(allowed.contains(&word.as_str()), "unexpected {word}: {self:#?}");
+            // the machine's clock is not the test's: virtual machines step it
+            let allowed = word == "CLOCK-STEP" || allowed.contains(&word.as_str());
+            assert!(allowed, "unexpected {word}: {self:#?}");
         }
     }
 }
@@ -189,6 +191,8 @@ impl World {
         for stream in folders(&self.path("q/archive")).iter().flat_map(|host| folders(host)) {
             streams.push(stream_lines(&stream));
         }
+        // a stream's folder is there a moment before its first file
+        streams.retain(|lines: &Vec<Value>| !lines.is_empty());
         streams.sort_by_key(|lines: &Vec<Value>| lines[0]["h"]["time"].as_str().unwrap().to_owned());
         streams.concat()
     }

@@ -104,8 +104,11 @@ fn a_clock_set_back_is_a_warning() {
     let world = World::new();
     let mut writer = world.begin(None);
     let now = writer.stamp();
+    // stamped two seconds before the line that it follows: no clock was set
+    let stale = Stamp { mono_ns: now.mono_ns + 3_000_000_000, time: "2019-12-31T23:59:58.000000000Z".into() };
+    let before = Stamp { mono_ns: now.mono_ns + 5_000_000_000, time: "2020-01-01T00:00:00.000000000Z".into() };
     let earlier = Stamp { time: "2020-01-01T00:00:00.000000000Z".into(), ..now.clone() };
-    writer.log_at(&now, b"before").log_at(&earlier, b"after").log_at(&now, b"right again").segment();
+    writer.log_at(&now, b"before").log_at(&earlier, b"after").log_at(&before, b"x").log_at(&stale, b"y").segment();
     Archive { streams: vec![writer.finish().0] }.check(&world.auditor()).is(&[(ClockStep, 2)]);
 }
 

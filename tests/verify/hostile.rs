@@ -54,7 +54,7 @@ fn a_torn_or_damaged_file_is_told_and_the_next_is_read() {
         (whole[..10].to_vec(), Truncated),
         (Vec::new(), Truncated),
         (b"not zstd at all".to_vec(), Malformed),
-        ([&whole[..], b"rest"].concat(), Truncated),
+        ([&whole[..], b"rest"].concat(), Malformed),
     ] {
         fs::write(&path, &bytes).unwrap();
         let report = check(dir.path(), &world.auditor());

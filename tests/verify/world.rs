@@ -11,32 +11,32 @@ use sealtail::verify::{Finding, Options, Outcome, Summary, Weight, Word, verify}
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub const HOST: &str = "web-1";
+pub(crate) const HOST: &str = "web-1";
 
 /// The auditor and the host.
-pub struct World {
-    pub identity: age::x25519::Identity,
-    pub host_key: HostKey,
+pub(crate) struct World {
+    pub(crate) identity: age::x25519::Identity,
+    pub(crate) host_key: HostKey,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { identity: age::x25519::Identity::generate(), host_key: HostKey::generate_ed25519().unwrap() }
     }
 
-    pub fn auditor(&self) -> Options {
+    pub(crate) fn auditor(&self) -> Options {
         Options { identities: vec![self.identity.clone()], ..self.public() }
     }
 
-    pub fn public(&self) -> Options {
+    pub(crate) fn public(&self) -> Options {
         Options { trust: Some(Trust::single(Some(HOST), self.host_key.public())), ..Options::default() }
     }
 
-    pub fn begin(&self, prev: Option<Prev>) -> Writer {
+    pub(crate) fn begin(&self, prev: Option<Prev>) -> Writer {
         self.begin_with(|facts| facts.prev = prev)
     }
 
-    pub fn begin_with(&self, change: impl FnOnce(&mut Facts)) -> Writer {
+    pub(crate) fn begin_with(&self, change: impl FnOnce(&mut Facts)) -> Writer {
         let mut facts = Facts { host: HOST.into(), config: [1; 32], policy: [2; 32], targets: Vec::new(), prev: None };
         change(&mut facts);
         let mut open = Vec::new();
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Two linked streams in six segments, with a line of each common type; the second is still open.
-    pub fn archive(&self) -> Archive {
+    pub(crate) fn archive(&self) -> Archive {
         let mut first = self.begin(None);
         first.source(SourceEvent::Opened { name: "app".into(), cursor: cursor("/var/log/app.log") });
         first.logs(3).segment().logs(2).heartbeat(Vec::new()).log(b"\xff\x00 not UTF-8").segment().logs(2);
@@ -58,35 +58,35 @@ impl World {
 }
 
 /// A stream that is being written.
-pub struct Writer {
-    pub chain: Chain,
-    pub open: Vec<u8>,
+pub(crate) struct Writer {
+    pub(crate) chain: Chain,
+    pub(crate) open: Vec<u8>,
     segments: Vec<Vec<u8>>,
-    pub host: String,
-    pub stream: StreamId,
+    pub(crate) host: String,
+    pub(crate) stream: StreamId,
     offset: u64,
     /// Added to the clock that only goes on.
-    pub skew_ns: u64,
+    pub(crate) skew_ns: u64,
 }
 
 impl Writer {
-    pub fn stamp(&self) -> Stamp {
+    pub(crate) fn stamp(&self) -> Stamp {
         let now = self.chain.stamp();
         Stamp { mono_ns: now.mono_ns + self.skew_ns, ..now }
     }
 
-    pub fn log(&mut self, message: &[u8]) -> &mut Self {
+    pub(crate) fn log(&mut self, message: &[u8]) -> &mut Self {
         self.log_at(&self.stamp(), message)
     }
 
-    pub fn log_at(&mut self, at: &Stamp, message: &[u8]) -> &mut Self {
+    pub(crate) fn log_at(&mut self, at: &Stamp, message: &[u8]) -> &mut Self {
         self.offset += message.len() as u64 + 1;
         let record = LogRecord { source: 0, offset: self.offset, end: End::Newline, message };
         self.chain.log(&mut self.open, at, &record, &Verdicts::default());
         self
     }
 
-    pub fn logs(&mut self, count: usize) -> &mut Self {
+    pub(crate) fn logs(&mut self, count: usize) -> &mut Self {
         for _ in 0..count {
             let message = format!("login of user {} \"from\" 10.0.0.7", self.chain.next_seq());
             self.log(message.as_bytes());
@@ -94,20 +94,20 @@ impl Writer {
         self
     }
 
-    pub fn source(&mut self, event: SourceEvent) -> &mut Self {
+    pub(crate) fn source(&mut self, event: SourceEvent) -> &mut Self {
         let at = self.stamp();
         self.chain.source(&mut self.open, &at, 0, &event);
         self
     }
 
-    pub fn heartbeat(&mut self, receipts: Vec<NamedReceipt>) -> &mut Self {
+    pub(crate) fn heartbeat(&mut self, receipts: Vec<NamedReceipt>) -> &mut Self {
         let at = self.stamp();
         self.chain.heartbeat(&mut self.open, &at, 4096, receipts);
         self
     }
 
     /// Ends the segment.
-    pub fn segment(&mut self) -> &mut Self {
+    pub(crate) fn segment(&mut self) -> &mut Self {
         let at = self.stamp();
         self.chain.checkpoint(&mut self.open, &at);
         self.segments.push(std::mem::take(&mut self.open));
@@ -115,7 +115,7 @@ impl Writer {
     }
 
     /// A receipt for what is written so far.
-    pub fn receipt(&self) -> Receipt {
+    pub(crate) fn receipt(&self) -> Receipt {
         let tip = self.chain.tip();
         Receipt {
             host: self.host.clone(),
@@ -130,14 +130,14 @@ impl Writer {
     }
 
     /// The stream with a close line and its checkpoint.
-    pub fn close(mut self) -> (Stream, Tip) {
-        let tip = self.chain.close(&mut self.open, "stopped");
+    pub(crate) fn close(mut self) -> (Stream, Tip) {
+        let (tip, _) = self.chain.close(&mut self.open, "stopped");
         self.segments.push(self.open);
         (Stream::new(&self.host, self.stream, &self.segments), tip)
     }
 
     /// The stream as it stands; what no checkpoint covers is its last segment.
-    pub fn finish(mut self) -> (Stream, Tip) {
+    pub(crate) fn finish(mut self) -> (Stream, Tip) {
         if !self.open.is_empty() {
             self.segments.push(self.open);
         }
@@ -145,47 +145,47 @@ impl Writer {
     }
 }
 
-pub fn after(tip: Tip, clean: bool) -> Prev {
+pub(crate) fn after(tip: Tip, clean: bool) -> Prev {
     Prev { stream: tip.stream, size: tip.size, root: Hash(tip.root), leaf: Hash(tip.leaf), clean }
 }
 
-pub fn cursor(path: &str) -> Cursor {
+pub(crate) fn cursor(path: &str) -> Cursor {
     let id = FileId { dev: 1, ino: 2, born_ns: None };
     Cursor::File { path: path.into(), id, fingerprint: Fingerprint { len: 4, digest: [3; 16] }, offset: 0 }
 }
 
 /// A stream in an archive: folder, and files of frames of lines.
 #[derive(Clone)]
-pub struct Stream {
-    pub host: String,
-    pub folder: String,
-    pub id: StreamId,
-    pub files: Vec<File>,
+pub(crate) struct Stream {
+    pub(crate) host: String,
+    pub(crate) folder: String,
+    pub(crate) id: StreamId,
+    pub(crate) files: Vec<File>,
 }
 
 #[derive(Clone)]
-pub struct File {
-    pub name: String,
+pub(crate) struct File {
+    pub(crate) name: String,
     /// Each frame's lines, without newlines.
-    pub frames: Vec<Vec<Vec<u8>>>,
+    pub(crate) frames: Vec<Vec<Vec<u8>>>,
 }
 
 impl File {
     /// Named after its first seq.
-    pub fn new(first: Seq, frames: Vec<Vec<Vec<u8>>>) -> Self {
+    pub(crate) fn new(first: Seq, frames: Vec<Vec<Vec<u8>>>) -> Self {
         Self { name: format!("{first:020}.ndjson.zst"), frames }
     }
 
-    pub fn lines(&mut self) -> &mut Vec<Vec<u8>> {
+    pub(crate) fn lines(&mut self) -> &mut Vec<Vec<u8>> {
         &mut self.frames[0]
     }
 
-    pub fn compressed(&self) -> Vec<u8> {
+    pub(crate) fn compressed(&self) -> Vec<u8> {
         self.frames.iter().flat_map(|frame| compress(frame)).collect()
     }
 }
 
-pub fn compress(lines: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn compress(lines: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     lines.iter().for_each(|line| {
         bytes.extend_from_slice(line);
@@ -209,14 +209,14 @@ impl Stream {
     }
 
     /// The same in one file.
-    pub fn in_one_file(mut self) -> Self {
+    pub(crate) fn in_one_file(mut self) -> Self {
         let frames = self.files.drain(..).flat_map(|file| file.frames).collect();
         self.files = vec![File::new(0, frames)];
         self
     }
 
     /// File, frame and place of a line.
-    pub fn find(&self, seq: Seq) -> (usize, usize, usize) {
+    pub(crate) fn find(&self, seq: Seq) -> (usize, usize, usize) {
         let mut before = 0;
         for (f, file) in self.files.iter().enumerate() {
             for (g, frame) in file.frames.iter().enumerate() {
@@ -229,28 +229,28 @@ impl Stream {
         panic!("no line {seq}");
     }
 
-    pub fn line(&mut self, seq: Seq) -> &mut Vec<u8> {
+    pub(crate) fn line(&mut self, seq: Seq) -> &mut Vec<u8> {
         let (f, g, l) = self.find(seq);
         &mut self.files[f].frames[g][l]
     }
 
-    pub fn remove(&mut self, seq: Seq) -> Vec<u8> {
+    pub(crate) fn remove(&mut self, seq: Seq) -> Vec<u8> {
         let (f, g, l) = self.find(seq);
         self.files[f].frames[g].remove(l)
     }
 
-    pub fn len(&self) -> Seq {
+    pub(crate) fn len(&self) -> Seq {
         self.files.iter().flat_map(|f| &f.frames).map(|f| f.len() as Seq).sum()
     }
 }
 
 #[derive(Clone)]
-pub struct Archive {
-    pub streams: Vec<Stream>,
+pub(crate) struct Archive {
+    pub(crate) streams: Vec<Stream>,
 }
 
 impl Archive {
-    pub fn write(&self, dir: &Path) {
+    pub(crate) fn write(&self, dir: &Path) {
         for stream in &self.streams {
             let folder = dir.join(&stream.host).join(&stream.folder);
             fs::create_dir_all(&folder).unwrap();
@@ -260,18 +260,18 @@ impl Archive {
         }
     }
 
-    pub fn check(&self, options: &Options) -> Report {
+    pub(crate) fn check(&self, options: &Options) -> Report {
         let dir = tempfile::tempdir().unwrap();
         self.write(dir.path());
         check(dir.path(), options)
     }
 }
 
-pub fn check(path: &Path, options: &Options) -> Report {
+pub(crate) fn check(path: &Path, options: &Options) -> Report {
     check_all(&[path.to_owned()], options)
 }
 
-pub fn check_all(paths: &[PathBuf], options: &Options) -> Report {
+pub(crate) fn check_all(paths: &[PathBuf], options: &Options) -> Report {
     let mut findings = Vec::new();
     let summary = verify(paths, options, &|_, _| {}, &mut |finding| findings.push(finding));
     Report { summary, findings }
@@ -279,25 +279,25 @@ pub fn check_all(paths: &[PathBuf], options: &Options) -> Report {
 
 /// What a verification gave.
 #[derive(Debug)]
-pub struct Report {
-    pub summary: Summary,
-    pub findings: Vec<Finding>,
+pub(crate) struct Report {
+    pub(crate) summary: Summary,
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Report {
     /// Word and seq of everything but information.
-    pub fn found(&self) -> Vec<(Word, Option<Seq>)> {
+    pub(crate) fn found(&self) -> Vec<(Word, Option<Seq>)> {
         let worse = self.findings.iter().filter(|f| f.weight > Weight::Info);
         worse.map(|f| (f.word, f.seq)).collect()
     }
 
     /// Everything, information too.
-    pub fn words(&self) -> Vec<Word> {
+    pub(crate) fn words(&self) -> Vec<Word> {
         self.findings.iter().map(|f| f.word).collect()
     }
 
     #[track_caller]
-    pub fn is(&self, expected: &[(Word, Seq)]) -> &Self {
+    pub(crate) fn is(&self, expected: &[(Word, Seq)]) -> &Self {
         let expected: Vec<_> = expected.iter().map(|(word, seq)| (*word, Some(*seq))).collect();
         assert_eq!(self.found(), expected, "{self:#?}");
         let alarm = expected.iter().any(|(word, _)| word.weight() == Weight::Alarm);
@@ -306,7 +306,7 @@ impl Report {
     }
 
     #[track_caller]
-    pub fn has(&self, word: Word) -> &Self {
+    pub(crate) fn has(&self, word: Word) -> &Self {
         assert!(self.words().contains(&word), "no {word}: {self:#?}");
         self
     }

@@ -1,6 +1,4 @@
-#!/usr/bin/env python3
 """A second verifier of sealtail archives, format version 1, written from FORMAT.md alone ("§" are its sections).
-
     python3 -m venv VENV && VENV/bin/pip install cryptography    # Python 3.11; and the programs `age` and `zstd`
     VENV/bin/python verifier.py ARCHIVE_DIR [--identity AGE_IDENTITY] [--host-key HOST.pub]...
 
@@ -56,8 +54,8 @@ HEADERS = {kind: shape("seq type time mono " + spec) for kind, spec in {
     "skip": "target stream from to", "policy": "old new", "config": "old new", "alert": "line alert",
     "checkpoint": "segment first edge", "close": "reason lines bytes"}.items()}
 PAYLOADS = {**dict.fromkeys(HEADERS, shape("")), "genesis": shape("sealed endorsement"), "hb": shape("receipts"),
-            "source": either(shape("salt path?"), shape("salt path_b64")), "checkpoint": shape("note"),
-            "log": either(shape("salt msg"), shape("salt msg_b64"))}
+            "log": either(shape("salt msg"), shape("salt msg_b64")), "checkpoint": shape("note"),
+            "source": either(shape("salt path?"), shape("salt path_b64"))}
 def fits(h, p):
     kind, _ = h["type"], datetime.fromisoformat(h["time"][:19])     # ValueError: no such date
     return ([*h][:4] == ["seq", "type", "time", "mono"] and kind in HEADERS and HEADERS[kind](h) and
@@ -120,7 +118,7 @@ def firsts(seqs): return [seq for seq in sorted(seqs) if seq - 1 not in seqs]   
 class Stream:
     def __init__(self, folder):
         self.host, self.id, self.folder = folder.parent.name, folder.name, folder
-        self.genesis = self.key = self.secret = self.last = None    # header; raw key of notes; S_segment; latest Line
+        self.genesis = self.key = self.secret = self.last = self.heard = None   # header, raw key, S_segment, Line, time
         self.segment, self.first, self.known = 0, 0, True           # where the next line stands, and whether for sure
         self.lines, self.damaged, self.size = {}, set(), 0          # by seq; where no line is; the highest seq + 1
         self.edge, self.intact, self.tags = [], True, {}            # intact: the edge is the tree of all lines so far
@@ -136,7 +134,7 @@ class Stream:
             files.append((first, name, rows, "TRUNCATED" if cut else "MALFORMED" if told.returncode else None))
         for first, name, rows, fault in sorted(files, key=lambda file: file[:2]):
             again = "REPLAY" if name.isdecimal() and int(name) != first else "DUPLICATE-IDENTICAL"
-            found = {again: set(), "FORK": set(), "REORDERED": set()}
+            found = {again: set(), "FORK": set(), "REORDERED": set(), None: set()}
             for row, after in zip(rows, [*map(place, rows[1:]), -1]):
                 line = parse(row)
                 if line is None:
@@ -145,29 +143,28 @@ class Stream:
                     slot += after != slot                           # a row too many takes nobody's place
                     continue
                 seq, known = line.seq, self.lines.setdefault(line.seq, line)
-                if known is not line or seq < top:
-                    word = "REORDERED" if known is line else again if known.leaf == line.leaf else "FORK"
-                    found[word].add(seq)
+                late = "REORDERED" if seq < top else None
+                found[late if known is line else again if known.leaf == line.leaf else "FORK"].add(seq)
                 slot, top = seq + 1, max(top, seq)
-            for word, seq in [(word, seq) for word, seqs in found.items() for seq in firsts(seqs)]:
+            for word, seq in [(word, seq) for word, seqs in found.items() if word for seq in firsts(seqs)]:
                 self.find(word, seq, f"in file {name}")
             if fault:
                 self.find(fault, slot, f"{name} cannot be read to its end")
                 self.cut = slot
     def begin(self, line):    # the genesis: whose stream this is, who vouches for it, and K0
-        h, seal, vouch, folder = line.h, un_b64(line.p["sealed"]), line.p["endorsement"], (self.host, self.id)
-        self.genesis, self.host, self.id, self.key = h, h["host"], h["stream"], un_b64url(h["key"])
-        if folder != (self.host, self.id):
-            self.find("WRONG-STREAM", 0, f"the folder is that of {folder}")
-        signed = label("endorse") + line.bound[:-32] + H(seal)
-        by = signer(vouch["alg"], un_b64(vouch["key"]), un_b64(vouch["sig"]), signed)
-        self.counts = by in TRUSTED or bool(by and not TRUSTED)
+        h, seal, vow, key = line.h, un_b64(line.p["sealed"]), line.p["endorsement"], un_b64url(line.h["key"])
+        by = signer(vow["alg"], un_b64(vow["key"]), un_b64(vow["sig"]), label("endorse") + line.bound[:-32] + H(seal))
+        self.genesis, self.intact, self.counts = h, by is not None, by in TRUSTED or bool(by and not TRUSTED)
+        if by and (self.host, self.id) != (h["host"], h["stream"]):
+            self.find("WRONG-STREAM", 0, f"the genesis is of {h['host']}/{h['stream']}")
+        if by:                                                      # else what was changed names nothing
+            self.host, self.id, self.key = h["host"], h["stream"], key
         if by not in TRUSTED:
             self.find("UNENDORSED", 0, "by a key that is not trusted" if by else "the signature does not fit")
         opened = subprocess.run(["age", "-d", "-i", IDENTITY], input=seal, capture_output=True) if IDENTITY else None
         if opened and b"no identity matched" in opened.stderr:
             unchecked.append(f"{self.host}/{self.id}: the identity does not open the seal")
-        elif opened and (opened.returncode or opened.stdout[32:] != bytes.fromhex(self.id) + H(self.key)):
+        elif opened and (opened.returncode or opened.stdout[32:] != bytes.fromhex(h["stream"]) + H(key)):
             self.find("SEAL-MISMATCH", 0, "the sealed text is damaged or another stream's")
         elif opened and HMAC(opened.stdout[:32], label("key-commit")) != un_b64url(h["commit"]):
             self.find("KEY-COMMIT-MISMATCH", 0, "commit is not the sealed key's")
@@ -204,7 +201,7 @@ class Stream:
         if ends and tag is not False:
             self.secret, self.segment, self.first = self.secret_of(self.segment + 1), self.segment + 1, last.seq + 1
     def step(self, line, tag):
-        (seq, kind), end = line[:2], self.close
+        seq, kind, end = line.seq, line.kind, self.close
         gap = {n for n in range(self.size, min(seq, self.size + MAX_JUMP)) if n not in self.damaged}
         for missing in firsts(gap) if (self.size or self.genesis) and self.cut != self.size else []:
             self.find("MISSING", missing, f"lines before line {seq} are not there")
@@ -221,6 +218,7 @@ class Stream:
             self.checkpoint(line, tag)
         self.ended, self.close = end is not None, seq if kind == "close" and tag is not False else end
         self.tags[seq], self.last, self.intact = tag, line, self.intact and tag is not False
+        self.heard = line.h["time"] if tag is not False else self.heard
         if self.intact:
             grow(self.edge, seq, line.leaf)
     def checkpoint(self, line, tag):    # its note; then its edge, place and tree; the tree goes on from a sound one
@@ -231,11 +229,11 @@ class Stream:
             not self.key or signed[:4] == H(origin.encode() + b"\n\1" + self.key)[:4]
             and signer("ed25519", ED25519 + self.key, signed[4:], note[1].encode()))
         sound = ours and len(edge) == line.seq.bit_count() and fold(edge) == un_b64(note[4])
-        if not ours or tag is not False and (
-                not sound or self.intact and edge != self.edge
-                or self.known and (h["segment"], h["first"]) != (self.segment, self.first)):
+        other = ours and self.intact and fold(self.edge) != un_b64(note[4])
+        moved = tag is not False and self.known and (h["segment"], h["first"]) != (self.segment, self.first)
+        if not ours or tag is not False and (other or not sound or moved):
             self.find("BAD-CHECKPOINT", line.seq, "its edge, place or root" if ours else "its note is not sound")
-        self.edge, self.intact = (edge, True) if sound else (self.edge, False)
+        self.edge, self.intact = (edge, other or not moved) if sound else (self.edge, False)
     def finish(self):
         failed = {seq for seq, tag in self.tags.items() if tag is False}
         for seq in failed:                          # the last of a row fails for the line before it: it is not to blame
@@ -251,20 +249,22 @@ class Stream:
 # ---- §10 the streams of a host ----
 def link(streams):
     known, followed = {s.id: s for s in reversed(streams)}, {}      # followed: stream id to its successor
-    for s in streams:
-        prev = s.genesis and s.genesis["prev"]
-        if s.genesis and not prev and s is not next(t for t in streams if t.genesis and not t.genesis["prev"]):
-            s.find("UNLINKED", 0, "prev is null, and that of an earlier stream too")
-        elif prev and prev["stream"] not in known:
+    for s in [s for s in streams if s.counts and not s.genesis["prev"]][1:]:
+        s.find("UNLINKED", 0, "prev is null, and that of an earlier stream too")
+    for s in [s for s in streams if s.counts and s.genesis["prev"]]:
+        prev = s.genesis["prev"]
+        if prev["stream"] not in known:
             gone = ("SKIPPED", s.host, s.id, 0), ("STREAM-MISSING", s.host, prev["stream"], None)
             find(*gone[not s.genesis["targets"]], f"stream {s.id} follows {prev['stream']}, which is not here")
-        elif prev and followed.setdefault(prev["stream"], s) is not s:
+        elif followed.setdefault(prev["stream"], s) is not s:
             s.find("FORK", 0, f"a second stream whose prev names {prev['stream']}")
+    for s in [s for s in streams if s.genesis and not s.counts and s.genesis["prev"]]:
+        followed.setdefault(s.genesis["prev"]["stream"], s)         # it accuses nobody, but the one before has ended
     for s in [s for s in streams if s.genesis and s.size and not s.after_end and s.cut != s.size]:
         by = followed.get(s.id)
         prev = by and by.counts and by.genesis["prev"]
         if not by and not s.ended:
-            age = datetime.now(timezone.utc) - datetime.fromisoformat(s.last.h["time"][:19] + "+00:00")
+            age = datetime.now(timezone.utc) - datetime.fromisoformat((s.heard or s.last.h["time"])[:19] + "+00:00")
             s.find("OPEN" if age.total_seconds() <= OPEN_SECONDS else "SILENCE", s.size - 1, "no close line")
         elif prev and prev["size"] > s.size:
             s.find("ROLLBACK" if s.last.kind == "checkpoint" else "TRUNCATED", s.size, f"of {prev['size']} lines")
@@ -272,7 +272,7 @@ def link(streams):
             s.find("FORGED", prev["size"], "the next stream knows fewer lines")
         elif prev and s.intact and (fold(s.edge), s.last.leaf) != (un_b64url(prev["root"]), un_b64url(prev["leaf"])):
             s.find("FORK", s.size - 1, "the next stream knows other lines")
-        elif prev and not s.ended:
+        elif prev and not s.ended and not prev["clean"]:
             s.find("UNCLEAN-END", s.size - 1, "no close line; the next stream knows this end")
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 options.add_argument("archive", type=pathlib.Path)

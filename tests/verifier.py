@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A second verifier of sealtail archives, format version 1, written from FORMAT.md alone ("§" are its sections).
+
     python3 -m venv VENV && VENV/bin/pip install cryptography    # Python 3.11; and the programs `age` and `zstd`
     VENV/bin/python verifier.py ARCHIVE_DIR [--identity AGE_IDENTITY] [--host-key HOST.pub]...
 
@@ -292,8 +293,8 @@ for host in sorted(given.archive.glob("*/")):
         stream.finish()
     link(sorted(streams, key=lambda s: (s.genesis["time"] if s.genesis else "", s.id)))
     total["streams"] += len(streams)
-for reason in [*unchecked, *([] if total["lines"] else ["no line of any stream"])]:
-    print(f"unchecked: {reason}", file=sys.stderr)
-result, status = ("findings", 1) if total["alarm"] else ("unchecked", 2) if unchecked or not total["lines"] else ("intact", 0)
+unchecked += [] if total["lines"] else ["no line of any stream"]
+print("".join(f"unchecked: {reason}\n" for reason in unchecked), end="", file=sys.stderr)
+result, status = ("findings", 1) if total["alarm"] else ("unchecked", 2) if unchecked else ("intact", 0)
 print(json.dumps({"result": result, **{name: total[name] for name in ("lines", "log_lines", "streams", "segments")}}))
 sys.exit(status)

@@ -131,7 +131,7 @@ impl Scribe {
     }
 
     fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
-        let at = open.chain.stamp();
+        let mut at = open.chain.stamp();
         let none = Verdicts::default();
         let mut verdicts = labelled.verdicts.iter();
         for item in &labelled.batch.items {
@@ -150,6 +150,8 @@ impl Scribe {
             }
             if open.is_full() {
                 self.seal(open)?;
+                // the checkpoint was stamped just now, and a full disk may have held it up: no line after it is older
+                at = open.chain.stamp();
             }
         }
         Ok(())

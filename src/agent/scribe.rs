@@ -156,7 +156,7 @@ impl Scribe {
             }
             if open.is_full() {
                 self.seal(open)?;
-                // the checkpoint's own stamp is later than the group's: times follow the order of lines
+                // the checkpoint was stamped just now, and a full disk may have held it up: no line after it is older
                 at = open.chain.stamp();
             }
         }

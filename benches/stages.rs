@@ -1,4 +1,5 @@
 //! What a line costs in each stage: `item/s` is lines a second, its inverse the cost of one.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up has nothing to report")]
 
 use divan::{Bencher, black_box};
 use sealtail::chain::host_key::HostKey;

@@ -124,7 +124,7 @@ impl Scribe {
     fn declare_sources(&mut self, open: &mut Open) -> Result<(), Error> {
         let known: Vec<_> = self.cursors.open().map(|(key, source)| (key, source.clone())).collect();
         self.cursors.begin_stream();
-                for (key, source) in known {
+        for (key, source) in known {
             let at = open.chain.stamp();
             let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
@@ -156,7 +156,7 @@ impl Scribe {
             }
             if open.is_full() {
                 self.seal(open)?;
-                // the checkpoint's own stamp is later than the group's: times follow the order of lines
+                // the checkpoint was stamped just now, and a full disk may have held it up: no line after it is older
                 at = open.chain.stamp();
             }
         }

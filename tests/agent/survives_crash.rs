@@ -62,10 +62,13 @@ pub(crate) fn kill_and_count(lines: usize, kills: usize) {
             .replace("flush_interval = \"250ms\"", "flush_interval = \"50ms\"")
     });
     let log = world.log();
-    // slow enough to go on through all the kills: the chaos is in the moments, not in the speed
-    let writer = std::thread::spawn(move || write_lines(&log, lines, Duration::from_millis(8)));
     world.start_receiver();
     world.start_agent();
+    // a file that was rotated before the agent ever saw it is nobody's to read
+    world.append("begin\n");
+    crate::world::await_that("the agent has begun", || world.messages() == ["begin"]);
+    // slow enough to go on through all the kills: the chaos is in the moments, not in the speed
+    let writer = std::thread::spawn(move || write_lines(&log, lines, Duration::from_millis(8)));
     for _ in 0..kills {
         std::thread::sleep(Duration::from_millis(20 + random.below(400)));
         match random.below(3) {
@@ -90,7 +93,8 @@ pub(crate) fn kill_and_count(lines: usize, kills: usize) {
     let last = world.run_once();
     assert!(last.status.success(), "seed {seed}: {}", text(&last));
 
-    let messages = world.messages();
+    let mut messages = world.messages();
+    assert_eq!(messages.remove(0), "begin");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     messages.iter().for_each(|message| *counts.entry(message).or_default() += 1);
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).take(5).collect();

@@ -74,6 +74,7 @@ fn retag(world: &World, stream: &mut Stream) {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table, a row for each kind of damage")]
 fn cases(world: &'static World) -> Vec<Case> {
     let first = &world.archive.streams[0];
     let ends = first.checkpoints();

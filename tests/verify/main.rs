@@ -1,6 +1,5 @@
 //! Verification from outside: sound archives, attacks on them, hostile files, and lines printed back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod attacks;

@@ -161,12 +161,6 @@ pub fn key_commitment(k0: &Bytes32) -> Bytes32 {
 /// Why a key could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// A recipient of the configuration is none.
-    #[error("{0:?} is no age recipient (age1…): {1}; `sealtail keys auditor` makes one")]
-    Recipient(String, String),
-    /// No recipient at all.
-    #[error("no auditor to seal the key to: name at least one age recipient in [auditors]")]
-    NoRecipient,
     /// age failed.
     #[error("cannot seal the stream's key: {0}")]
     Seal(String),
@@ -184,14 +178,6 @@ pub enum SealError {
     /// The sealed text is damaged.
     #[error("the sealed key is damaged: {0}")]
     Damaged(String),
-}
-
-/// Parses age recipients.
-pub fn parse_recipients(texts: &[String]) -> Result<Vec<age::x25519::Recipient>, SealError> {
-    if texts.is_empty() {
-        return Err(SealError::NoRecipient);
-    }
-    texts.iter().map(|t| t.parse().map_err(|e: &str| SealError::Recipient(t.clone(), e.to_owned()))).collect()
 }
 
 /// What is sealed: the key, and what binds it to its stream, so that it can't be moved to another one.

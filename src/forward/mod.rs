@@ -173,7 +173,7 @@ impl Forwarder {
         let event = Event::Stored { target, batch: *batch, bytes, receipt: receipt.clone() };
         self.events.send(event).await.map_err(|_| Error::Stopped)?;
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
-        blocking(move || spool.acknowledge(&name, &frozen, Some(*receipt))).await
+        blocking(move || spool.acknowledge(&name, &frozen, *receipt)).await
     }
 
     /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.

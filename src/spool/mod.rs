@@ -164,7 +164,7 @@ impl Spool {
         recovery::open(config, host, targets, fs)
     }
 
-    /// Begins a stream. `began` are the targets whose first stream this is.
+    /// Begins a stream.
     pub fn begin_stream(&self, stream: StreamId) -> Result<Writer, Error> {
         Writer::begin(self, stream)
     }
@@ -275,11 +275,9 @@ impl Spool {
     }
 
     /// The target has the batch: moves its position, and deletes files that nobody needs any more.
-    pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Option<Receipt>) -> Result<(), Error> {
-        if let Some(receipt) = &receipt {
-            receipts::keep(&self.shared, target, receipt);
-        }
-        self.settle(target, batch, |state| state.receipt = receipt.or_else(|| state.receipt.take()))
+    pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Receipt) -> Result<(), Error> {
+        receipts::keep(&self.shared, target, &receipt);
+        self.settle(target, batch, |state| state.receipt = Some(receipt))
     }
 
     /// Keeps the bytes of a batch that the target refused for good, in `quarantine/`.

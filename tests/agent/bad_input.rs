@@ -150,9 +150,7 @@ fn a_full_disk_blocks_and_recovers() {
     world.start_agent();
     await_that("the disk is full", || world.agent_log().contains("the disk of the spool is full"));
     world.start_receiver();
-    await_that("everything is archived", || {
-        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
-    });
+    world.await_archived(LINES);
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);

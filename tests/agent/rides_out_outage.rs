@@ -15,9 +15,7 @@ fn a_receiver_that_is_down_the_whole_time_gets_everything_in_order_once() {
     await_that("the agent says that it cannot deliver", || world.agent_log().contains("cannot deliver"));
     assert!(spooled.join("ledger.json").exists());
     world.start_receiver();
-    await_that("everything is archived", || {
-        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
-    });
+    world.await_archived(LINES);
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);
@@ -33,9 +31,7 @@ fn a_full_spool_stops_reading_and_goes_on_when_there_is_room() {
     world.append(expected.join("\n") + "\n");
     await_that("the spool is full", || world.agent_log().contains("the spool is full"));
     world.start_receiver();
-    await_that("everything is archived", || {
-        world.archive().iter().filter(|l| l["h"]["type"] == "log").count() >= LINES
-    });
+    world.await_archived(LINES);
     assert_eq!(world.stop_agent(), Some(0));
     assert_eq!(world.messages(), expected);
     world.verify().assert_intact(&[]);

@@ -197,6 +197,12 @@ impl World {
         streams.concat()
     }
 
+    /// Awaits that the archive has so many log lines.
+    pub(crate) fn await_archived(&self, lines: usize) {
+        let archived = || self.archive().iter().filter(|line| line["h"]["type"] == "log").count();
+        await_that("everything is archived", || archived() >= lines);
+    }
+
     /// The messages of the archive's log lines.
     pub(crate) fn messages(&self) -> Vec<String> {
         let lines = self.archive();

@@ -3,9 +3,11 @@
 //! A source hands over [`Batch`]es, not lines: one buffer holds the bytes of many lines and each [`Item`] is a slice of
 //! it, so that a line's bytes are touched once between `read(2)` and the frame.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A line's place in its stream; the genesis line is 0.
 pub type Seq = u64;
@@ -88,6 +90,28 @@ pub struct Fingerprint {
     pub digest: [u8; 16],
 }
 
+/// What a file begins with, hashed as far as it was read at some moment: tells the copy of a file that is gone or was
+/// truncated. The bytes are cut into blocks of 1 MiB (the last may be shorter); with P_0 = 32 zero bytes and
+/// P_i = SHA-256(P_(i-1) || block i) it is the last P.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// How many bytes from the start of the file; over 1 MiB only whole blocks.
+    pub len: u64,
+    /// The last P.
+    pub digest: [u8; 32],
+}
+
+/// An entry of a journal, as far as it tells where reading stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalTime {
+    /// The boot that wrote it.
+    pub boot: [u8; 16],
+    /// Microseconds since that boot.
+    pub monotonic_us: u64,
+    /// Microseconds since 1970.
+    pub realtime_us: u64,
+}
+
 /// How far a source has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cursor {
@@ -99,8 +123,21 @@ pub enum Cursor {
         id: FileId,
         /// What it begins with.
         fingerprint: Fingerprint,
-        /// Bytes of the file that are chained.
+        /// What was read, hashed, once there is enough of it.
+        prefix: Option<Prefix>,
+        /// Bytes of the file that are chained; of a compressed one, of what it unpacks to.
         offset: u64,
+    },
+    /// One sequence of a systemd journal: the entries that share a `seqnum_id`.
+    Journal {
+        /// The folder of its files, such as `/var/log/journal/<machine id>`.
+        dir: PathBuf,
+        /// The `seqnum_id`.
+        sequence: [u8; 16],
+        /// The time of an entry near `seqnum`, by which reading goes on should the sequence be gone.
+        at: JournalTime,
+        /// The number of the last entry that is chained.
+        seqnum: u64,
     },
     /// A pipe: bytes taken from it so far. It can't be read again.
     Stdin {
@@ -110,17 +147,19 @@ pub enum Cursor {
 }
 
 impl Cursor {
-    /// Bytes of the source that are chained.
+    /// Bytes of the source that are chained; of a journal, the number of its last chained entry.
     pub fn offset(&self) -> u64 {
         match self {
-            Cursor::File { offset, .. } | Cursor::Stdin { offset } => *offset,
+            Cursor::File { offset, .. } | Cursor::Stdin { offset } | Cursor::Journal { seqnum: offset, .. } => *offset,
         }
     }
 
     /// Moves the cursor to `to`.
     pub fn set_offset(&mut self, to: u64) {
         match self {
-            Cursor::File { offset, .. } | Cursor::Stdin { offset } => *offset = to,
+            Cursor::File { offset, .. } | Cursor::Stdin { offset } | Cursor::Journal { seqnum: offset, .. } => {
+                *offset = to;
+            }
         }
     }
 }
@@ -134,7 +173,14 @@ pub enum End {
     Eof,
     /// It was longer than `max_line`: the next line of the same source goes on with it.
     Part,
+    /// It is text in UTF-16, little endian; the newline that ended it, if one did, is in the message.
+    Utf16Le,
+    /// The same, big endian.
+    Utf16Be,
 }
+
+/// What is known of a source besides its lines, such as the pod that writes it; policies see it as `input.labels`.
+pub type Labels = Arc<BTreeMap<String, String>>;
 
 /// What happened to a source; each becomes a `source` line in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +191,8 @@ pub enum SourceEvent {
         name: String,
         /// Where reading begins.
         cursor: Cursor,
+        /// What else is known of it.
+        labels: Labels,
     },
     /// The file grew and has a longer fingerprint now, or was renamed: the cursor says what it is called and begins with.
     Identified {
@@ -156,9 +204,14 @@ pub enum SourceEvent {
         /// Bytes that were there and could not be read, if that can be known.
         lost: Option<u64>,
     },
-    /// The file is gone with bytes that were not read.
+    /// Something that was there could not be read, and reading goes on after it.
+    Missed {
+        /// How much, if that can be known: bytes of a file, entries of a journal.
+        lost: Option<u64>,
+    },
+    /// The source is gone with something that was not read.
     Vanished {
-        /// How many, if that can be known.
+        /// How much, if that can be known: bytes of a file, entries of a journal.
         lost: Option<u64>,
     },
     /// Read to its end and released: it will not be read again.

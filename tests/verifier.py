@@ -33,19 +33,22 @@ def shape(spec, **other):    # an object with these keys and no others; each hol
     required = {k for k in spec.split() if k[-1] != "?"}
     return lambda v: type(v) is dict and required <= v.keys() <= known.keys() and all(known[k](x) for k, x in v.items())
 KEYS = {key: check for check, keys in [
-    (integer(2**64), "seq mono off lines bytes spool count from to line segment first size lost dev ino born"),
+    (integer(2**64), "seq mono off lines bytes spool count from to line segment first size lost dev ino born pre_len boot_us real_us"),
     (integer(2**32), "src fp_len"), (lambda v: type(v) is int and v == 1, "v"), (lambda v: type(v) is bool, "clean"),
     (string(".*"), "type name reason alert note path msg id alg"), (string(r"(?!\.)[\w.-]{1,64}"), "host target"),
     (string(B16), "salt"), (string(B32), "key commit config policy root leaf old new digest"),
-    (string(B64), "sealed sig signature msg_b64 path_b64"), (string("[0-9a-f]{32}"), "stream fp"),
+    (string(B64), "sealed sig signature msg_b64 path_b64"), (string("[0-9a-f]{32}"), "stream fp sequence boot"),
     (string(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"), "time stored_at"), (string("sha256-hmac-ed25519-age"), "suite"),
-    (array(string(".*")), "erasure targets controls"), (array(string(B32)), "edge"), (string("eof|part"), "end"),
-    (string("opened|identified|truncated|vanished|ended"), "event"), (string("allow|flag|deny|undecided"), "decision"),
-    (string("info|low|medium|high|critical"), "severity")] for key in keys.split()}
+    (array(string(".*")), "erasure targets controls"), (array(string(B32)), "edge"), (string("eof|part|utf16[bl]e"), "end"),
+    (string("opened|identified|truncated|missed|vanished|ended"), "event"), (string("allow|flag|deny|undecided"), "decision"),
+    (string("info|low|medium|high|critical"), "severity"), (string("[0-9a-f]{64}"), "pre"),
+    (lambda v: type(v) is dict and all(type(x) is str for x in v.values()), "labels")] for key in keys.split()}
 KEYS["verdicts"] = array(shape("id decision severity? controls? reason?"))
 KEYS["prev"] = either(lambda v: v is None, shape("stream size root leaf clean"))
 KEYS["cursor"] = either(shape("kind off", kind=string("stdin")),
-                        shape("kind dev ino born? fp_len fp off", kind=string("file")))
+                        shape("kind sequence boot boot_us real_us off", kind=string("journal")),
+                        shape("kind dev ino born? fp_len fp off", kind=string("file")),
+                        shape("kind dev ino born? fp_len fp pre_len pre off", kind=string("file")))
 KEYS["endorsement"] = shape("alg key sig", key=string(B64))
 KEYS["receipts"] = array(lambda v: type(v) is dict and v.keys() == {"target", "receipt"})
 HEADERS = {kind: shape("seq type time mono " + spec) for kind, spec in {
@@ -55,7 +58,7 @@ HEADERS = {kind: shape("seq type time mono " + spec) for kind, spec in {
     "checkpoint": "segment first edge", "close": "reason lines bytes"}.items()}
 PAYLOADS = {**dict.fromkeys(HEADERS, shape("")), "genesis": shape("sealed endorsement"), "hb": shape("receipts"),
             "log": either(shape("salt msg"), shape("salt msg_b64")), "checkpoint": shape("note"),
-            "source": either(shape("salt path?"), shape("salt path_b64"))}
+            "source": either(shape("salt path? labels?"), shape("salt path_b64 labels?"))}
 def fits(h, p):
     kind, _ = h["type"], datetime.fromisoformat(h["time"][:19])     # ValueError: no such date
     return ([*h][:4] == ["seq", "type", "time", "mono"] and kind in HEADERS and HEADERS[kind](h) and

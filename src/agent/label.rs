@@ -58,7 +58,7 @@ impl Labeller {
 
     fn source(&mut self, key: SourceKey, event: &SourceEvent) {
         match event {
-            SourceEvent::Opened { name, cursor } => {
+            SourceEvent::Opened { name, cursor, .. } => {
                 let (kind, path) = kind_and_path(cursor);
                 drop(self.sources.insert(key, SourceContext { kind, name: name.clone(), path }));
             }
@@ -67,7 +67,7 @@ impl Labeller {
                     source.path = kind_and_path(cursor).1;
                 }
             }
-            SourceEvent::Truncated { .. } => {}
+            SourceEvent::Truncated { .. } | SourceEvent::Missed { .. } => {}
             SourceEvent::Vanished { .. } | SourceEvent::Ended => drop(self.sources.remove(&key)),
         }
     }
@@ -76,6 +76,7 @@ impl Labeller {
 fn kind_and_path(cursor: &Cursor) -> (&'static str, Option<String>) {
     match cursor {
         Cursor::File { path, .. } => ("file", Some(Path::to_string_lossy(path).into_owned())),
+        Cursor::Journal { dir, .. } => ("journald", Some(Path::to_string_lossy(dir).into_owned())),
         Cursor::Stdin { .. } => ("stdin", None),
     }
 }

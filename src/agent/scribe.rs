@@ -9,7 +9,7 @@ use crate::chain::key::Bytes32;
 use crate::chain::{self, Chain, Facts, LogRecord, Tip};
 use crate::record::{Item, SourceEvent, Verdicts};
 use crate::source::Stop;
-use crate::spool::{Cursors, Recovered, Snapshot, Spool, Writer};
+use crate::spool::{Cursors, KnownSource, Recovered, Snapshot, Spool, Writer};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,7 +126,8 @@ impl Scribe {
         self.cursors.begin_stream();
         for (key, source) in known {
             let at = open.chain.stamp();
-            let event = SourceEvent::Opened { name: source.name, cursor: source.cursor };
+            let KnownSource { name, cursor, labels, .. } = source;
+            let event = SourceEvent::Opened { name, cursor, labels };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
             self.cursors.apply(key, &event);
             if open.is_full() {

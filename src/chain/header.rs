@@ -1,10 +1,11 @@
 //! Headers by type: what is written, and what a verifier demands. Unknown and repeated keys are refused.
 
 use super::key::Bytes32;
-use crate::record::{Cursor, Seq, StreamId, Verdict};
+use crate::record::{Cursor, End, Seq, StreamId, Verdict, hex};
 use base64::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// 32 bytes, written as 43 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,7 @@ headers! {
         /// The kind of source; with `opened` and `identified`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cursor: Option<HeaderCursor>,
-        /// Bytes lost, where known; with `truncated` and `vanished`.
+        /// Bytes (entries of a journal) lost, where known; with `truncated`, `missed` and `vanished`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<u64>,
     }
@@ -225,6 +226,33 @@ pub enum LogEnd {
     Eof,
     /// The next line of the same source goes on with it.
     Part,
+    /// UTF-16, little endian; its newline, if it had one, is in the message.
+    Utf16le,
+    /// UTF-16, big endian.
+    Utf16be,
+}
+
+impl LogEnd {
+    /// How a line that ended so says it; nothing where a newline ended it.
+    pub fn of(end: End) -> Option<Self> {
+        match end {
+            End::Newline => None,
+            End::Eof => Some(Self::Eof),
+            End::Part => Some(Self::Part),
+            End::Utf16Le => Some(Self::Utf16le),
+            End::Utf16Be => Some(Self::Utf16be),
+        }
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Part => "part",
+            Self::Utf16le => "utf16le",
+            Self::Utf16be => "utf16be",
+        }
+    }
 }
 
 /// What happened to a source.
@@ -235,6 +263,7 @@ pub enum SourceEventKind {
     Opened,
     Identified,
     Truncated,
+    Missed,
     Vanished,
     Ended,
 }
@@ -251,6 +280,17 @@ pub enum HeaderCursor {
         born: Option<u64>,
         fp_len: u32,
         fp: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pre_len: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pre: Option<String>,
+        off: u64,
+    },
+    Journal {
+        sequence: String,
+        boot: String,
+        boot_us: u64,
+        real_us: u64,
         off: u64,
     },
     Stdin {
@@ -261,13 +301,22 @@ pub enum HeaderCursor {
 impl From<&Cursor> for HeaderCursor {
     fn from(cursor: &Cursor) -> Self {
         match cursor {
-            Cursor::File { id, fingerprint, offset, .. } => Self::File {
+            Cursor::File { id, fingerprint, prefix, offset, .. } => Self::File {
                 dev: id.dev,
                 ino: id.ino,
                 born: id.born_ns,
                 fp_len: fingerprint.len,
-                fp: crate::record::hex(&fingerprint.digest),
+                fp: hex(&fingerprint.digest),
+                pre_len: prefix.map(|prefix| prefix.len),
+                pre: prefix.map(|prefix| hex(&prefix.digest)),
                 off: *offset,
+            },
+            Cursor::Journal { sequence, at, seqnum, .. } => Self::Journal {
+                sequence: hex(sequence),
+                boot: hex(&at.boot),
+                boot_us: at.monotonic_us,
+                real_us: at.realtime_us,
+                off: *seqnum,
             },
             Cursor::Stdin { offset } => Self::Stdin { off: *offset },
         }
@@ -339,7 +388,7 @@ impl LogPayload<'_> {
     }
 }
 
-/// The payload of a `source` line that names a file.
+/// The payload of a `source` line.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourcePayload<'a> {
@@ -352,6 +401,32 @@ pub struct SourcePayload<'a> {
     /// Or its bytes, where they are not UTF-8.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<Cow<'a, str>>,
+    /// What else is known of the source; only with `opened`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "no_key_twice")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A map of which no key is silently dropped.
+fn no_key_twice<'de, D: Deserializer<'de>>(d: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Pairs;
+    impl<'de> de::Visitor<'de> for Pairs {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = pairs.next_entry()? {
+                if map.insert(key, value).is_some() {
+                    return Err(de::Error::custom("a label twice"));
+                }
+            }
+            Ok(map)
+        }
+    }
+    d.deserialize_map(Pairs).map(Some)
 }
 
 /// The payload of a genesis line.

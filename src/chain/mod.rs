@@ -22,7 +22,7 @@ use crate::record::{Cursor, End, Seq, SourceEvent, SourceKey, StreamId, Verdicts
 use base64::prelude::*;
 use checkpoint::Checkpoint;
 use ed25519_dalek::SigningKey;
-use header::{Hash, HeaderCursor, Prev, SourceEventKind};
+use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
 use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
 use serde::Serialize;
@@ -243,11 +243,11 @@ impl Chain {
                 line::decimal(h, record.source.into());
                 h.extend_from_slice(br#","off":"#);
                 line::decimal(h, record.offset);
-                h.extend_from_slice(match record.end {
-                    End::Newline => b"".as_slice(),
-                    End::Eof => br#","end":"eof""#,
-                    End::Part => br#","end":"part""#,
-                });
+                if let Some(end) = LogEnd::of(record.end) {
+                    h.extend_from_slice(br#","end":""#);
+                    h.extend_from_slice(end.as_str().as_bytes());
+                    h.push(b'"');
+                }
                 h.extend_from_slice(br#","verdicts":"#);
                 h.extend_from_slice(if verdicts.json.is_empty() { b"[]" } else { &verdicts.json });
                 h.push(b'}');
@@ -263,10 +263,15 @@ impl Chain {
 
     /// Appends a `source` line.
     pub fn source(&mut self, out: &mut Vec<u8>, at: &Stamp, key: SourceKey, event: &SourceEvent) -> Seq {
+        let labels = match event {
+            SourceEvent::Opened { labels, .. } if !labels.is_empty() => Some(json(&**labels)),
+            _ => None,
+        };
         let (event, name, cursor, lost) = match event {
-            SourceEvent::Opened { name, cursor } => (SourceEventKind::Opened, Some(name), Some(cursor), None),
+            SourceEvent::Opened { name, cursor, .. } => (SourceEventKind::Opened, Some(name), Some(cursor), None),
             SourceEvent::Identified { cursor } => (SourceEventKind::Identified, None, Some(cursor), None),
             SourceEvent::Truncated { lost } => (SourceEventKind::Truncated, None, None, *lost),
+            SourceEvent::Missed { lost } => (SourceEventKind::Missed, None, None, *lost),
             SourceEvent::Vanished { lost } => (SourceEventKind::Vanished, None, None, *lost),
             SourceEvent::Ended => (SourceEventKind::Ended, None, None, None),
         };
@@ -290,8 +295,14 @@ impl Chain {
                 p.extend_from_slice(br#"{"salt":""#);
                 line::base64_into(p, &salt, &BASE64_URL_SAFE_NO_PAD);
                 match cursor {
-                    Some(Cursor::File { path, .. }) => text_field(p, "path", path.as_os_str().as_bytes()),
+                    Some(Cursor::File { path, .. } | Cursor::Journal { dir: path, .. }) => {
+                        text_field(p, "path", path.as_os_str().as_bytes());
+                    }
                     _ => p.push(b'"'),
+                }
+                if let Some(labels) = &labels {
+                    p.extend_from_slice(br#","labels":"#);
+                    p.extend_from_slice(labels);
                 }
                 p.push(b'}');
             },

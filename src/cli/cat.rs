@@ -1,6 +1,6 @@
 //! `sealtail cat`: an archive or a spool back as plain lines.
 
-use crate::chain::header::{Header, Log, LogEnd, LogPayload, SourceEventKind};
+use crate::chain::header::{Header, Log, LogPayload, SourceEventKind};
 use crate::chain::line::RawLine;
 use crate::record::{Seq, StreamId, Verdict};
 use crate::verify::archive::{Archive, StreamFiles};
@@ -130,7 +130,7 @@ impl Stream<'_> {
             self.json(log, source, &message, out)?;
         } else {
             out.write_all(&message)?;
-            if !matches!(log.end, Some(LogEnd::Eof | LogEnd::Part)) {
+            if log.end.is_none() {
                 out.write_all(b"\n")?;
             }
         }

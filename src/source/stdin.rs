@@ -5,7 +5,7 @@
 
 use super::lines::Cut;
 use super::{Error, Keys, StdinConfig, Stop};
-use crate::record::{Batch, Cursor, Item, SourceEvent, SourceKey};
+use crate::record::{Batch, Cursor, Item, Labels, SourceEvent, SourceKey};
 use crossbeam_channel::{SendTimeoutError, Sender, select};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
@@ -46,8 +46,11 @@ impl Stdin {
     }
 
     pub(super) fn run(mut self, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
-        let opened =
-            SourceEvent::Opened { name: self.config.name.clone(), cursor: Cursor::Stdin { offset: self.offset } };
+        let opened = SourceEvent::Opened {
+            name: self.config.name.clone(),
+            cursor: Cursor::Stdin { offset: self.offset },
+            labels: Labels::default(),
+        };
         let mut batch = Batch { bytes: Vec::new(), items: vec![Item::Source(self.key, opened)] };
         loop {
             let read = self.read(&mut batch.bytes, stop);

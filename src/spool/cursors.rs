@@ -3,13 +3,13 @@
 //! The running agent applies each event as it is chained; recovery applies the same events read back from the spool.
 
 use crate::chain::header::{HeaderCursor, SourceEventKind, SourceLine, SourcePayload};
-use crate::record::{Cursor, FileId, Fingerprint, SourceEvent, SourceKey, hex, unhex};
+use crate::record::{Cursor, FileId, Fingerprint, JournalTime, Labels, Prefix, SourceEvent, SourceKey, hex, unhex};
 use base64::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A source and how far it has been read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct KnownSource {
     /// How far.
     #[serde(with = "stored_cursor")]
     pub cursor: Cursor,
+    /// What else is known of it.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// The sources of a stream, and those of earlier streams that were not taken up again yet.
@@ -69,12 +72,16 @@ impl Cursors {
     /// Applies what happened to a source.
     pub fn apply(&mut self, key: SourceKey, event: &SourceEvent) {
         match event {
-            SourceEvent::Opened { name, cursor } => {
+            SourceEvent::Opened { name, cursor, labels } => {
                 self.inherited.retain(|old| old.name != *name || !same_source(&old.cursor, cursor));
-                let source = KnownSource { key: Some(key), name: name.clone(), cursor: cursor.clone() };
+                let (cursor, labels) = (cursor.clone(), labels.clone());
+                let source = KnownSource { key: Some(key), name: name.clone(), cursor, labels };
                 let displaced = self.open.insert(key, source);
                 // a number that is given again takes no cursor away
-                let other = displaced.filter(|old| old.name != *name || !same_source(&old.cursor, cursor));
+                let same = |old: &KnownSource| {
+                    self.open.get(&key).is_some_and(|new| old.name == new.name && same_source(&old.cursor, &new.cursor))
+                };
+                let other = displaced.filter(|old| !same(old));
                 self.inherited.extend(other.map(|old| KnownSource { key: None, ..old }));
             }
             SourceEvent::Identified { cursor } => {
@@ -83,6 +90,7 @@ impl Cursors {
                 }
             }
             SourceEvent::Truncated { .. } => self.read_to(key, 0),
+            SourceEvent::Missed { .. } => {}
             SourceEvent::Vanished { .. } | SourceEvent::Ended => drop(self.open.remove(&key)),
         }
     }
@@ -105,10 +113,12 @@ impl Cursors {
         };
         let event = match (header.event, cursor) {
             (SourceEventKind::Opened, Some(cursor)) => {
-                SourceEvent::Opened { name: header.name.clone().unwrap_or_default(), cursor }
+                let labels = payload.labels.clone().unwrap_or_default().into();
+                SourceEvent::Opened { name: header.name.clone().unwrap_or_default(), cursor, labels }
             }
             (SourceEventKind::Identified, Some(cursor)) => SourceEvent::Identified { cursor },
             (SourceEventKind::Truncated, None) => SourceEvent::Truncated { lost: header.lost },
+            (SourceEventKind::Missed, None) => SourceEvent::Missed { lost: header.lost },
             (SourceEventKind::Vanished, None) => SourceEvent::Vanished { lost: header.lost },
             (SourceEventKind::Ended, None) => SourceEvent::Ended,
             _ => return false,
@@ -123,6 +133,7 @@ fn same_source(a: &Cursor, b: &Cursor) -> bool {
     match (a, b) {
         (Cursor::File { id: a, .. }, Cursor::File { id: b, .. }) => a == b,
         (Cursor::Stdin { .. }, Cursor::Stdin { .. }) => true,
+        (Cursor::Journal { dir: a, sequence: b, .. }, Cursor::Journal { dir: c, sequence: d, .. }) => (a, b) == (c, d),
         _ => false,
     }
 }
@@ -130,21 +141,37 @@ fn same_source(a: &Cursor, b: &Cursor) -> bool {
 fn from_header(cursor: &HeaderCursor, payload: &SourcePayload<'_>) -> Option<Cursor> {
     Some(match cursor {
         HeaderCursor::Stdin { off } => Cursor::Stdin { offset: *off },
-        HeaderCursor::File { dev, ino, born, fp_len, fp, off } => {
-            let path = match (&payload.path, &payload.path_b64) {
-                (Some(text), None) => text.as_bytes().to_vec(),
-                (None, Some(coded)) => BASE64_STANDARD.decode(coded.as_bytes()).ok()?,
+        HeaderCursor::Journal { sequence, boot, boot_us, real_us, off } => Cursor::Journal {
+            dir: path(payload)?,
+            sequence: unhex(sequence)?.try_into().ok()?,
+            at: JournalTime { boot: unhex(boot)?.try_into().ok()?, monotonic_us: *boot_us, realtime_us: *real_us },
+            seqnum: *off,
+        },
+        HeaderCursor::File { dev, ino, born, fp_len, fp, pre_len, pre, off } => {
+            let digest = unhex(fp)?.try_into().ok()?;
+            let prefix = match (pre_len, pre) {
+                (Some(len), Some(pre)) => Some(Prefix { len: *len, digest: unhex(pre)?.try_into().ok()? }),
+                (None, None) => None,
                 _ => return None,
             };
-            let digest = unhex(fp)?.try_into().ok()?;
             Cursor::File {
-                path: OsString::from_vec(path).into(),
+                path: path(payload)?,
                 id: FileId { dev: *dev, ino: *ino, born_ns: *born },
                 fingerprint: Fingerprint { len: *fp_len, digest },
+                prefix,
                 offset: *off,
             }
         }
     })
+}
+
+fn path(payload: &SourcePayload<'_>) -> Option<PathBuf> {
+    let path = match (&payload.path, &payload.path_b64) {
+        (Some(text), None) => text.as_bytes().to_vec(),
+        (None, Some(coded)) => BASE64_STANDARD.decode(coded.as_bytes()).ok()?,
+        _ => return None,
+    };
+    Some(OsString::from_vec(path).into())
 }
 
 /// A cursor as the ledger has it: the header's form, and the path's bytes in hexadecimal, since they may be any.
@@ -160,7 +187,7 @@ mod stored_cursor {
 
     pub(super) fn serialize<S: Serializer>(cursor: &Cursor, s: S) -> Result<S::Ok, S::Error> {
         let path = match cursor {
-            Cursor::File { path, .. } => path.as_path(),
+            Cursor::File { path, .. } | Cursor::Journal { dir: path, .. } => path.as_path(),
             Cursor::Stdin { .. } => Path::new(""),
         };
         Stored { cursor: cursor.into(), path: hex(path.as_os_str().as_bytes()) }.serialize(s)

@@ -44,15 +44,16 @@ impl Fold<'_> {
 
     fn source(&mut self, seq: Seq, event: SourceEventKind, lost: Option<u64>) {
         let what = match event {
-            SourceEventKind::Truncated => "truncated",
-            SourceEventKind::Vanished => "removed",
+            SourceEventKind::Truncated => "a source was truncated",
+            SourceEventKind::Missed => "a source went on after something",
+            SourceEventKind::Vanished => "a source was removed",
             SourceEventKind::Opened | SourceEventKind::Identified | SourceEventKind::Ended => return,
         };
         let detail = match lost {
             // all of it had been read
             Some(0) => return,
-            Some(bytes) => format!("a source was {what} before its last {bytes} bytes were read"),
-            None => format!("a source was {what}; how much of it was not read is not known"),
+            Some(n) => format!("{what}; {n} of it (bytes of a file, entries of a journal) could not be read"),
+            None => format!("{what}; how much of it could not be read is not known"),
         };
         self.found.add(Word::SourceGap, seq, detail);
     }

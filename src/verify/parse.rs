@@ -188,11 +188,11 @@ fn log_payload(payload: &[u8]) -> Result<(), String> {
 }
 
 fn source_payload(header: &SourceLine<'_>, payload: Option<&[u8]>) -> Result<(), String> {
-    use SourceEventKind::{Ended, Identified, Opened, Truncated, Vanished};
+    use SourceEventKind::{Ended, Identified, Missed, Opened, Truncated, Vanished};
     let sound = match header.event {
         Opened => header.name.is_some() && header.cursor.is_some() && header.lost.is_none(),
         Identified => header.name.is_none() && header.cursor.is_some() && header.lost.is_none(),
-        Truncated | Vanished => header.name.is_none() && header.cursor.is_none(),
+        Truncated | Missed | Vanished => header.name.is_none() && header.cursor.is_none(),
         Ended => header.name.is_none() && header.cursor.is_none() && header.lost.is_none(),
     };
     if !sound {
@@ -203,10 +203,13 @@ fn source_payload(header: &SourceLine<'_>, payload: Option<&[u8]>) -> Result<(),
     salt(&read.salt)?;
     let coded = read.path_b64.as_ref().map(|coded| BASE64_STANDARD.decode(coded.as_bytes()));
     let paths = usize::from(read.path.is_some()) + usize::from(matches!(coded, Some(Ok(_))));
-    let expected = usize::from(matches!(header.cursor, Some(HeaderCursor::File { .. })));
+    if read.labels.is_some() && header.event != Opened {
+        return Err("labels stand with opened only".into());
+    }
+    let expected = usize::from(matches!(header.cursor, Some(HeaderCursor::File { .. } | HeaderCursor::Journal { .. })));
     match paths == expected && !matches!(coded, Some(Err(_))) {
         true => Ok(()),
-        false => Err("a file has one path, anything else has none".into()),
+        false => Err("a file or journal has one path, anything else has none".into()),
     }
 }
 

@@ -225,6 +225,7 @@ impl World {
                 assert_eq!(old.offset(), cursor.offset(), "Identified moves nothing");
             }
             SourceEvent::Truncated { .. } => self.cursors.get_mut(&key).expect("Opened comes first").set_offset(0),
+            SourceEvent::Missed { .. } => {}
             SourceEvent::Vanished { .. } | SourceEvent::Ended => {
                 self.cursors.remove(&key).expect("Opened comes first, and it ends once");
             }

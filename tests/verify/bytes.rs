@@ -20,7 +20,11 @@ struct Change {
 /// Two linked streams of 13 lines, the second with a line that no checkpoint covers.
 fn small(world: &World) -> Archive {
     let mut first = world.begin(None);
-    first.source(SourceEvent::Opened { name: "app".into(), cursor: crate::world::cursor("/a.log") });
+    first.source(SourceEvent::Opened {
+        name: "app".into(),
+        cursor: crate::world::cursor("/a.log"),
+        labels: Default::default(),
+    });
     first.log(b"Login \"bob\"").log(b"\xff").segment().heartbeat(Vec::new());
     let (first, tip) = first.close();
     let mut second = world.begin(Some(after(tip, true)));

@@ -31,7 +31,11 @@ fn plain(path: &Path, more: &[&str]) -> (Vec<u8>, Vec<String>) {
 /// An archive with messages that are hard to print, in two streams.
 fn archive(world: &World) -> Archive {
     let mut first = world.begin(None);
-    first.source(SourceEvent::Opened { name: "app".into(), cursor: crate::world::cursor("/var/log/app.log") });
+    first.source(SourceEvent::Opened {
+        name: "app".into(),
+        cursor: crate::world::cursor("/var/log/app.log"),
+        labels: Default::default(),
+    });
     first.log(b"plain").log(b"\xff\x00\x1b[31m \r").segment();
     first.log("“quoted” \\ \"and\" \u{1F600}".as_bytes()).log(b"");
     let (first, tip) = first.close();

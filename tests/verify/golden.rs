@@ -41,7 +41,11 @@ fn make() {
     assert!(!folder().exists(), "the golden archive is there already");
     let world = World::new();
     let mut first = world.begin_with(|facts| facts.targets = vec!["archive".into()]);
-    first.source(SourceEvent::Opened { name: "app".into(), cursor: cursor("/var/log/app.log") });
+    first.source(SourceEvent::Opened {
+        name: "app".into(),
+        cursor: cursor("/var/log/app.log"),
+        labels: Default::default(),
+    });
     first.log(b"user root logged in").log("“quoted” \u{1F600} \\ \"and\" \t".as_bytes()).segment();
     let receipt = first.receipt();
     first.heartbeat(vec![NamedReceipt { target: "archive".into(), receipt }]).log(b"\xff\x00 not UTF-8");

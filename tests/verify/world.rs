@@ -48,7 +48,11 @@ impl World {
     /// Two linked streams in six segments, with a line of each common type; the second is still open.
     pub(crate) fn archive(&self) -> Archive {
         let mut first = self.begin(None);
-        first.source(SourceEvent::Opened { name: "app".into(), cursor: cursor("/var/log/app.log") });
+        first.source(SourceEvent::Opened {
+            name: "app".into(),
+            cursor: cursor("/var/log/app.log"),
+            labels: Default::default(),
+        });
         first.logs(3).segment().logs(2).heartbeat(Vec::new()).log(b"\xff\x00 not UTF-8").segment().logs(2);
         let (first, tip) = first.close();
         let mut second = self.begin(Some(after(tip, true)));
@@ -151,7 +155,13 @@ pub(crate) fn after(tip: Tip, clean: bool) -> Prev {
 
 pub(crate) fn cursor(path: &str) -> Cursor {
     let id = FileId { dev: 1, ino: 2, born_ns: None };
-    Cursor::File { path: path.into(), id, fingerprint: Fingerprint { len: 4, digest: [3; 16] }, offset: 0 }
+    Cursor::File {
+        path: path.into(),
+        id,
+        fingerprint: Fingerprint { len: 4, digest: [3; 16] },
+        prefix: None,
+        offset: 0,
+    }
 }
 
 /// A stream in an archive: folder, and files of frames of lines.

@@ -9,7 +9,7 @@ use super::Files;
 use super::follow::{Followed, Left};
 use super::identity::{self, Look};
 use super::left_out;
-use crate::record::{Cursor, FileId, Fingerprint, Item, SourceEvent};
+use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, SourceEvent};
 use crate::source::StartAt;
 use std::fs::File;
 use std::io;
@@ -95,7 +95,7 @@ impl Files {
     /// Says that a cursor's file is not there any more.
     pub(super) fn give_up(&mut self, cursor: Cursor) {
         let key = self.keys.next();
-        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor };
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
         self.batch.items.push(Item::Source(key, opened));
         self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
     }
@@ -138,7 +138,11 @@ impl Files {
             used: 0,
             before: Vec::new(),
         };
-        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor() };
+        let opened = SourceEvent::Opened {
+            name: self.config.name.clone(),
+            cursor: followed.cursor(),
+            labels: Labels::default(),
+        };
         self.batch.items.push(Item::Source(followed.key, opened));
         self.ready_to_read(followed, again.is_some());
     }
@@ -167,7 +171,7 @@ impl Files {
 
     /// Whether the file is still what the cursor knew.
     fn judge(&mut self, cursor: Cursor, path: &Path, look: &Look, head: &[u8]) -> Option<Begin> {
-        let Cursor::File { path: was, id, fingerprint, offset } = &cursor else { return None };
+        let Cursor::File { path: was, id, fingerprint, offset, .. } = &cursor else { return None };
         if identity::fits(fingerprint, head) && look.size >= *offset {
             return Some(Begin::At(*offset));
         }
@@ -205,7 +209,7 @@ impl Files {
 fn print_of(cursor: &Cursor) -> Option<Fingerprint> {
     match cursor {
         Cursor::File { fingerprint, .. } => Some(*fingerprint),
-        Cursor::Stdin { .. } => None,
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }
 

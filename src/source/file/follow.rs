@@ -85,7 +85,7 @@ pub(super) enum Turn {
 impl Followed {
     pub(super) fn cursor(&self) -> Cursor {
         let (path, id) = (self.known_as.clone(), self.id);
-        Cursor::File { path, id, fingerprint: self.fingerprint, offset: self.offset }
+        Cursor::File { path, id, fingerprint: self.fingerprint, prefix: None, offset: self.offset }
     }
 
     /// Takes note of a look; says whether there is something to read or to check.

@@ -108,7 +108,7 @@ impl Files {
         }
         let births = known.iter().filter_map(|cursor| match cursor {
             Cursor::File { id, .. } => id.born_ns,
-            Cursor::Stdin { .. } => None,
+            Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
         });
         let now = Instant::now();
         Ok(Files {

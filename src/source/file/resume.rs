@@ -35,7 +35,7 @@ impl Files {
             .into_iter()
             .filter_map(|cursor| match &cursor {
                 Cursor::File { path, id, .. } => Some((*id, path.clone(), cursor)),
-                Cursor::Stdin { .. } => None,
+                Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
             })
             .collect();
         known.sort_by_key(|(id, ..)| id.born_ns);
@@ -72,7 +72,7 @@ impl Files {
         let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };
         let was = match &cursor {
             Cursor::File { id, .. } => *id,
-            Cursor::Stdin { .. } => return,
+            Cursor::Journal { .. } | Cursor::Stdin { .. } => return,
         };
         let admission = self.admit(Candidate { path, id, base: base_now, known: Some(cursor), after });
         if let (Admission::Followed(id), Some(lineage)) = (admission, self.lineages.get_mut(&base))

@@ -130,6 +130,8 @@ pub struct FileConfig {
     pub start_at: StartAt,
     /// A longer line is handed on in parts of this many bytes.
     pub max_line_bytes: usize,
+    /// Files that match and are compressed are read too.
+    pub compressed: bool,
 }
 
 /// `type = "stdin"`.

@@ -6,7 +6,9 @@
 
 use super::identity::{self, Look};
 use super::left_out;
-use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, SourceEvent, SourceKey};
+use super::packed::Packed;
+use super::prefix::{PrefixHash, Trace};
+use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, Prefix, SourceEvent, SourceKey};
 use crate::source::lines::{Cut, ITEMS_MAX};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
-const TURN_BYTES: usize = 256 * 1024;
+pub(super) const TURN_BYTES: usize = 256 * 1024;
 /// Bytes before the offset that are compared at each turn.
 const BEFORE_BYTES: usize = 64;
 
@@ -38,6 +40,8 @@ pub(super) struct Followed {
     pub(super) nameless: bool,
     /// The last look at it.
     pub(super) look: Look,
+    /// The last write before what was read was last found to be what it was.
+    pub(super) written_ns: i128,
     /// Whether everything that the last look saw is read, but for half a line.
     pub(super) read: bool,
     /// Set when no pattern leads to it any more: it was renamed or deleted.
@@ -60,6 +64,12 @@ pub(super) struct Followed {
     pub(super) met: u64,
     /// The bytes before the offset, as they were read.
     pub(super) before: Vec<u8>,
+    /// Of all bytes before the offset; after a restart it lags behind until there is something new to read.
+    pub(super) hash: PrefixHash,
+    /// What the cursor has of it.
+    pub(super) prefix: Option<Prefix>,
+    /// It is compressed.
+    pub(super) packed: Option<Packed>,
 }
 
 /// A file that no pattern leads to any more.
@@ -85,24 +95,31 @@ pub(super) enum Turn {
 impl Followed {
     pub(super) fn cursor(&self) -> Cursor {
         let (path, id) = (self.known_as.clone(), self.id);
-        Cursor::File { path, id, fingerprint: self.fingerprint, prefix: None, offset: self.offset }
+        Cursor::File { path, id, fingerprint: self.fingerprint, prefix: self.prefix, offset: self.offset }
     }
 
     /// Takes note of a look; says whether there is something to read or to check.
     pub(super) fn saw(&mut self, look: Look) -> bool {
         let changed = (look.size, look.written_ns) != (self.look.size, self.look.written_ns);
         self.read &= !changed;
+        if let Some(packed) = self.packed.as_mut().filter(|_| changed) {
+            packed.close();
+            packed.ended = false;
+        }
         self.look = look;
         !self.read
     }
 
     /// Whether bytes are there that were not handed on.
     pub(super) fn has_unread(&self) -> bool {
-        self.look.size > self.offset
+        self.packed.as_ref().map_or(self.look.size > self.offset, |packed| !packed.ended)
     }
 
     /// Reads at most [`TURN_BYTES`] (or one line, when lines may be longer) into the batch.
     pub(super) fn turn(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+        if self.packed.is_some() {
+            return self.turn_packed(batch, max_line_bytes, at_end);
+        }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
         if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
@@ -112,6 +129,9 @@ impl Followed {
         let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
+        if unread > 0 && self.hash.len() != self.offset {
+            self.hash.catch_up(file, self.offset)?;
+        }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
         if !identity::fits(&self.fingerprint, &head) || !self.continues(file)? {
@@ -124,16 +144,20 @@ impl Followed {
             batch.bytes.truncate(from);
             return Ok(Turn::Binary(what));
         }
-        if identity::outgrown(&self.fingerprint, &head) {
-            self.fingerprint = identity::fingerprint(&head);
-            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
-        }
         let all = got == unread;
         let cut = Cut { key: self.key, max_line_bytes, at_end: at_end && all };
         let taken = cut.lines(batch, from, self.offset);
         batch.bytes.truncate(from + taken);
         self.advance(&batch.bytes[from..]);
+        let outgrown = identity::outgrown(&self.fingerprint, &head);
+        if outgrown {
+            self.fingerprint = identity::fingerprint(&head);
+        }
+        if !self.publish(batch) && outgrown {
+            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        }
         self.look = look;
+        self.written_ns = look.written_ns;
         self.read = all && batch.items.len() < ITEMS_MAX;
         let enough = self.until.is_some_and(|until| self.offset >= until);
         // a file that gives less than its size says is left to the next look around
@@ -146,6 +170,7 @@ impl Followed {
         self.fingerprint = identity::fingerprint(&identity::head(file)?);
         self.offset = 0;
         self.before.clear();
+        (self.hash, self.prefix) = (PrefixHash::new(), None);
         self.read = false;
         batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
@@ -169,9 +194,29 @@ impl Followed {
         Ok(now[..got] == self.before[..])
     }
 
-    fn advance(&mut self, taken: &[u8]) {
+    /// What is known of the bytes that were read.
+    pub(super) fn trace(&self) -> Trace {
+        let whole = self.hash.len() == self.offset;
+        let prefix = if whole { Some(self.hash.get()) } else { self.prefix };
+        Trace { offset: self.offset, fingerprint: self.fingerprint, prefix, before: self.before.clone() }
+    }
+
+    /// Renews what the cursor has of the hash when it is time; says whether it did.
+    pub(super) fn publish(&mut self, batch: &mut Batch) -> bool {
+        let due = if self.hash.len() == self.offset { self.hash.due(self.prefix) } else { None };
+        if due.is_some() {
+            self.prefix = due;
+            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        }
+        due.is_some()
+    }
+
+    pub(super) fn advance(&mut self, taken: &[u8]) {
         if taken.is_empty() {
             return;
+        }
+        if self.hash.len() == self.offset {
+            self.hash.update(taken);
         }
         self.offset += taken.len() as u64;
         self.grown = Instant::now();

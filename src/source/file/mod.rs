@@ -16,19 +16,26 @@
 //! | `admit` | where a file is begun |
 //! | `resume` | how the files of known cursors are gone on with |
 //! | `whereabouts` | which name a file has now |
+//! | `prefix` | a hash of all that was read |
+//! | `heir` | where the rest is found of a file that was truncated, compressed or deleted |
+//! | `packed`, `unpack` | compressed files |
 //! | `lineage` | the files that had one path, one after the other, and those that were never seen under it |
 
 mod admit;
 mod discover;
 mod follow;
+mod heir;
 mod identity;
 mod left_out;
 mod lineage;
 mod look_around;
+mod packed;
 mod patterns;
+mod prefix;
 mod resume;
 mod table;
 mod turns;
+mod unpack;
 mod watch;
 mod whereabouts;
 
@@ -36,10 +43,12 @@ use super::{Error, FileConfig, Keys, Stop};
 use crate::record::{Batch, Cursor, FileId};
 use crate::source::lines::ITEMS_MAX;
 use crossbeam_channel::{Select, Sender};
+use heir::Legacy;
+use identity::Look;
 use left_out::LeftOut;
 use lineage::Lineage;
 use patterns::Patterns;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -70,6 +79,12 @@ pub struct Files {
     own: Vec<PathBuf>,
     /// Cursors whose files are not found yet, or can't be opened yet.
     known: Vec<Cursor>,
+    /// All files that had a cursor at the start.
+    known_ids: HashSet<FileId>,
+    /// Files that were read to their end, the last of them.
+    ended: VecDeque<Legacy>,
+    /// Copies that are left alone, as they were then.
+    left_copies: HashMap<FileId, Look>,
     /// The youngest file that the process before this one knew; see `admit`.
     youngest_ns: Option<u64>,
     /// There was a process before this one.
@@ -106,10 +121,7 @@ impl Files {
         if config.max_line_bytes == 0 {
             return Err(Error::NoLine { name: config.name.clone() });
         }
-        let births = known.iter().filter_map(|cursor| match cursor {
-            Cursor::File { id, .. } => id.born_ns,
-            Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
-        });
+        let births = known.iter().filter_map(file_id).filter_map(|id| id.born_ns);
         let now = Instant::now();
         Ok(Files {
             patterns: Patterns::new(config)?,
@@ -118,6 +130,9 @@ impl Files {
             own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
             youngest_ns: births.max(),
             restarted: !known.is_empty(),
+            known_ids: known.iter().filter_map(file_id).collect(),
+            ended: VecDeque::new(),
+            left_copies: HashMap::new(),
             known,
             once: false,
             started_ns: None,
@@ -215,5 +230,12 @@ impl Files {
                 Ok(())
             }
         }
+    }
+}
+
+fn file_id(cursor: &Cursor) -> Option<FileId> {
+    match cursor {
+        Cursor::File { id, .. } => Some(*id),
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }

@@ -119,11 +119,7 @@ impl Files {
     fn copies(&self, base: &Path) -> Vec<Age> {
         let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_copy(path, base));
-        let ages = paths.filter_map(|path| {
-            let look = Look::at(&path).ok().filter(|look| look.regular)?;
-            Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
-        });
-        let mut ages: Vec<Age> = ages.collect();
+        let mut ages: Vec<Age> = paths.filter_map(Age::at).collect();
         ages.sort_by_cached_key(|age| (age.written_ns, std::cmp::Reverse(number(&age.path, base)), age.path.clone()));
         ages
     }

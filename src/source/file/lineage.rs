@@ -35,6 +35,14 @@ pub(super) struct Age {
     pub(super) path: PathBuf,
 }
 
+impl Age {
+    /// What has the name now.
+    pub(super) fn at(path: PathBuf) -> Option<Age> {
+        let look = Look::at(&path).ok().filter(|look| look.regular)?;
+        Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
+    }
+}
+
 impl Files {
     /// Begins what is new, after what came before it under the same path.
     pub(super) fn succeed_all(&mut self, found: Vec<Found>) {
@@ -103,11 +111,8 @@ impl Files {
 
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
     /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
-    fn between(&self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
-        let mut ages = self.rotations(base);
-        if self.rotations(base) != ages {
-            return None;
-        }
+    fn between(&mut self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
+        let mut ages = self.rotations(base)?;
         if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
             newest = listed.clone();
         }
@@ -120,16 +125,9 @@ impl Files {
     }
 
     /// Files that have the name of a rotation of `base` and may be read.
-    fn rotations(&self, base: &Path) -> Vec<Age> {
-        let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
-        let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_rotation(path, base));
-        let ages = paths.filter(|path| !self.patterns.excludes(path)).filter_map(|path| {
-            let look = Look::at(&path).ok().filter(|look| look.regular)?;
-            Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
-        });
-        let mut ages: Vec<Age> = ages.collect();
-        ages.sort_by(|one, other| one.path.cmp(&other.path));
-        ages
+    fn rotations(&mut self, base: &Path) -> Option<Vec<Age>> {
+        let paths = self.listings.named_after(base)?.into_iter().filter(|path| is_rotation(path, base));
+        Some(paths.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at).collect())
     }
 
     /// The same file with what is known of it by now.

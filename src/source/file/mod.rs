@@ -56,8 +56,12 @@ use table::Table;
 use watch::Watch;
 use whereabouts::Listings;
 
-/// Everything is looked at this often, watched or not.
+/// Everything is looked at this often, watched or not, as network file systems tell no watch what happens.
 const POLL: Duration = Duration::from_secs(1);
+/// Where that takes long, so much more seldom that it takes 1/200 of the time ...
+const POLL_SHARE: u32 = 200;
+/// ... but no more seldom than this.
+const POLL_MAX: Duration = Duration::from_secs(10);
 /// Between two looks around lies at least this, and [`SHARE`] times what the last one took.
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
@@ -191,8 +195,9 @@ impl Files {
         if now >= self.polled || (self.wanted && now >= self.rested) {
             self.wanted = false;
             self.look_around();
-            self.rested = Instant::now() + REST.max(now.elapsed() * SHARE);
-            self.polled = now + POLL;
+            let took = now.elapsed();
+            self.rested = Instant::now() + REST.max(took * SHARE);
+            self.polled = now + (took * POLL_SHARE).clamp(POLL, POLL_MAX);
         }
     }
 

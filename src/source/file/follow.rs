@@ -125,6 +125,9 @@ impl Followed {
         if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
             return Ok(Turn::Rewritten);
         }
+        if self.offset == 0 {
+            self.offset = identity::after_hole(file, look.size)?;
+        }
         // one byte more than the longest line tells a line from a part
         let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);

@@ -16,6 +16,7 @@ use super::lineage::{Age, number};
 use super::patterns::{compressed, is_copy, originals};
 use super::prefix::Trace;
 use super::unpack::{Codec, FromStart};
+use super::whereabouts::LISTINGS_MAX;
 use crate::record::{Cursor, FileId};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl Files {
         if legacy.trace.offset == 0 {
             return None;
         }
-        let mut copies = self.copies(&legacy.base);
+        let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
         let old = copies.len().saturating_sub(COPIES_MAX);
         let heir = copies.iter().skip(old).rposition(|copy| is_heir(copy, &legacy.trace))? + old;
@@ -116,7 +117,20 @@ impl Files {
     }
 
     /// Files that have the name of a copy of `base`, oldest first by their last write, which compressing keeps.
-    fn copies(&self, base: &Path) -> Vec<Age> {
+    fn copies(base: &Path) -> Vec<Age> {
+        let mut ages = Self::copies_now(base);
+        // a file that is renamed meanwhile may be missing from the list
+        for _ in 0..LISTINGS_MAX {
+            let again = Self::copies_now(base);
+            if again == ages {
+                break;
+            }
+            ages = again;
+        }
+        ages
+    }
+
+    fn copies_now(base: &Path) -> Vec<Age> {
         let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_copy(path, base));
         let mut ages: Vec<Age> = paths.filter_map(Age::at).collect();

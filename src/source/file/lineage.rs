@@ -113,6 +113,9 @@ impl Files {
     /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
     fn between(&mut self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
         let mut ages = self.rotations(base)?;
+        if self.rotations(base)? != ages {
+            return None;
+        }
         if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
             newest = listed.clone();
         }

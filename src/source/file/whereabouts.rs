@@ -13,7 +13,7 @@ use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 /// Attempts to list a folder twice alike; then it is left to the next look around.
-const LISTINGS_MAX: usize = 5;
+pub(super) const LISTINGS_MAX: usize = 5;
 
 /// Where a file is.
 #[derive(Debug)]

@@ -12,10 +12,12 @@
 
 mod file;
 mod lines;
+mod progress;
 mod stdin;
 mod stop;
 
 pub use file::Files;
+pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
@@ -43,6 +45,14 @@ impl Source {
             Config::File(config) => Source::File(Files::new(config, known, keys, own)?),
             Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
         })
+    }
+
+    /// Where it says what it is doing; nothing is said of a pipe.
+    pub fn progress(&self) -> Arc<Progress> {
+        match self {
+            Source::File(files) => files.progress(),
+            Source::Stdin(_) => Arc::default(),
+        }
     }
 
     /// Reads until `stop` (then returns at once; what was not sent is read again at the next start) or, with `once`,

@@ -166,6 +166,7 @@ impl Files {
             look,
             written_ns: look.written_ns,
             read: false,
+            unread_since: None,
             // a rotation is not met under a matching name
             met: if left.is_some() { 0 } else { self.round },
             left,

@@ -13,7 +13,7 @@ use crate::source::lines::{Cut, ITEMS_MAX};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
 pub(super) const TURN_BYTES: usize = 256 * 1024;
@@ -44,6 +44,8 @@ pub(super) struct Followed {
     pub(super) written_ns: i128,
     /// Whether everything that the last look saw is read, but for half a line.
     pub(super) read: bool,
+    /// Since when there is more to read.
+    pub(super) unread_since: Option<SystemTime>,
     /// Set when no pattern leads to it any more: it was renamed or deleted.
     pub(super) left: Option<Left>,
     /// Older lines of the same path come first: this file waits for that one.
@@ -107,7 +109,17 @@ impl Followed {
             packed.ended = false;
         }
         self.look = look;
+        if self.read || !self.has_unread() {
+            self.unread_since = None;
+        } else if self.unread_since.is_none() {
+            self.unread_since = Some(SystemTime::now());
+        }
         !self.read
+    }
+
+    /// Bytes that the last look saw and that were not handed on; of a compressed file none, as they can't be known.
+    pub(super) fn behind_bytes(&self) -> u64 {
+        if self.packed.is_some() { 0 } else { self.look.size.saturating_sub(self.offset) }
     }
 
     /// Whether bytes are there that were not handed on.
@@ -162,6 +174,9 @@ impl Followed {
         self.look = look;
         self.written_ns = look.written_ns;
         self.read = all && batch.items.len() < ITEMS_MAX;
+        if self.read {
+            self.unread_since = None;
+        }
         let enough = self.until.is_some_and(|until| self.offset >= until);
         // a file that gives less than its size says is left to the next look around
         Ok(if self.read || enough || got < want { Turn::Drained } else { Turn::More })

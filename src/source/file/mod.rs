@@ -39,7 +39,7 @@ mod unpack;
 mod watch;
 mod whereabouts;
 
-use super::{Error, FileConfig, Keys, Stop};
+use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
 use crate::record::{Batch, Cursor, FileId};
 use crate::source::lines::ITEMS_MAX;
 use crossbeam_channel::{Select, Sender};
@@ -62,6 +62,8 @@ const POLL: Duration = Duration::from_secs(1);
 const POLL_SHARE: u32 = 200;
 /// ... but no more seldom than this.
 const POLL_MAX: Duration = Duration::from_secs(10);
+/// What it is doing is said this often.
+const SAY: Duration = Duration::from_secs(1);
 /// Between two looks around lies at least this, and [`SHARE`] times what the last one took.
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
@@ -113,6 +115,8 @@ pub struct Files {
     wanted: bool,
     rested: Instant,
     polled: Instant,
+    progress: Arc<Progress>,
+    said: Instant,
 }
 
 impl Files {
@@ -152,6 +156,8 @@ impl Files {
             wanted: false,
             rested: now,
             polled: now,
+            progress: Arc::default(),
+            said: now,
         })
     }
 
@@ -192,6 +198,10 @@ impl Files {
             self.note_changes();
         }
         let now = Instant::now();
+        if now >= self.said {
+            self.say();
+            self.said = now + SAY;
+        }
         if now >= self.polled || (self.wanted && now >= self.rested) {
             self.wanted = false;
             self.look_around();
@@ -199,6 +209,22 @@ impl Files {
             self.rested = Instant::now() + REST.max(took * SHARE);
             self.polled = now + (took * POLL_SHARE).clamp(POLL, POLL_MAX);
         }
+    }
+
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Says what it is doing.
+    fn say(&self) {
+        let mut doing = Doing::default();
+        for file in self.table.values() {
+            doing.files += 1;
+            doing.open += u64::from(file.file.is_some());
+            doing.behind_bytes += file.behind_bytes();
+            doing.unread_since = doing.unread_since.into_iter().chain(file.unread_since).min();
+        }
+        self.progress.say(doing);
     }
 
     fn note_changes(&mut self) {
@@ -216,7 +242,7 @@ impl Files {
         select.recv(stop.channel());
         let woken = select.recv(self.watch.channel());
         let sending = (!self.batch.items.is_empty()).then(|| select.send(output));
-        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled };
+        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled }.min(self.said);
         // with `once` nothing is looked for, so only the output can be waited for
         let due = if self.once { Instant::now() + POLL } else { due };
         let Ok(ready) = select.select_deadline(due) else { return Ok(()) };

@@ -11,6 +11,8 @@ mod long;
 mod refused;
 mod regression;
 mod rides_out_outage;
+mod rotates_for_real;
 mod survives_crash;
 mod tells;
+mod told;
 mod world;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
 mod copies;
+mod failing;
 mod field;
 mod finds;
 mod follows;

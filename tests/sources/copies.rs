@@ -127,3 +127,35 @@ fn a_copy_that_matches_is_not_read_again() {
     world.expect(&["one", "two"]);
     world.finish(&["one", "two"]);
 }
+
+// the copies of what was read from the file itself are no news, though older copies were read
+#[test]
+fn copies_made_while_running_are_not_read_again_after_a_restart() {
+    for (stopped, running) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
+        let mut world = World::new(&["a.log"]);
+        let mut expected = vec!["0".to_owned()];
+        world.append("a.log", "0\n");
+        world.once();
+        let shift = |world: &World| {
+            for age in (1..5).rev().filter(|age| world.path(&format!("a.log.{age}")).exists()) {
+                world.rename(&format!("a.log.{age}"), &format!("a.log.{}", age + 1));
+            }
+        };
+        for round in 1..=stopped + running {
+            if round == stopped + 1 {
+                world.start();
+                world.expect(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            world.append("a.log", format!("line {round}\n"));
+            expected.push(format!("line {round}"));
+            if round > stopped {
+                world.expect(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            shift(&world);
+            copytruncate(&world, "a.log.1");
+        }
+        world.append("a.log", "last\n");
+        expected.push("last".into());
+        world.finish(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}

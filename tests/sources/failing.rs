@@ -96,3 +96,38 @@ fn a_deleted_file_is_not_gone_on_with_in_another_of_the_same_head() {
     world.append("a.log", format!("{head}\n4\n"));
     world.finish(&[&head, "line 1", &head, "another 2", "and 3", &head, "4"]);
 }
+
+// the files of several cursors were compressed: the first one's heir brings the others along, from their beginning
+#[test]
+fn several_files_of_one_path_that_are_compressed_while_stopped_are_each_read_on() {
+    let mut world = World::new(&["a.log"]);
+    world.append("a.log", "one\n");
+    world.start();
+    world.expect(&["one"]);
+    // both old files are in their grace time at the stop, and have cursors
+    for (text, all) in [("two\n", ["one", "two"].as_slice()), ("three\n", &["one", "two", "three"])] {
+        rotate(&world, "a.log");
+        world.append("a.log", text);
+        world.expect(all);
+    }
+    world.stop();
+    gzip(&world, "a.log.1");
+    gzip(&world, "a.log.2");
+    world.finish(&["one", "two", "three"]);
+}
+
+// after a truncation nothing of the new content was read before it, too, was copied and cut off
+#[test]
+fn a_content_that_is_copied_before_any_of_it_was_read_is_read_from_the_copy() {
+    let mut world = World::new(&["a.log"]);
+    world.append("a.log", "one\n");
+    world.start();
+    world.expect(&["one"]);
+    File::create(world.path("a.log")).unwrap();
+    world.event("the truncation", is_truncated);
+    world.stop();
+    world.append("a.log", "two\n");
+    copytruncate(&world, "a.log.1");
+    world.append("a.log", "three\n");
+    world.finish(&["one", "two", "three"]);
+}

@@ -43,6 +43,16 @@ fn create_compressed_later_while_killed() {
 }
 
 #[test]
+fn copytruncate() {
+    rotate("copytruncate\n", Agent::Runs);
+}
+
+#[test]
+fn copytruncate_compressed() {
+    rotate("copytruncate\ncompress\n", Agent::Runs);
+}
+
+#[test]
 fn copytruncate_while_stopped() {
     rotate("copytruncate\n", Agent::Stops);
 }

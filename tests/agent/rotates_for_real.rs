@@ -56,16 +56,6 @@ fn create_with_dates_while_stopped() {
     rotate(&format!("create\n{DATED}"), Agent::Stops);
 }
 
-#[test]
-fn copytruncate() {
-    rotate("copytruncate\n", Agent::Runs);
-}
-
-#[test]
-fn copytruncate_compressed() {
-    rotate("copytruncate\ncompress\n", Agent::Runs);
-}
-
 /// Rotates under a writer and under the agent, with two rotations while it is away.
 pub(crate) fn rotate(how: &str, agent: Agent) {
     let Some(logrotate) = Logrotate::new(&format!("rotate 100\n{how}")) else { return };

@@ -31,8 +31,8 @@ pub(super) struct Candidate {
     pub(super) known: Option<Cursor>,
     /// The file whose lines come first.
     pub(super) after: Option<FileId>,
-    /// Where it is begun, if that is known without a cursor.
-    pub(super) start: Option<u64>,
+    /// Where it is begun and what it begins with, if that is known without a cursor.
+    pub(super) start: Option<(u64, Option<Prefix>)>,
 }
 
 /// What became of a candidate.
@@ -153,7 +153,7 @@ impl Files {
         codec: Option<Codec>,
     ) -> bool {
         let other = known.as_ref().filter(|cursor| file_id(cursor) != Some(look.id)).cloned();
-        let prefix = known.as_ref().and_then(prefix_of);
+        let prefix = known.as_ref().and_then(prefix_of).or(candidate.start.and_then(|(_, prefix)| prefix));
         let begin = match known {
             Some(cursor) => self.judge(cursor, &candidate, &look, head, codec),
             None => None,
@@ -174,7 +174,10 @@ impl Files {
                 }
                 (cursor.offset(), Some(cursor))
             }
-            None => (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look)), None),
+            None => (
+                candidate.start.map(|(offset, _)| offset).unwrap_or_else(|| self.start(&candidate, &file, &look)),
+                None,
+            ),
         };
         let left = (candidate.path != candidate.base).then(|| {
             let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);

@@ -82,7 +82,7 @@ impl Files {
             if !is_heir && (!is_news() || self.is_read(&copy.path, copy.id)) {
                 continue;
             }
-            let start = Some(if is_heir { legacy.trace.offset } else { 0 });
+            let start = Some(if is_heir { (legacy.trace.offset, legacy.trace.prefix) } else { (0, None) });
             let base = legacy.base.clone();
             match self.admit(Candidate { path: copy.path, id: copy.id, base, known: None, after: last, start }) {
                 Admission::Followed(id) => last = Some(id),
@@ -91,6 +91,11 @@ impl Files {
             }
         }
         last.map_or(Inheritance::Nothing, |heir| Inheritance::Last { heir, proof })
+    }
+
+    /// A deleted file whose compressed form the next start would take for what came after its other cursors.
+    pub(super) fn may_have_heirs(file: &Followed) -> bool {
+        Self::copies(&file.base).iter().any(|copy| compressed(&copy.path))
     }
 
     /// The heir and what is younger.

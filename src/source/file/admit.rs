@@ -9,8 +9,9 @@ use super::Files;
 use super::follow::{Followed, Left};
 use super::identity::{self, Look};
 use super::left_out;
-use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, SourceEvent};
+use crate::record::{Cursor, FileId, Fingerprint, Item, SourceEvent};
 use crate::source::StartAt;
+use crate::source::lines::Units;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,7 +96,8 @@ impl Files {
     /// Says that a cursor's file is not there any more.
     pub(super) fn give_up(&mut self, cursor: Cursor) {
         let key = self.keys.next();
-        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
+        let labels = self.labels.of(cursor_path(&cursor).and_then(|path| self.base(path)).as_deref());
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels };
         self.batch.items.push(Item::Source(key, opened));
         self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
     }
@@ -108,7 +110,7 @@ impl Files {
         let (offset, again) = match begin {
             Some(Begin::At(offset)) => (offset, None),
             Some(Begin::Again(cursor)) => (cursor.offset(), Some(cursor)),
-            None => (self.start(&candidate, &file, &look), None),
+            None => (self.start(&candidate, &file, &look, self.shape.encoding.units(head)), None),
         };
         let left = (candidate.path != candidate.base).then(|| {
             let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
@@ -137,12 +139,10 @@ impl Files {
             grown: Instant::now(),
             used: 0,
             before: Vec::new(),
+            held: None,
         };
-        let opened = SourceEvent::Opened {
-            name: self.config.name.clone(),
-            cursor: followed.cursor(),
-            labels: Labels::default(),
-        };
+        let labels = self.labels.of(Some(&followed.base));
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor(), labels };
         self.batch.items.push(Item::Source(followed.key, opened));
         self.ready_to_read(followed, again.is_some());
     }
@@ -185,7 +185,7 @@ impl Files {
     }
 
     /// Where a file without a cursor is begun.
-    fn start(&self, candidate: &Candidate, file: &File, look: &Look) -> u64 {
+    fn start(&self, candidate: &Candidate, file: &File, look: &Look, units: Units) -> u64 {
         let came_later = match (self.restarted, look.id.born_ns, self.youngest_ns) {
             (false, ..) => false,
             (true, Some(born), Some(youngest)) => born > youngest,
@@ -195,7 +195,7 @@ impl Files {
         if !at_end || came_later {
             return 0;
         }
-        last_line_end(file, look.size, self.config.max_line_bytes as u64).unwrap_or(look.size)
+        last_line_end(file, look.size, self.config.max_line_bytes as u64, units).unwrap_or(look.size)
     }
 
     /// The cursor of a file that could not be opened before.
@@ -203,6 +203,13 @@ impl Files {
         let is_its = |cursor: &Cursor| matches!(cursor, Cursor::File { id, .. } if identity::same(id, file));
         let at = self.known.iter().position(is_its)?;
         Some(self.known.swap_remove(at))
+    }
+}
+
+fn cursor_path(cursor: &Cursor) -> Option<&Path> {
+    match cursor {
+        Cursor::File { path, .. } => Some(path),
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }
 
@@ -214,7 +221,7 @@ fn print_of(cursor: &Cursor) -> Option<Fingerprint> {
 }
 
 /// The offset after the last newline before `size`; a line that is longer than any may be is not searched through.
-fn last_line_end(file: &File, size: u64, max_line_bytes: u64) -> io::Result<u64> {
+fn last_line_end(file: &File, size: u64, max_line_bytes: u64, units: Units) -> io::Result<u64> {
     const STEP: u64 = 64 * 1024;
     let mut bytes = Vec::new();
     let (mut end, least) = (size, size.saturating_sub(max_line_bytes.saturating_add(STEP)));
@@ -222,10 +229,11 @@ fn last_line_end(file: &File, size: u64, max_line_bytes: u64) -> io::Result<u64>
         let start = end.saturating_sub(STEP).max(least);
         bytes.resize((end - start) as usize, 0);
         let got = identity::read_at(file, &mut bytes, start)?;
-        if let Some(at) = memchr::memrchr(b'\n', &bytes[..got]) {
-            return Ok(start + at as u64 + 1);
+        if let Some(at) = units.last_end(&bytes[..got], start) {
+            return Ok(start + at as u64);
         }
-        end = start;
+        // a newline of two bytes may lie across
+        end = if units == Units::Bytes || start == least { start } else { start + 1 };
     }
     Ok(if least == 0 { 0 } else { size })
 }

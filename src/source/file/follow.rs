@@ -7,11 +7,11 @@
 use super::identity::{self, Look};
 use super::left_out;
 use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, SourceEvent, SourceKey};
-use crate::source::lines::{Cut, ITEMS_MAX};
+use crate::source::lines::{Cut, ITEMS_MAX, Shape};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
 const TURN_BYTES: usize = 256 * 1024;
@@ -60,6 +60,16 @@ pub(super) struct Followed {
     pub(super) met: u64,
     /// The bytes before the offset, as they were read.
     pub(super) before: Vec<u8>,
+    /// Lines after the offset are held back, since others may belong to them.
+    pub(super) held: Option<Held>,
+}
+
+/// Lines that are held back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// The size of the file then: while it stays, nothing came.
+    size: u64,
+    since: Instant,
 }
 
 /// A file that no pattern leads to any more.
@@ -102,14 +112,13 @@ impl Followed {
     }
 
     /// Reads at most [`TURN_BYTES`] (or one line, when lines may be longer) into the batch.
-    pub(super) fn turn(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+    pub(super) fn turn(&mut self, batch: &mut Batch, shape: &Shape, at_end: bool) -> io::Result<Turn> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
         if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
             return Ok(Turn::Rewritten);
         }
-        // one byte more than the longest line tells a line from a part
-        let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
+        let window = TURN_BYTES.max(shape.window_bytes()) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
         let got = append(file, self.offset, want, &mut batch.bytes)?;
@@ -129,9 +138,16 @@ impl Followed {
             batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
         }
         let all = got == unread;
-        let cut = Cut { key: self.key, max_line_bytes, at_end: at_end && all };
-        let taken = cut.lines(batch, from, self.offset);
-        batch.bytes.truncate(from + taken);
+        let (units, is_quiet) = (shape.encoding.units(&head), self.is_quiet(&look, shape.timeout()));
+        let mut cut = Cut { key: self.key, shape, units, at_end: at_end && all, is_quiet };
+        let mut taken = cut.lines(batch, from, self.offset);
+        if taken.held && taken.bytes == 0 && !all {
+            // what may still belong to them does not fit
+            cut.is_quiet = true;
+            taken = cut.lines(batch, from, self.offset);
+        }
+        batch.bytes.truncate(from + taken.bytes);
+        self.hold(taken.held, &look);
         self.advance(&batch.bytes[from..]);
         self.look = look;
         self.read = all && batch.items.len() < ITEMS_MAX;
@@ -145,6 +161,7 @@ impl Followed {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         self.fingerprint = identity::fingerprint(&identity::head(file)?);
         self.offset = 0;
+        self.held = None;
         self.before.clear();
         self.read = false;
         batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
@@ -167,6 +184,21 @@ impl Followed {
         let now = &mut now[..self.before.len()];
         let got = identity::read_at(file, now, self.offset - self.before.len() as u64)?;
         Ok(now[..got] == self.before[..])
+    }
+
+    /// When lines that are held back are handed on all the same.
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
+        self.held.map(|held| held.since + timeout)
+    }
+
+    fn is_quiet(&self, look: &Look, timeout: Duration) -> bool {
+        self.held.is_some_and(|held| held.size == look.size && held.since.elapsed() >= timeout)
+    }
+
+    fn hold(&mut self, is_held: bool, look: &Look) {
+        let same = self.held.filter(|held| held.size == look.size);
+        let new = Held { size: look.size, since: Instant::now() };
+        self.held = is_held.then(|| same.unwrap_or(new));
     }
 
     fn advance(&mut self, taken: &[u8]) {

@@ -27,7 +27,7 @@ impl Files {
         }
         let Some(followed) = self.table.get_mut(&id) else { return };
         let at_end = self.once || followed.finishing;
-        match followed.turn(&mut self.batch, self.config.max_line_bytes, at_end) {
+        match followed.turn(&mut self.batch, &self.shape, at_end) {
             Ok(Turn::More) => return self.ready.push_back(id),
             Ok(Turn::Drained) => self.drained(id),
             Ok(Turn::Rewritten) => match followed.restart(&mut self.batch) {
@@ -46,6 +46,7 @@ impl Files {
     /// Lets go of a file for good.
     pub(super) fn release(&mut self, id: FileId, last: SourceEvent) {
         let Some(followed) = self.table.remove(&id) else { return };
+        self.held.remove(&id);
         self.batch.items.push(Item::Source(followed.key, last));
         if followed.awaited {
             self.let_pass(id);
@@ -67,6 +68,10 @@ impl Files {
     fn settle(&mut self, id: FileId) {
         let Some(followed) = self.table.get_mut(&id) else { return };
         followed.queued = false;
+        match followed.due(self.shape.timeout()) {
+            Some(due) => self.held.insert(id, due),
+            None => self.held.remove(&id),
+        };
         if std::mem::take(&mut followed.awaited) {
             self.let_pass(id);
         }

@@ -26,6 +26,13 @@ pub struct LabelConfig {
     pub downward_api: Option<PathBuf>,
 }
 
+impl LabelConfig {
+    /// Whether the labels of the source of this name can be had.
+    pub fn check(&self, name: &str) -> Result<(), Error> {
+        SourceLabels::new(name, self).map(drop)
+    }
+}
+
 /// The labels of a source's files.
 #[derive(Debug)]
 pub(super) struct SourceLabels {

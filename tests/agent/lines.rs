@@ -266,6 +266,21 @@ fn a_line_that_a_rotation_cut_is_joined_and_no_other() {
 }
 
 #[test]
+fn after_a_restart_policies_see_the_rest_of_a_partial_line() {
+    let mut world = World::new();
+    world.source("var/log/pods/*/*/*.log", "");
+    world.policy(&[whole("gin", "stdout"), whole("begin", "stderr")].concat());
+    let (file, time) = (format!("{POD}/0.log"), "2016-10-06T00:17:09.669794202Z");
+    world.start_receiver();
+    world.write(&file, format!("{time} stdout P be\n"));
+    world.ship();
+    world.write(&file, format!("{time} stdout F gin\n"));
+    world.ship();
+    assert_eq!(world.hits(), [(format!("{time} stdout F gin"), "test-stdout".to_owned())]);
+    world.verify().assert_intact(&[]);
+}
+
+#[test]
 fn policies_see_utf_16_without_marks_and_ends() {
     let mut world = World::new();
     world.policy("verdicts contains {\"id\": \"test-text\"} if input.message == \"grün \u{1f600}\"\n\nverdicts contains {\"id\": \"test-fields\"} if input.fields.a == \"ü\"");
@@ -302,9 +317,11 @@ fn labels_stand_in_the_chain_in_cat_and_in_conditions() {
 fn a_pod_that_tells_nothing_is_an_error_that_says_what_to_mount() {
     let world = World::new();
     world.source("logs/app.log", &format!("downward_api = \"{}\"\n", world.text_path("nowhere")));
-    let output = world.run_once();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output).contains("nowhere/labels") && text(&output).contains("downwardAPI"), "{}", text(&output));
+    let config = world.config();
+    for output in [world.run_once(), run(&["check", "--offline", "--config", &config])] {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains("nowhere/labels") && text(&output).contains("downwardAPI"), "{}", text(&output));
+    }
 }
 
 #[test]

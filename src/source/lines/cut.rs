@@ -149,6 +149,7 @@ impl Cutting<'_> {
 mod tests {
     use super::*;
     use crate::source::{Encoding, Multiline, Opens, TextConfig};
+    use proptest::prelude::*;
     use std::time::Duration;
 
     type Line = (Vec<u8>, u64, End);
@@ -252,5 +253,62 @@ mod tests {
         assert_eq!(texts, [b"a\0\n\0".as_slice(), b"b\0c\0", b"d\0\n\0", b"e\0f"]);
         assert_eq!(lines.iter().map(|line| line.2).collect::<Vec<_>>()[..2], [End::Utf16Le, End::Part]);
         assert_eq!((lines[3].1, taken.bytes), (115, 15));
+    }
+
+    fn any_text() -> impl Strategy<Value = TextConfig> {
+        let multiline = |opens| TextConfig {
+            multiline: Some(Multiline { opens, timeout: Duration::ZERO }),
+            ..TextConfig::default()
+        };
+        let encoded = |encoding| TextConfig { encoding, ..TextConfig::default() };
+        prop_oneof![
+            Just(TextConfig::default()),
+            Just(encoded(Encoding::Utf16Le)),
+            Just(encoded(Encoding::Utf16Be)),
+            Just(multiline(Opens::Start("^[12]".into()))),
+            Just(multiline(Opens::Continue("^ ".into()))),
+            Just(TextConfig { encoding: Encoding::Utf16Le, ..multiline(Opens::Start("^1".into())) }),
+        ]
+    }
+
+    /// Starts and continuations, newlines of all kinds, records of two events.
+    const PIECE: &str = "(1|2| |a|\\n|\\r|\0|\n\0|\0\n|type=SYSCALL msg=audit\\(1\\.2:[34]\\): x\n|type=EOE msg=audit\\(1\\.2:3\\): \n){0,9}";
+
+    proptest! {
+        /// However a source grows, and whenever it is quiet: its bytes come back, each once, and every part moves on.
+        #[test]
+        fn all_bytes_come_back(
+            text in any_text(),
+            pieces in proptest::collection::vec((PIECE, any::<bool>()), 1..8),
+            max in 4usize..40,
+        ) {
+            let shape = Shape::new("x", max, &text).unwrap();
+            let units = text.encoding.units(b"");
+            let (mut unread, mut offset, mut back, mut all) = (Vec::new(), 0u64, Vec::new(), Vec::new());
+            let last = pieces.len() - 1;
+            for (number, (piece, is_quiet)) in pieces.iter().enumerate() {
+                unread.extend_from_slice(piece.as_bytes());
+                all.extend_from_slice(piece.as_bytes());
+                let mut batch = Batch { bytes: std::mem::take(&mut unread), items: Vec::new() };
+                let cut = Cut { key: 1, shape: &shape, units, at_end: number == last, is_quiet: *is_quiet };
+                let taken = cut.lines(&mut batch, 0, offset);
+                prop_assert!(!(taken.held && (cut.at_end || cut.is_quiet)));
+                for item in &batch.items {
+                    let Item::Line(line) = item else { unreachable!("cut makes lines only") };
+                    back.extend_from_slice(batch.text(line));
+                    if line.end == End::Newline {
+                        back.push(b'\n');
+                    }
+                    prop_assert!(line.span.len() <= max && line.offset > offset);
+                    prop_assert_eq!(line.offset, back.len() as u64);
+                    offset = line.offset;
+                }
+                unread = batch.bytes.split_off(taken.bytes);
+                // what stays is a group and half a line at most
+                prop_assert!(unread.len() <= 2 * max + 2);
+            }
+            prop_assert_eq!(back, all);
+            prop_assert!(unread.is_empty());
+        }
     }
 }

@@ -106,6 +106,7 @@ fn a_source(bencher: Bencher, kind: Kind) {
         max_line_bytes: 64 * 1024,
         text: Default::default(),
         labels: Default::default(),
+        compressed: false,
     });
     bencher.bench_local(|| {
         let source = Source::new(&config, Vec::new(), Arc::new(Keys::default()), &[]).unwrap();

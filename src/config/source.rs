@@ -38,6 +38,7 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
     let include = table.required_list("include", "say which files, such as include = [\"/var/log/*.log\"]", glob);
     let exclude = table.list("exclude", glob);
     let start_at = table.optional("start_at", |text| text.word(&["beginning", "end"], &[]));
+    let compressed = table.optional("compressed", |text| text.word(&["ignore", "read"], &[]));
     table.finish();
     Some(Config::File(FileConfig {
         name: name?,
@@ -47,6 +48,7 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
         max_line_bytes: max_line_bytes?,
         text: text?,
         labels: labels?,
+        compressed: compressed? == Some("read"),
     }))
 }
 

@@ -14,12 +14,14 @@ mod file;
 mod kubernetes;
 mod labels;
 mod lines;
+mod progress;
 mod stdin;
 mod stop;
 
 pub use file::Files;
 pub use labels::LabelConfig;
 pub use lines::{Encoding, Multiline, Opens, TextConfig};
+pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
@@ -47,6 +49,14 @@ impl Source {
             Config::File(config) => Source::File(Files::new(config, known, keys, own)?),
             Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
         })
+    }
+
+    /// Where it says what it is doing; nothing is said of a pipe.
+    pub fn progress(&self) -> Arc<Progress> {
+        match self {
+            Source::File(files) => files.progress(),
+            Source::Stdin(_) => Arc::default(),
+        }
     }
 
     /// Reads until `stop` (then returns at once; what was not sent is read again at the next start) or, with `once`,
@@ -181,6 +191,8 @@ pub struct FileConfig {
     pub text: TextConfig,
     /// What is known of it besides its lines.
     pub labels: LabelConfig,
+    /// Files that match and are compressed are read too.
+    pub compressed: bool,
 }
 
 /// `type = "stdin"`.

@@ -229,6 +229,33 @@ fn utf_16_without_a_mark_needs_to_be_told_and_start_at_end_finds_its_last_line()
 }
 
 #[test]
+fn a_group_that_was_held_back_when_its_file_was_truncated_is_read_from_the_copy() {
+    let mut world = starting(NEVER);
+    let first = format!("0 {}", "x".repeat(2000));
+    world.append("a.log", format!("{first}\n1 a\n b\n"));
+    world.start();
+    world.expect(&[&first]);
+    fs::copy(world.path("a.log"), world.path("a.log.1")).unwrap();
+    File::options().write(true).open(world.path("a.log")).unwrap().set_len(0).unwrap();
+    world.append("a.log", "2 c\n");
+    world.event("the truncation", is_truncated);
+    world.finish(&[&first, "1 a\n b", "2 c"]);
+}
+
+#[test]
+fn compressed_files_have_groups_and_utf_16_too() {
+    let mut world = starting(NEVER);
+    (world.config.compressed, world.config.include) = (true, vec![world.path("*.gz").display().to_string()]);
+    let wide = utf16("1 a\n b\n2 c\n", false);
+    for (name, bytes) in [("wide.log", wide.as_slice()), ("plain.log", b"1 a\n b\n2 c\n")] {
+        world.append(name, bytes);
+        assert!(std::process::Command::new("gzip").arg(world.path(name)).status().unwrap().success());
+    }
+    world.once();
+    world.check(&["1 a\n b", "2 c", &String::from_utf8_lossy(&wide[..18]), &String::from_utf8_lossy(&wide[18..])]);
+}
+
+#[test]
 fn marks_and_carriage_returns_are_kept() {
     let mut world = World::new(&["a.log"]);
     let bytes = b"\xef\xbb\xbfone\r\n\r\n\rtwo\n\xef\xbb\xbfthree\r\nfour\r";

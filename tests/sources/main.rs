@@ -3,6 +3,7 @@
 
 mod finds;
 mod follows;
+mod heirs;
 mod lines;
 mod random;
 mod resumes;
@@ -62,6 +63,7 @@ impl World {
             max_line_bytes: 256 * 1024,
             text: TextConfig::default(),
             labels: LabelConfig::default(),
+            compressed: false,
         };
         World {
             dir,

@@ -33,8 +33,9 @@ pub struct Evaluator {
 impl Evaluator {
     /// An evaluator for the policies of a set.
     pub fn new(set: &PolicySet) -> Self {
+        let with_labels = set.inner.packages.iter().any(|package| package.reads_labels);
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        Self { set: set.clone(), machines, input: InputBuilder::new(), seen: Seen::default() }
+        Self { set: set.clone(), machines, input: InputBuilder::new(with_labels), seen: Seen::default() }
     }
 
     /// Whether there are no policies, so that no line needs to be prepared for them.
@@ -42,7 +43,7 @@ impl Evaluator {
         self.set.inner.packages.is_empty()
     }
 
-    /// The document that policies see of a line, as JSON.
+    /// The document that policies see of a line, as far as they look at it, as JSON.
     pub fn document(&mut self, line: &LineContext<'_>) -> String {
         let message = text(line.message);
         let mut document = Document { line, message: &message, fields: None, value: None };

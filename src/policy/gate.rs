@@ -313,20 +313,28 @@ pub(super) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
     own || (package.iter().any(|file| look(file).others) && all.iter().any(|file| look(file).fields))
 }
 
+/// Whether any of the files may look at `input.labels`.
+pub(super) fn reads_labels(all: &[&Syntax]) -> bool {
+    all.iter().any(|file| look(file).labels)
+}
+
 struct Look {
     fields: bool,
+    labels: bool,
     others: bool,
 }
 
 fn look(file: &Syntax) -> Look {
-    let mut look =
-        Look { fields: file.imports.iter().any(|(_, path)| path[0] == "input"), others: !file.imports.is_empty() };
+    let imports_input = file.imports.iter().any(|(_, path)| path[0] == "input");
+    let mut look = Look { fields: imports_input, labels: imports_input, others: !file.imports.is_empty() };
     for rule in &file.rules {
         rule.each_expr(&mut |expr| match form(expr) {
             Form::Path(path) if path[0] == "data" => look.others = true,
             Form::Path(path) if path[0] == "input" => {
-                let plain = ["message", "source", "host", "time", "labels"];
-                look.fields |= path.get(1).is_none_or(|key| !plain.contains(&key.as_str()));
+                let key = path.get(1).map(String::as_str);
+                let is_plain = matches!(key, Some("message" | "source" | "host" | "time"));
+                look.fields |= !is_plain && key != Some("labels");
+                look.labels |= !is_plain && key != Some("fields");
             }
             _ => {}
         });

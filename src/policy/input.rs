@@ -73,6 +73,8 @@ pub(super) struct InputBuilder {
     /// Sources with their values and those of their labels.
     sources: Vec<(SourceContext, Value, Value)>,
     host: Value,
+    /// Documents have labels: a key more costs each line that a policy runs on.
+    with_labels: bool,
 }
 
 /// Interned object keys: audit logs repeat a few dozen on every line.
@@ -80,8 +82,8 @@ pub(super) struct InputBuilder {
 struct Keys(HashMap<Box<str>, Value>);
 
 impl InputBuilder {
-    pub(super) fn new() -> Self {
-        Self { keys: Keys::default(), sources: Vec::new(), host: Value::Null }
+    pub(super) fn new(with_labels: bool) -> Self {
+        Self { keys: Keys::default(), sources: Vec::new(), host: Value::Null, with_labels }
     }
 
     /// The document of a line whose text and fields are known.
@@ -93,7 +95,9 @@ impl InputBuilder {
         let (source, labels) = self.source(line.source);
         document.insert(self.keys.get("message"), message.into());
         document.insert(self.keys.get("source"), source);
-        document.insert(self.keys.get("labels"), labels);
+        if self.with_labels {
+            document.insert(self.keys.get("labels"), labels);
+        }
         document.insert(self.keys.get("host"), self.host.clone());
         document.insert(self.keys.get("time"), line.time.into());
         if let Fields::Object(fields) = fields {
@@ -351,14 +355,14 @@ mod tests {
 
     fn fields(text: &str) -> Fields {
         let source = SourceContext::default();
-        InputBuilder::new().fields(&line(text.as_bytes(), &source), text)
+        InputBuilder::new(true).fields(&line(text.as_bytes(), &source), text)
     }
 
     /// The fields as JSON.
     fn shown(format: Format, earlier: &str, text: &str) -> String {
         let source = SourceContext { format, ..SourceContext::default() };
         let line = LineContext { earlier: earlier.as_bytes(), ..line(text.as_bytes(), &source) };
-        match InputBuilder::new().fields(&line, text) {
+        match InputBuilder::new(true).fields(&line, text) {
             Fields::Object(value) => value.to_string(),
             other => format!("{other:?}"),
         }
@@ -414,7 +418,7 @@ mod tests {
         let source = SourceContext::default();
         let piece = |text: &'static str| {
             let line = LineContext { is_piece: true, ..line(text.as_bytes(), &source) };
-            InputBuilder::new().fields(&line, text)
+            InputBuilder::new(true).fields(&line, text)
         };
         assert_eq!((piece("{\"a\":"), piece("a")), (TOO_LONG, Fields::Absent));
     }
@@ -426,7 +430,7 @@ mod tests {
         let source =
             SourceContext { kind: "file", name: "auth".into(), path, labels: labels.into(), ..Default::default() };
         let line = line(b"x", &source);
-        let mut builder = InputBuilder::new();
+        let mut builder = InputBuilder::new(true);
         let empty = builder.fields(&line, "{}");
         let document = builder.document(&line, "{}", &empty);
         assert_eq!(

@@ -144,7 +144,10 @@ impl Followed {
         }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
-        if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+        // an empty file that was written to meanwhile: something may have come and gone
+        let emptied = look.size == 0 && self.fingerprint.len == 0 && look.written_ns > self.written_ns;
+        if emptied || look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+            self.look = look;
             return Ok(Turn::Rewritten);
         }
         if self.offset == 0 {
@@ -153,8 +156,8 @@ impl Followed {
         let window = TURN_BYTES.max(shape.window_bytes()) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
-        if unread > 0 && self.hash.len() != self.offset {
-            self.hash.catch_up(file, self.offset)?;
+        if unread > 0 && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
+            return Ok(Turn::Rewritten);
         }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
@@ -242,6 +245,14 @@ impl Followed {
         let same = self.held.filter(|held| held.size == look.size);
         let new = Held { size: look.size, since: Instant::now() };
         self.held = is_held.then(|| same.unwrap_or(new));
+    }
+
+    /// Its cursor with a hash of all that was read, if it has not that already.
+    pub(super) fn last_cursor(&self) -> Option<Cursor> {
+        let last = Some(self.hash.last()).filter(|last| self.hash.len() == self.offset && last.len > 0);
+        let news = last.is_some() && last.map(|last| last.len) > self.prefix.map(|prefix| prefix.len);
+        let (path, id, fingerprint, offset) = (self.known_as.clone(), self.id, self.fingerprint, self.offset);
+        news.then_some(Cursor::File { path, id, fingerprint, prefix: last, offset })
     }
 
     /// What is known of the bytes that were read.

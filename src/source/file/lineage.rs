@@ -49,15 +49,14 @@ impl Files {
         for found in &found {
             self.succeed(&found.path, Some(&found.look));
         }
-        // paths that lead nowhere for now; at the start those of cursors whose files are gone too
-        let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
-        let (lineages, at, first) = (&self.lineages, &self.at, self.round == 1);
-        let absent = lineages.keys().filter(|base| !at.contains_key(*base) && (first || followed.contains(*base)));
+        // paths that lead nowhere for now: what had them meanwhile may be a rotation by now
+        let absent = self.lineages.keys().filter(|base| !self.at.contains_key(*base));
         for base in absent.cloned().collect::<Vec<_>>() {
             self.succeed(&base, None);
         }
         // a lineage outlives its files, lest their rotations be taken for new ones when the path is used again
         if self.lineages.len() > LINEAGES_MAX {
+            let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
             self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base));
         }
     }
@@ -68,6 +67,15 @@ impl Files {
         let present = now.map(|look| look.id);
         let newest = self.lineages.get(base).map(|lineage| &lineage.newest);
         if newest.is_some_and(|newest| present == Some(newest.id) && self.table.get(&newest.id).is_some()) {
+            return;
+        }
+        if let Some(id) = present.filter(|id| self.known_ids.contains(id))
+            && let Some(file) = self.table.get(&id).filter(|file| file.base == base)
+        {
+            // it was begun after all that came before it; what is younger among its rotations are copies
+            let newest = Age { id, written_ns: Some(file.written_ns), path: file.path.clone() };
+            let last = self.lineages.get(base).and_then(|lineage| lineage.last);
+            self.lineages.insert(base.to_owned(), Lineage { newest, last });
             return;
         }
         let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
@@ -122,6 +130,7 @@ impl Files {
         // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
         let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
         ages.retain(|age| is_new(age) && younger(age, &newest, base));
+        ages.retain(|age| !self.is_read(&age.path, age.id));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
         ages.dedup_by_key(|age| age.id);
         Some(ages)

@@ -115,19 +115,3 @@ fn several_files_of_one_path_that_are_compressed_while_stopped_are_each_read_on(
     gzip(&world, "a.log.2");
     world.finish(&["one", "two", "three"]);
 }
-
-// after a truncation nothing of the new content was read before it, too, was copied and cut off
-#[test]
-fn a_content_that_is_copied_before_any_of_it_was_read_is_read_from_the_copy() {
-    let mut world = World::new(&["a.log"]);
-    world.append("a.log", "one\n");
-    world.start();
-    world.expect(&["one"]);
-    File::create(world.path("a.log")).unwrap();
-    world.event("the truncation", is_truncated);
-    world.stop();
-    world.append("a.log", "two\n");
-    copytruncate(&world, "a.log.1");
-    world.append("a.log", "three\n");
-    world.finish(&["one", "two", "three"]);
-}

@@ -144,9 +144,9 @@ impl Followed {
         }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
-        // an empty file that was written to meanwhile: something may have come and gone
-        let emptied = look.size == 0 && self.fingerprint.len == 0 && look.written_ns > self.written_ns;
-        if emptied || look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+        // an empty file that was written to: other content may have come and gone before this
+        let was_empty = self.fingerprint.len == 0 && look.written_ns > self.written_ns;
+        if was_empty || look.size < self.offset.max(u64::from(self.fingerprint.len)) {
             self.look = look;
             return Ok(Turn::Rewritten);
         }
@@ -199,6 +199,13 @@ impl Followed {
         let enough = self.until.is_some_and(|until| self.offset >= until);
         // a file that gives less than its size says is left to the next look around
         Ok(if self.read || enough || got < want { Turn::Drained } else { Turn::More })
+    }
+
+    /// Takes note of the first bytes of a file that was empty.
+    pub(super) fn look_at_head(&mut self) -> io::Result<()> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        self.fingerprint = identity::fingerprint(&identity::head(file)?);
+        Ok(())
     }
 
     /// Begins again at 0 and says so.

@@ -36,15 +36,6 @@ pub(super) struct Legacy {
     written_ns: Option<i128>,
 }
 
-/// Why a file can't be read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It is there and holds something else.
-    Truncated,
-    /// No name leads to it.
-    Gone,
-}
-
 /// What became of the rest of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inheritance {
@@ -78,8 +69,8 @@ impl Legacy {
 
 impl Files {
     /// Begins the heir of a file and what came after it, oldest first.
-    pub(super) fn inherit(&mut self, legacy: &Legacy, how: End) -> Inheritance {
-        let Some((copies, proof)) = self.heirs(legacy, how) else { return Inheritance::Nothing };
+    pub(super) fn inherit(&mut self, legacy: &Legacy) -> Inheritance {
+        let Some((copies, proof)) = self.heirs(legacy) else { return Inheritance::Nothing };
         let mut last = None;
         for (at, copy) in copies.into_iter().enumerate() {
             if self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
@@ -87,10 +78,11 @@ impl Files {
                 continue;
             }
             let is_news = || has_digit(&copy.path, &legacy.base) && !self.is_awaited(&copy, legacy);
-            if at > 0 && (!is_news() || self.is_read(&copy.path, copy.id)) {
+            let is_heir = at == 0 && !legacy.is_empty();
+            if !is_heir && (!is_news() || self.is_read(&copy.path, copy.id)) {
                 continue;
             }
-            let start = Some(if at == 0 { legacy.trace.offset } else { 0 });
+            let start = Some(if is_heir { legacy.trace.offset } else { 0 });
             let base = legacy.base.clone();
             match self.admit(Candidate { path: copy.path, id: copy.id, base, known: None, after: last, start }) {
                 Admission::Followed(id) => last = Some(id),
@@ -102,18 +94,20 @@ impl Files {
     }
 
     /// The heir and what is younger.
-    fn heirs(&mut self, legacy: &Legacy, how: End) -> Option<(Vec<Age>, Proof)> {
+    fn heirs(&mut self, legacy: &Legacy) -> Option<(Vec<Age>, Proof)> {
         let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
         if legacy.is_empty() {
-            // any copy would fit; only one that was written after the last look can be it
+            // any copy would fit; what was written after the last look is what came and went since
             legacy.written_ns?;
-            copies.retain(|copy| copy.written_ns > legacy.written_ns);
+            copies.retain(|copy| copy.written_ns > legacy.written_ns && self.table.get(&copy.id).is_none());
+            return (!copies.is_empty()).then_some((copies, Proof::Whole));
         }
         if legacy.trace.is_vague() {
+            // after a restart nothing tells such a copy from older ones
+            legacy.written_ns?;
             // what is followed already is rather another file of which as little is known
-            let begun = |id: &FileId| self.known_ids.contains(id) || self.table.get(id).is_some();
-            copies.retain(|copy| !begun(&copy.id) && (legacy.written_ns.is_some() || self.is_later(copy, legacy, how)));
+            copies.retain(|copy| !self.known_ids.contains(&copy.id) && self.table.get(&copy.id).is_none());
         }
         let old = copies.len().saturating_sub(COPIES_MAX);
         let heir = |(at, copy): (usize, &Age)| Some((at, proof(&copy.path, copy.id, &legacy.trace)?));
@@ -123,16 +117,6 @@ impl Files {
         copies.drain(..heir);
         copies.retain(|copy| !together || self.known_ids.contains(&copy.id));
         Some((copies, proof))
-    }
-
-    /// Where content tells nothing, time may: a copy of a truncated file was made since this process began, and a file that was
-    /// renamed was not written before it was born, as older ones were.
-    fn is_later(&self, copy: &Age, legacy: &Legacy, how: End) -> bool {
-        let (time, least) = match how {
-            End::Truncated => (copy.id.born_ns.map(i128::from), self.started_ns),
-            End::Gone => (copy.written_ns, legacy.id.born_ns),
-        };
-        time.zip(least).is_some_and(|(time, least)| time >= i128::from(least))
     }
 
     /// Whether it is the heir of another file that an earlier process followed.
@@ -148,7 +132,10 @@ impl Files {
         if followed.into_iter().any(|file| is_copy_of(path, id, file)) {
             return true;
         }
-        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base) && ended.id != id);
+        if self.ended.iter().any(|ended| ended.id == id) {
+            return true;
+        }
+        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base));
         ended.into_iter().any(|ended| {
             // nothing is in it that was not read
             let content = content(path, id).and_then(|mut content| {

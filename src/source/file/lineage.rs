@@ -6,11 +6,11 @@
 //!
 //! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
 
-use super::Files;
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
 use super::identity::Look;
-use super::patterns::{compressed, is_rotation};
+use super::patterns::{compressed, is_copy, is_rotation};
+use super::{Files, TICK};
 use crate::record::FileId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ impl Files {
             };
             for age in between {
                 let candidate =
-                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: None };
+                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: Some(0) };
                 match self.admit(candidate) {
                     Admission::Followed(id) => after = Some(id),
                     Admission::LeftOut => {}
@@ -130,6 +130,14 @@ impl Files {
         // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
         let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
         ages.retain(|age| is_new(age) && younger(age, &newest, base));
+        // one that was compressed before it was seen is younger by its last write, which compressing keeps; what was last
+        // written before this process began was seen by the one before it, or is an heir's successor
+        let packed =
+            self.listings.named_after(base)?.into_iter().filter(|path| is_copy(path, base) && compressed(path));
+        let packed = packed.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at);
+        let began = self.started_ns.map(|started| i128::from(started) + TICK.as_nanos() as i128);
+        let least = newest.written_ns.zip(began).map(|(newest, began)| newest.max(began));
+        ages.extend(packed.filter(|age| least.is_some() && age.written_ns >= least && is_new(age)));
         ages.retain(|age| !self.is_read(&age.path, age.id));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
         ages.dedup_by_key(|age| age.id);
@@ -169,8 +177,10 @@ fn younger(one: &Age, other: &Age, base: &Path) -> bool {
 }
 
 /// Sorts files that had one path by age, the oldest first.
-fn order<'a>(age: &'a Age, base: &Path) -> (Option<u64>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
-    (age.id.born_ns, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
+fn order<'a>(age: &'a Age, base: &Path) -> (Option<i128>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
+    // a compressed file is born when it is compressed; its last write was before the next file's birth
+    let time = if compressed(&age.path) { age.written_ns } else { age.id.born_ns.map(i128::from) };
+    (time, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
 }
 
 /// The number of a sequential rotation: 2 of NAME.2 and of NAME.2.gz.

@@ -3,7 +3,7 @@
 use super::Files;
 use super::discover::FILES_MAX;
 use super::follow::{Left, Turn};
-use super::heir::{ENDED_MAX, End, Inheritance, Legacy};
+use super::heir::{ENDED_MAX, Inheritance, Legacy};
 use super::left_out;
 use super::prefix::Proof;
 use crate::record::{FileId, Item, SourceEvent};
@@ -51,17 +51,17 @@ impl Files {
     /// Begins again at 0, after what is left of the old content in a copy.
     fn rewritten(&mut self, id: FileId) -> io::Result<()> {
         let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(()) };
-        let inheritance = self.inherit(&legacy, End::Truncated);
+        let inheritance = self.inherit(&legacy);
         let Some(followed) = self.table.get_mut(&id) else { return Ok(()) };
         match inheritance {
             Inheritance::Moving => {
                 self.wanted = true;
                 return Err(io::Error::other("its copies are being renamed"));
             }
-            // somebody touched it
+            // it is what it was, with its first bytes
             Inheritance::Nothing if legacy.is_empty() => {
                 followed.written_ns = followed.look.written_ns;
-                return Ok(());
+                return followed.look_at_head();
             }
             Inheritance::Nothing => {}
             Inheritance::Last { heir, .. } => followed.after = Some(heir),
@@ -151,7 +151,7 @@ impl Files {
         let Some(followed) = self.table.get(&id) else { return };
         let (unread, base) = (followed.has_unread(), followed.base.clone());
         let legacy = Legacy::of(followed);
-        let lost = match self.inherit(&legacy, End::Gone) {
+        let lost = match self.inherit(&legacy) {
             Inheritance::Moving => {
                 self.wanted = true;
                 return;

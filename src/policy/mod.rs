@@ -8,6 +8,7 @@
 //! refuse    what a policy may not do     -> Faults
 //! circle    rules that refer to themselves -> Faults
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
+//! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
 //! gate      conditions every rule needs  -> is this package worth running on this line?
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
@@ -24,6 +25,7 @@ mod circle;
 mod compile;
 mod evaluate;
 mod fault;
+pub mod format;
 mod gate;
 mod input;
 mod load;

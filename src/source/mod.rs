@@ -217,13 +217,40 @@ pub enum StartAt {
     End,
 }
 
-/// Gives each file and pipe of this process its key.
-#[derive(Debug, Default)]
-pub struct Keys(AtomicU32);
+/// What the sources of a process share: each file and pipe has its key, and all of them the descriptors.
+#[derive(Debug)]
+pub struct Keys {
+    last: AtomicU32,
+    open_files: usize,
+}
+
+/// Descriptors that are not the sources': of the spool, the network, the process itself.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// What one source holds open at most, and at least.
+const OPEN_FILES: std::ops::RangeInclusive<u64> = 8..=256;
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::sharing(1)
+    }
+}
 
 impl Keys {
+    /// For so many sources.
+    pub fn sharing(sources: usize) -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let share = limit.saturating_sub(OTHER_DESCRIPTORS) / sources.max(1) as u64;
+        let open_files = share.clamp(*OPEN_FILES.start(), *OPEN_FILES.end()) as usize;
+        Self { last: AtomicU32::new(0), open_files }
+    }
+
     /// A key that was never given before in this process; the first is 1.
     pub fn next(&self) -> SourceKey {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many files one source may hold open.
+    fn open_files(&self) -> usize {
+        self.open_files
     }
 }

@@ -158,7 +158,9 @@ impl Scene {
             story(&told)
         );
         let report = self.world.verify();
-        let allowed: &[&str] = if copies { &["UNCLEAN-END", "SOURCE-GAP"] } else { &["UNCLEAN-END"] };
+        // after a kill nothing proves the last lines before the offset, so that a compressed rest is read, and a gap said
+        let unproven = agent == Agent::Dies && self.logrotate.how.contains("compress");
+        let allowed: &[&str] = if copies || unproven { &["UNCLEAN-END", "SOURCE-GAP"] } else { &["UNCLEAN-END"] };
         report.assert_intact(if agent == Agent::Dies || copies { allowed } else { &[] });
         assert!(lost == 0 || report.words().contains_key("SOURCE-GAP"), "{lost} lines are lost, and it isn't said");
     }

@@ -94,6 +94,18 @@ impl World {
         OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap()
     }
 
+    /// Awaits that the file system's clock goes on.
+    fn await_tick(&self) {
+        let stamp = || {
+            fs::write(self.path("tick.tmp"), "").unwrap();
+            fs::metadata(self.path("tick.tmp")).unwrap().modified().unwrap()
+        };
+        let first = stamp();
+        while stamp() == first {
+            std::thread::yield_now();
+        }
+    }
+
     fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }

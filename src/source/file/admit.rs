@@ -242,7 +242,8 @@ impl Files {
             }
             file => {
                 followed.file = file;
-                followed.restart(&mut self.batch)
+                followed.restart(&mut self.batch);
+                Ok(())
             }
         };
         if let Err(error) = prepared {

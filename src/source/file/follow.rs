@@ -157,12 +157,14 @@ impl Followed {
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
         if unread > 0 && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
+            self.look = look;
             return Ok(Turn::Rewritten);
         }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
         if !identity::fits(&self.fingerprint, &head) || !self.continues(file)? {
             batch.bytes.truncate(from);
+            self.look = look;
             return Ok(Turn::Rewritten);
         }
         if self.offset == 0
@@ -210,9 +212,9 @@ impl Followed {
     }
 
     /// Begins again at 0 and says so.
-    pub(super) fn restart(&mut self, batch: &mut Batch) -> io::Result<()> {
-        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        self.fingerprint = identity::fingerprint(&identity::head(file)?);
+    pub(super) fn restart(&mut self, batch: &mut Batch) {
+        // its head is looked at in a turn of its own: by then other content may have come, and gone
+        self.fingerprint = identity::fingerprint(&[]);
         self.offset = 0;
         self.held = None;
         self.before.clear();
@@ -220,7 +222,6 @@ impl Followed {
         self.read = false;
         batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
-        Ok(())
     }
 
     /// Remembers what stands before the offset; at a restart it is read from the file.
@@ -261,6 +262,13 @@ impl Followed {
         let news = last.is_some() && last.map(|last| last.len) > self.prefix.map(|prefix| prefix.len);
         let (path, id, fingerprint, offset) = (self.known_as.clone(), self.id, self.fingerprint, self.offset);
         news.then_some(Cursor::File { path, id, fingerprint, prefix: last, offset })
+    }
+
+    /// Whether an open file still is what was read.
+    pub(super) fn is_intact(&self, file: &File) -> bool {
+        let long = Look::of(file).is_ok_and(|look| look.size >= self.offset.max(u64::from(self.fingerprint.len)));
+        let fits = || identity::head(file).is_ok_and(|head| identity::fits(&self.fingerprint, &head));
+        long && fits() && self.continues(file).unwrap_or(false)
     }
 
     /// What is known of the bytes that were read.

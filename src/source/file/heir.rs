@@ -16,7 +16,7 @@ use super::lineage::{Age, number};
 use super::patterns::{compressed, is_copy, originals};
 use super::prefix::{Proof, Trace};
 use super::unpack::{Codec, FromStart};
-use super::whereabouts::LISTINGS_MAX;
+use super::whereabouts::{LISTINGS_MAX, Whereabouts};
 use crate::record::{Cursor, FileId};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -80,9 +80,9 @@ impl Files {
                 last = Some(copy.id);
                 continue;
             }
-            let is_news = || has_digit(&copy.path, &legacy.base) && !self.is_awaited(&copy, legacy);
             let is_heir = at == 0 && !legacy.is_empty();
-            if !is_heir && (!is_news() || self.is_read(&copy.path, copy.id)) {
+            let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !self.is_awaited(&copy, legacy);
+            if !is_news || (!is_heir && self.is_read(&copy.path, copy.id)) {
                 continue;
             }
             let start = Some(if is_heir { (legacy.trace.offset, legacy.trace.prefix) } else { (0, None) });
@@ -128,10 +128,16 @@ impl Files {
         Some((copies, proof))
     }
 
-    /// Whether it is the heir of another file that an earlier process followed.
-    fn is_awaited(&self, copy: &Age, legacy: &Legacy) -> bool {
+    /// Whether it is the heir of another file that an earlier process followed and that is not there any more.
+    fn is_awaited(&mut self, copy: &Age, legacy: &Legacy) -> bool {
         let others = self.resuming.iter().filter(|other| other.base == legacy.base && other.id != legacy.id);
-        others.into_iter().any(|other| other.trace.offset > 0 && proof(&copy.path, copy.id, &other.trace).is_some())
+        let mut claims =
+            others.filter(|other| other.trace.offset > 0 && proof(&copy.path, copy.id, &other.trace).is_some());
+        let folder = legacy.base.parent().unwrap_or(Path::new("/"));
+        claims.any(|other| match self.listings.find(&other.id, folder) {
+            Whereabouts::Named(_, look) => look.size < other.trace.offset,
+            _ => true,
+        })
     }
 
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
@@ -222,14 +228,18 @@ fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
         return false;
     }
     let same = || -> io::Result<bool> {
-        if original.trace().begins(&mut content(path, id)?)?.is_some() {
-            return Ok(true);
+        let file = match &original.file {
+            Some(file) => Some(file.try_clone()?),
+            None => {
+                identity::open(&original.path).ok().filter(|(_, look)| look.id == original.id).map(|(file, _)| file)
+            }
+        };
+        let mut copy = content(path, id)?;
+        match file.filter(|file| original.packed.is_none() && original.is_intact(file)) {
+            // what begins as the original did up to the offset may still be another log with the same head
+            Some(file) => is_prefix(&mut copy, &mut FromStart { file, at: 0 }),
+            None => Ok(original.trace().begins(&mut copy)?.is_some()),
         }
-        let (file, look) = identity::open(&original.path)?;
-        if look.id != original.id || original.packed.is_some() {
-            return Ok(false);
-        }
-        is_prefix(&mut content(path, id)?, &mut FromStart { file, at: 0 })
     };
     same().unwrap_or(false)
 }

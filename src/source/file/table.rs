@@ -7,21 +7,25 @@ use crate::record::FileId;
 use std::collections::HashMap;
 use std::io;
 
-/// Descriptors that one source holds for files at most.
-const OPEN_MAX: usize = 256;
 /// How many are closed at once when more are needed, so that the search for them is seldom.
 const CLOSE_AT_ONCE: usize = 64;
 
 /// Followed files by identity. What was not used for the longest time is closed when others need the descriptors; a
 /// file that can't be opened again is never closed before it is released.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     files: HashMap<FileId, Followed>,
     open: usize,
+    /// Descriptors that the source holds for files at most.
+    open_max: usize,
     uses: u64,
 }
 
 impl Table {
+    pub(super) fn new(open_max: usize) -> Self {
+        Self { files: HashMap::new(), open: 0, open_max, uses: 0 }
+    }
+
     pub(super) fn get(&self, id: &FileId) -> Option<&Followed> {
         self.files.get(id)
     }
@@ -60,7 +64,8 @@ impl Table {
         let closed = self.files.get(id).is_some_and(|followed| followed.file.is_none());
         if closed && !self.has_room() {
             return Err(io::Error::other(format!(
-                "{OPEN_MAX} deleted files are still being read, so no other can be opened"
+                "{} deleted files are still being read, so no other can be opened",
+                self.open_max
             )));
         }
         let followed = self.files.get_mut(id).ok_or(io::ErrorKind::NotFound)?;
@@ -79,7 +84,7 @@ impl Table {
 
     /// Whether one more file may be opened, after closing others where need be.
     pub(super) fn has_room(&mut self) -> bool {
-        if self.open < OPEN_MAX {
+        if self.open < self.open_max {
             return true;
         }
         let idle = self.files.values().filter(|file| file.file.is_some() && !file.nameless);
@@ -93,6 +98,6 @@ impl Table {
                 self.close(&id);
             }
         }
-        self.open < OPEN_MAX
+        self.open < self.open_max
     }
 }

@@ -67,7 +67,8 @@ impl Files {
             Inheritance::Last { heir, .. } => followed.after = Some(heir),
         }
         followed.written_ns = followed.look.written_ns;
-        followed.restart(&mut self.batch)
+        followed.restart(&mut self.batch);
+        Ok(())
     }
 
     /// Copies and rotations can have been put before one another by what was known of them at different times.

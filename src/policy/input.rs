@@ -16,6 +16,9 @@ const KEYS_MAX: usize = 1024;
 /// Keys longer than this are not kept.
 const KEY_LEN_MAX: usize = 64;
 
+/// The kind of a source whose lines are a journal's entries.
+pub(super) const JOURNALD: &str = "journald";
+
 /// What a policy is told of a line.
 #[derive(Clone, Copy, Debug)]
 pub struct LineContext<'a> {
@@ -32,7 +35,7 @@ pub struct LineContext<'a> {
 /// What a policy is told of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceContext {
-    /// `file` or `stdin`; `input.source.type`.
+    /// `file`, `journald` or `stdin`; `input.source.type`.
     pub kind: &'static str,
     /// The configured name.
     pub name: String,
@@ -49,6 +52,27 @@ pub(super) enum Fields {
     Absent,
     /// It is one that goes over the bounds; policies can't see into it and must not look decided.
     OverBounds,
+}
+
+impl Fields {
+    /// The MESSAGE of a journal's entry: text, or its bytes as an array of numbers; the first if there are several.
+    pub(super) fn journal_message(&self) -> String {
+        let Fields::Object(fields) = self else { return String::new() };
+        let mut value = &fields["MESSAGE"];
+        if let Value::Array(several) = value
+            && let Some(first @ (Value::String(_) | Value::Array(_))) = several.first()
+        {
+            value = first;
+        }
+        match value {
+            Value::String(text) => text.as_ref().to_owned(),
+            Value::Array(bytes) => {
+                let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u8().ok()).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// Builds input documents, and keeps what comes again.
@@ -74,7 +98,14 @@ impl InputBuilder {
         }
         let mut document = BTreeMap::new();
         document.insert(self.keys.get("message"), message.into());
-        document.insert(self.keys.get("source"), self.source(line.source));
+        let mut source = self.source(line.source);
+        if line.source.kind == JOURNALD
+            && let Fields::Object(fields) = fields
+            && let (Ok(source), unit @ Value::String(_)) = (source.as_object_mut(), &fields["_SYSTEMD_UNIT"])
+        {
+            source.insert("unit".into(), unit.clone());
+        }
+        document.insert(self.keys.get("source"), source);
         document.insert(self.keys.get("host"), self.host.clone());
         document.insert(self.keys.get("time"), line.time.into());
         if let Fields::Object(fields) = fields {

@@ -8,7 +8,7 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `patterns`, `discover`, `left_out` | which files match, where they are, which of them are no logs |
-//! | `watch` | when to look |
+//! | `source::watch` | when to look |
 //! | `identity` | whether two looks saw one file |
 //! | `follow`, `table` | one file and a turn of reading; all of them and their descriptors |
 //! | `turns` | what follows from a turn: truncated, ended, gone |
@@ -29,12 +29,12 @@ mod patterns;
 mod resume;
 mod table;
 mod turns;
-mod watch;
 mod whereabouts;
 
 use super::{Error, FileConfig, Keys, Stop};
 use crate::record::{Batch, Cursor, FileId};
 use crate::source::lines::ITEMS_MAX;
+use crate::source::watch::Watch;
 use crossbeam_channel::{Select, Sender};
 use left_out::LeftOut;
 use lineage::Lineage;
@@ -44,7 +44,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::Table;
-use watch::Watch;
 use whereabouts::Listings;
 
 /// Everything is looked at this often, watched or not.

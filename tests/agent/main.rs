@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod delivers;
 mod disk_faults;
+mod journald;
 mod long;
 mod refused;
 mod regression;

@@ -1,7 +1,7 @@
 //! systemd-journald in a namespace of its own, and journalctl beside it.
 
-use serde_json::Value;
 use sealtail::source::{JournaldConfig, Namespaces};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// A bound for failures only.
+const FAILED: Duration = Duration::from_secs(30);
 const JOURNALD: &str = "/lib/systemd/systemd-journald";
 
 /// Whether journald can be started; a test without it passes over, loudly, and fails where CI is set.
 pub(crate) fn available() -> bool {
-    let there = [JOURNALD, "/usr/bin/journalctl", "/lib/systemd/systemd-journal-remote"].iter().all(|path| Path::new(path).exists());
+    let there = [JOURNALD, "/usr/bin/journalctl", "/lib/systemd/systemd-journal-remote"]
+        .iter()
+        .all(|path| Path::new(path).exists());
     let root = rustix::process::geteuid().is_root();
     if there && root {
         return true;
@@ -47,9 +51,10 @@ impl Daemon {
 
     pub(crate) fn run(&mut self) {
         let log = Stdio::null();
-        self.child = Some(Command::new(JOURNALD).arg(&self.namespace).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        self.child =
+            Some(Command::new(JOURNALD).arg(&self.namespace).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let socket = format!("/run/systemd/journal.{}/socket", self.namespace);
-        let deadline = Instant::now() + crate::FAILED;
+        let deadline = Instant::now() + FAILED;
         // another socket of that name may be left from before
         let fresh = || UnixDatagram::unbound().and_then(|new| new.connect(&socket).map(|()| new));
         self.socket = loop {
@@ -97,7 +102,11 @@ impl Daemon {
     /// What journalctl shows.
     pub(crate) fn oracle(&self, args: &[&str]) -> Vec<Value> {
         let output = self.journalctl(&[&["-o", "json", "--all"], args].concat());
-        output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
+        output
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
     }
 
     pub(crate) fn config(&self) -> JournaldConfig {

@@ -1,7 +1,7 @@
 //! Units, priorities, namespaces: what is left out is no gap.
 
-use crate::daemon::{Daemon, available};
 use crate::Reader;
+use crate::daemon::{Daemon, available};
 use sealtail::source::{Namespaces, Priority};
 
 fn mixed(daemon: &Daemon) {

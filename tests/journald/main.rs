@@ -1,8 +1,8 @@
 //! The journald source against real systemd-journald, journalctl and systemd-journal-remote.
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
-mod damaged;
 mod daemon;
+mod damaged;
 mod field_bugs;
 mod filters;
 mod follows;

@@ -43,7 +43,9 @@ fn awkward_entries(daemon: &Daemon) {
         daemon.send(&[binary("MESSAGE", value), b"PRIORITY=5\n".to_vec()].concat());
     }
     daemon.send(b"MESSAGE=repeated\nTAG=a\nTAG=b\nTAG=c=d\nEMPTY=\nTAG=a\n");
-    daemon.send(&[binary("MESSAGE", b"repeated, one of them binary"), binary("TAG", b"\x01"), b"TAG=x\n".to_vec()].concat());
+    daemon.send(
+        &[binary("MESSAGE", b"repeated, one of them binary"), binary("TAG", b"\x01"), b"TAG=x\n".to_vec()].concat(),
+    );
     // above the 64 KiB of a line of a stream, and compressed as journald does from 512 bytes on
     daemon.send(&[b"MESSAGE=".as_slice(), "long and repeated ".repeat(10_000).as_bytes(), b"\nPRIORITY=3\n"].concat());
     let noise: Vec<u8> = (0..150_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

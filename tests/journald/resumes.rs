@@ -47,7 +47,11 @@ fn what_was_vacuumed_while_stopped_is_told_with_its_count() {
     let first: u64 = first["__SEQNUM"].as_str().unwrap().parse().unwrap();
     let lost: u64 = reader.missed().into_iter().map(Option::unwrap).sum();
     // journald itself may have said something between
-    let between = reader.entries().iter().filter(|e| (last + 1..first).contains(&e["__SEQNUM"].as_str().unwrap().parse().unwrap())).count() as u64;
+    let between = reader
+        .entries()
+        .iter()
+        .filter(|e| (last + 1..first).contains(&e["__SEQNUM"].as_str().unwrap().parse().unwrap()))
+        .count() as u64;
     assert_eq!(lost, first - last - 1 - between);
     assert!(lost >= 1000, "{lost}");
     assert_eq!(reader.messages(), [numbered(0..100), numbered(1100..1200)].concat());
@@ -100,5 +104,10 @@ fn a_sequence_that_is_gone_is_told_and_reading_goes_on_by_time() {
     assert_eq!((reader.vanished(), reader.missed()), (1, vec![]));
     reader.events.clear();
     reader.once();
-    assert_eq!(reader.events.iter().filter(|event| !matches!(event, SourceEvent::Opened { .. })).count(), 0, "{:?}", reader.events);
+    assert_eq!(
+        reader.events.iter().filter(|event| !matches!(event, SourceEvent::Opened { .. })).count(),
+        0,
+        "{:?}",
+        reader.events
+    );
 }

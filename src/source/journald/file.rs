@@ -2,11 +2,14 @@
 
 use super::data::{Field, Fields};
 use super::entry::Head;
+use super::folders::Inode;
 use super::format::{Damage, HEADER_BYTES, Header, Id, Refusal};
 use super::pages::Pages;
 use super::walk::{Walk, items_of};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,6 +76,11 @@ impl JournalFile {
         self.header.file_id
     }
 
+    /// Whether it is the file that was listed.
+    pub(super) fn is(&self, (dev, ino, _): Inode) -> bool {
+        self.pages.file().metadata().is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (dev, ino))
+    }
+
     /// Sees what was written since. `false` when there is nothing new.
     pub(super) fn refresh(&mut self) -> bool {
         let header = match read_header(&self.pages) {
@@ -101,7 +109,6 @@ impl JournalFile {
 
     /// Whether its name is gone: vacuumed, and readable only as long as it is open.
     pub(super) fn is_unlinked(&self) -> bool {
-        use std::os::unix::fs::MetadataExt;
         self.pages.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
@@ -243,7 +250,6 @@ impl JournalFile {
 
 /// `system@….journal` and `….journal~`, unlike `system.journal`.
 fn is_renamed(path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     name.ends_with(b"~") || name.contains(&b'@')
 }

@@ -9,6 +9,9 @@ use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Looks, one after the other, when names keep changing.
+const LOOKS: usize = 5;
+
 /// A file that is there.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -35,8 +38,18 @@ pub(super) enum State {
 }
 
 impl Journald {
-    /// Looks at every name, and takes up what is new.
-    pub(super) fn look(&mut self) {
+    /// Looks around until two looks saw the same names: a folder that changes while it is listed may show a file under
+    /// both its names or under none.
+    pub(super) fn look_well(&mut self) {
+        for _ in 0..LOOKS {
+            if self.look() {
+                return;
+            }
+        }
+    }
+
+    /// Looks at every name, and takes up what is new. `true` if nothing changed since the last look.
+    pub(super) fn look(&mut self) -> bool {
         self.looks += 1;
         let watch = &mut self.watch;
         let listing = folders::list(&self.config.directories, &self.config.namespaces, |folder| watch.add(folder));
@@ -47,6 +60,9 @@ impl Journald {
             }
         }
         self.forget(&listing.files);
+        let same = self.listed == listing.files;
+        self.listed.clone_from(&listing.files);
+        self.moving = false;
         let mut refused = Vec::new();
         for (path, inode) in listing.files {
             match self.files.get_mut(&inode) {
@@ -64,6 +80,9 @@ impl Journald {
         for (path, what) in refused {
             self.refuse(&path, &what);
         }
+        // who moved is looked for soon
+        self.wanted |= self.moving;
+        same && !self.moving
     }
 
     /// Lets go of what is known of files that are gone.
@@ -93,6 +112,8 @@ impl Journald {
     /// A file that was not there at the last look, or could not be read then.
     fn meet(&mut self, path: PathBuf, inode: Inode, refused: &mut Vec<(PathBuf, String)>) {
         let file = match JournalFile::open(&path) {
+            // rotated since it was listed: the name is another file's
+            Ok(file) if !file.is(inode) => return self.moving = true,
             Ok(file) => file,
             Err(Refusal::NotYet) => {
                 if self.once && self.looks == 1 {
@@ -196,7 +217,7 @@ impl Journald {
         while index < self.sequences.len() {
             let retired = self.sequences[index].retire();
             any |= !retired.is_empty();
-            let mut lost_to = self.sequences[index].lost_to;
+            let mut lost_to = 0;
             for mut file in retired {
                 if let Some(known) = self.files.values_mut().find(|known| known.id == file.id()) {
                     known.state = State::Done;
@@ -220,7 +241,10 @@ impl Journald {
 
     fn end_if_gone(&mut self, index: usize, lost_to: u64) -> bool {
         let sequence = &mut self.sequences[index];
+        let lost_to = lost_to.max(std::mem::take(&mut sequence.lost_to));
         if !sequence.files().is_empty() {
+            // should another entry come, its number will tell
+            sequence.lost_to = lost_to;
             return false;
         }
         let (id, dir, key) = (sequence.id, sequence.dir.clone(), sequence.key);

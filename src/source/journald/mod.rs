@@ -191,6 +191,9 @@ pub struct Journald {
     held: HashMap<PathBuf, Held>,
     /// Every file that is there.
     files: HashMap<Inode, Known>,
+    /// Names at the last look, and whether one of them moved while it was looked at.
+    listed: Vec<(PathBuf, Inode)>,
+    moving: bool,
     /// What was complained of.
     told: HashSet<PathBuf>,
     looks: u64,
@@ -233,6 +236,8 @@ impl Journald {
             awaited: Vec::new(),
             held: HashMap::new(),
             files: HashMap::new(),
+            listed: Vec::new(),
+            moving: false,
             told: HashSet::new(),
             looks: 0,
             sure_before: None,

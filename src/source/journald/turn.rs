@@ -61,7 +61,7 @@ impl Journald {
 
     /// Nothing is left of what was seen: sees what is new, and lets go of what is done.
     fn at_end(&mut self) -> bool {
-        if self.written || self.once {
+        if self.written {
             self.written = false;
             if self.refresh() {
                 return true;
@@ -106,7 +106,7 @@ impl Journald {
         if self.sure_before != Some((key, head.seqnum)) {
             // the entries may stand in what was written, or rotated, since the last look
             self.sure_before = Some((key, head.seqnum));
-            self.look();
+            self.look_well();
             self.refresh();
             return false;
         }

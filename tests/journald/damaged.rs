@@ -135,7 +135,7 @@ impl Random {
 }
 
 #[test]
-fn random_damage_never_stops_the_reader_and_never_makes_up_a_line() {
+fn random_damage_never_stops_the_reader_nor_costs_what_is_before_it() {
     if !available() {
         return;
     }
@@ -172,8 +172,10 @@ fn random_damage_never_stops_the_reader_and_never_makes_up_a_line() {
                 }
             }
             fs::write(&path, &bytes).unwrap();
-            let (numbers, _) = read(folder.path());
-            assert!(numbers.is_sorted() && numbers.iter().all(|n| (1..=300).contains(n) || *n > 300), "seed {seed}");
+            let (_, reader) = read(folder.path());
+            reader.assert_in_order();
+            let number = |entry: serde_json::Value| entry["__SEQNUM"].as_str().unwrap().parse().unwrap();
+            let numbers: Vec<u64> = reader.entries().into_iter().map(number).collect();
             // what the chain of arrays leads to before the damage; hash tables and header may be hit without harm
             let arrays_end = entries.iter().filter(|(at, size)| (at + size) as u64 <= first_damage).count();
             let header_hit = first_damage < 272;

@@ -182,8 +182,8 @@ fn numbers_that_are_given_again_after_a_power_cut_are_read() {
     reader.once();
     // the disk had 60 of them; journald counts on from there
     let cut = host.on_disk("system@0006612134fc01e0-0123456789abcdef.journal~");
-    make(&cut, FIRST_BOOT, 1..61, true);
-    let mut bytes = fs::read(&cut).unwrap();
+    make(&system, FIRST_BOOT, 1..61, true);
+    let mut bytes = fs::read(&system).unwrap();
     bytes[72..88].copy_from_slice(&sequence[72..88]);
     fs::write(&cut, bytes).unwrap();
     make(&system, SECOND_BOOT, 1..31, true);

@@ -36,6 +36,9 @@ impl Journald {
         for (name, paths) in new {
             self.begin(name, &paths, &replaced);
         }
+        let reached: Vec<(usize, Id)> =
+            self.sequences.iter().enumerate().map(|(index, s)| (index, s.at.boot)).collect();
+        reached.into_iter().for_each(|(index, boot)| self.came(index, boot));
         self.open_waiting();
         if self.looks == 1 {
             for index in 0..self.sequences.len() {
@@ -126,9 +129,6 @@ impl Journald {
                 replaced.push(cursor);
             }
         }
-        let reached: Vec<(usize, Id)> =
-            self.sequences.iter().enumerate().map(|(index, s)| (index, s.at.boot)).collect();
-        reached.into_iter().for_each(|(index, boot)| self.came(index, boot));
         replaced
     }
 

@@ -1,6 +1,6 @@
 //! Reads a file by `pread` through a few windows. Never by `mmap`: a mapped file that is truncated kills its reader.
 
-use super::format::{Damage, OBJECT_BYTES, TYPE_MAX, le64};
+use super::format::{Damage, ENTRY_ARRAY, OBJECT_BYTES, TYPE_MAX, le64};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -37,6 +37,10 @@ impl Pages {
 
     pub(super) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Forgets what was read: the file was written since.
@@ -123,7 +127,9 @@ impl Pages {
         let head = self.get(at, OBJECT_BYTES)?;
         let (kind, flags, size) = (head[0], head[1], le64(head, 8));
         let reserved = head[2..8].iter().any(|byte| *byte != 0);
-        if kind == 0 || kind > TYPE_MAX || reserved || size < OBJECT_BYTES || size > len - at {
+        // of an array in a file that was cut off the first items may be there
+        let fits = kind == ENTRY_ARRAY || size <= len - at;
+        if kind == 0 || kind > TYPE_MAX || reserved || size < OBJECT_BYTES || !fits {
             return Err(Damage::new(at, "no object begins there"));
         }
         Ok((kind, flags, size))

@@ -196,7 +196,7 @@ fn first_entry(pages: &mut Pages, header: &Header) -> Option<u64> {
         if kind == ENTRY {
             return Some(at);
         }
-        at += size.next_multiple_of(8);
+        at = at.checked_add(size)?.checked_next_multiple_of(8)?;
     }
     None
 }
@@ -216,7 +216,8 @@ pub(super) fn items_of(pages: &mut Pages, header: &Header, entry: u64) -> Result
 
 fn array_items(pages: &mut Pages, header: &Header, array: u64) -> Result<u64, Damage> {
     let (_, size) = pages.object(array, ENTRY_ARRAY, ARRAY_BYTES + header.array_item())?;
-    Ok((size - ARRAY_BYTES) / header.array_item())
+    let there = size.min(pages.len() - array).saturating_sub(ARRAY_BYTES);
+    Ok(there / header.array_item())
 }
 
 /// The array after this one; 0 if it is the last. Arrays are only ever appended, so that each lies behind the one before.

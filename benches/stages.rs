@@ -104,6 +104,7 @@ fn a_source(bencher: Bencher, kind: Kind) {
         exclude: Vec::new(),
         start_at: StartAt::Beginning,
         max_line_bytes: 64 * 1024,
+        compressed: false,
     });
     bencher.bench_local(|| {
         let source = Source::new(&config, Vec::new(), Arc::new(Keys::default()), &[]).unwrap();

@@ -6,8 +6,11 @@
 //! The line's path is CPU work and has threads of its own; tokio serves the network. Channels between them are short, and a
 //! full one stops the stage before it: that is the backpressure, up to the files themselves.
 
+mod board;
 mod label;
 mod scribe;
+
+pub use board::Board;
 
 use crate::chain;
 use crate::chain::host_key::{self, HostKey};
@@ -88,6 +91,7 @@ pub struct Agent {
     digest: Bytes32,
     host_key: Arc<HostKey>,
     policies: PolicySet,
+    board: Arc<Board>,
 }
 
 impl Agent {
@@ -99,7 +103,12 @@ impl Agent {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
         }
-        Ok(Self { config: config.clone(), digest, host_key, policies })
+        Ok(Self { config: config.clone(), digest, host_key, policies, board: Arc::default() })
+    }
+
+    /// Where it can be asked what it is doing, also while it runs.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
     }
 
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
@@ -200,9 +209,11 @@ impl Agent {
         let (end, stop) = until_ended(stop)?;
         let mut own = options.own.clone();
         own.push(self.config.spool.dir.clone());
+        let mut board = Vec::new();
         for config in &self.config.sources {
             let name = config.name().to_owned();
             let source = Source::new(config, recovered.cursors.known(&name), Arc::clone(&keys), &own)?;
+            board.push((name.clone(), source.progress()));
             let (read, stop, failed, once) = (read.clone(), stop.clone(), failed.clone(), options.once);
             spawn(&format!("sealtail-{name}"), move || {
                 if let Err(error) = source.run(once, &read, &stop) {
@@ -212,6 +223,7 @@ impl Agent {
                 }
             })?;
         }
+        self.board.put(board);
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name);
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);

@@ -257,7 +257,8 @@ impl Open {
 
     fn commit(&mut self) -> Result<(), Error> {
         self.compress()?;
-        Ok(self.writer.commit(&|| self.stop.is_set())?)
+        let last = self.chain.next_seq() - 1;
+        Ok(self.writer.commit(last, &|| self.stop.is_set())?)
     }
 
     fn next_due(&self, max_age: Duration) -> Instant {

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 /// Run the agent in the foreground, until SIGTERM or Ctrl-C
 ///
 /// Reads the configured sources, labels, chains, spools and ships each line. On a stop it closes the stream and gives the
-/// targets ten seconds to store what is spooled; what they don't take is sent at the next start.
+/// targets ten seconds to store what is spooled; what they don't take is sent at the next start. On SIGUSR1 it says in
+/// its log what each source is doing.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The configuration; `sealtail check` tells what is wrong with it
@@ -39,6 +40,14 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).map_err(|e| e.to_string())?;
+            if let Some(address) = config.telemetry.listen {
+                let board = agent.board();
+                let served = telemetry::serve(address, move || board.metrics()).await;
+                served
+                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
+            }
+            let board = agent.board();
+            stop::on_ask(move || board.log()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
             agent.run(&options, &stop.stop, |_| {}).await.map_err(|e| e.to_string())
         })

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C and SIGTERM; SIGUSR1.
 
 use crate::source::Stop;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,4 +31,15 @@ pub(super) fn on_signal() -> std::io::Result<Signalled> {
         std::process::exit(130)
     });
     Ok(Signalled { stop, come })
+}
+
+/// Answers each SIGUSR1.
+pub(super) fn on_ask(answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut asked = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            answer();
+        }
+    });
+    Ok(())
 }

@@ -25,6 +25,7 @@ pub use fault::{Fault, Position};
 use crate::{chain, forward, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use substitute::Surroundings;
 
@@ -76,6 +77,8 @@ pub struct Host {
 /// `[telemetry]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
+    /// Where `/metrics` is served.
+    pub listen: Option<SocketAddr>,
     /// A tracing filter such as `info` or `sealtail=debug`.
     pub log: String,
 }

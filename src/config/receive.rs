@@ -6,13 +6,8 @@ use crate::receive::{Config, TlsConfig};
 
 /// The receiver's part.
 pub(super) fn config(table: Table<'_>) -> Option<Config> {
-    let listen = table.required("listen", "write an address and a port, such as \"127.0.0.1:7443\"", |text| match text
-        .value
-        .parse()
-    {
-        Ok(address) => Some(address),
-        Err(_) => text.fault("no address with a port", "write one such as \"127.0.0.1:7443\" or \"[::]:7443\""),
-    });
+    let listen =
+        table.required("listen", "write an address and a port, such as \"127.0.0.1:7443\"", Text::into_address);
     let dir =
         table.required("dir", "name the archive's folder, such as \"/var/lib/sealtail/archive\"", Text::into_path);
     let trust = table.optional("trust", Text::into_path);

@@ -176,10 +176,10 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {
-    table.not_yet("listen");
+    let listen = table.optional("listen", Text::into_address);
     let log = table.optional("log", log);
     table.finish();
-    Some(Telemetry { log: log?.unwrap_or_else(|| "info".to_owned()) })
+    Some(Telemetry { listen: listen?, log: log?.unwrap_or_else(|| "info".to_owned()) })
 }
 
 fn log(text: Text<'_>) -> Option<String> {

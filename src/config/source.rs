@@ -35,6 +35,7 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
     let exclude = table.list("exclude", glob);
     let start_at = table.optional("start_at", |text| text.word(&["beginning", "end"], &[]));
     let format = table.optional("format", |text| text.word(&["auto", "plain"], &["json", "cri", "syslog", "auditd"]));
+    let compressed = table.optional("compressed", |text| text.word(&["ignore", "read"], &[]));
     table.not_yet("multiline");
     table.finish();
     format?;
@@ -44,6 +45,7 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
         exclude: exclude?,
         start_at: if start_at? == Some("end") { StartAt::End } else { StartAt::Beginning },
         max_line_bytes: max_line_bytes?,
+        compressed: compressed? == Some("read"),
     }))
 }
 

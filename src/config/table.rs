@@ -289,6 +289,14 @@ impl Text<'_> {
         }
     }
 
+    /// An address and a port to listen on.
+    pub(super) fn into_address(self) -> Option<std::net::SocketAddr> {
+        match self.value.parse() {
+            Ok(address) => Some(address),
+            Err(_) => self.fault("no address with a port", "write one such as \"127.0.0.1:7443\" or \"[::]:7443\""),
+        }
+    }
+
     /// The path, made absolute.
     pub(super) fn into_path(self) -> Option<PathBuf> {
         if self.value.is_empty() || self.value.contains('\0') {

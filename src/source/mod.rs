@@ -14,12 +14,14 @@
 mod file;
 mod journald;
 mod lines;
+mod progress;
 mod stdin;
 mod stop;
 mod watch;
 
 pub use file::Files;
 pub use journald::{Journald, JournaldConfig, Namespaces, Priority, Since};
+pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
@@ -50,6 +52,15 @@ impl Source {
             Config::Journald(config) => Source::Journald(Journald::new(config, known, keys)?),
             Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
         })
+    }
+
+    /// Where it says what it is doing; nothing is said of a pipe.
+    pub fn progress(&self) -> Arc<Progress> {
+        match self {
+            Source::File(files) => files.progress(),
+            Source::Journald(journald) => journald.progress(),
+            Source::Stdin(_) => Arc::default(),
+        }
     }
 
     /// Reads until `stop` (then returns at once; what was not sent is read again at the next start) or, with `once`,
@@ -151,6 +162,8 @@ pub struct FileConfig {
     pub start_at: StartAt,
     /// A longer line is handed on in parts of this many bytes.
     pub max_line_bytes: usize,
+    /// Files that match and are compressed are read too.
+    pub compressed: bool,
 }
 
 /// `type = "stdin"`.

@@ -41,8 +41,8 @@ pub struct Writer {
 }
 
 enum Request {
-    /// Bytes were written; perhaps they complete a segment.
-    Written(Option<SegmentRef>),
+    /// Lines were written, up to this one; perhaps they complete a segment.
+    Written { last: Seq, segment: Option<SegmentRef> },
     /// Answer when all before is durable.
     Barrier(Sender<()>),
     /// From now on this file.
@@ -91,11 +91,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what was added and has it made durable soon; does not wait for that.
-    pub fn commit(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Error> {
+    /// Writes what was added, whose last line is `last`, and has it made durable soon; does not wait for that.
+    pub fn commit(&mut self, last: Seq, stop: &dyn Fn() -> bool) -> Result<(), Error> {
         self.drain_frame(|frame, out| frame.flush(out))?;
         self.write_pending(stop)?;
-        self.request(Request::Written(None))
+        self.request(Request::Written { last, segment: None })
     }
 
     /// Ends the segment: its frame is complete and, once durable, goes to the forwarders.
@@ -104,7 +104,7 @@ impl Writer {
         self.write_pending(stop)?;
         let len = self.written - self.frame_at;
         let segment = SegmentRef { first, last, offset: self.frame_at, len, since: Instant::now() };
-        self.request(Request::Written(Some(segment)))?;
+        self.request(Request::Written { last, segment: Some(segment) })?;
         self.frame_at = self.written;
         self.frame.reinit().map_err(|e| self.io("compress for", e))
     }
@@ -271,12 +271,14 @@ struct SyncThread {
 impl SyncThread {
     fn run(mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
-            let mut sealed = Vec::new();
-            let mut after = None;
+            let (mut sealed, mut written, mut after) = (Vec::new(), None, None);
             // one fdatasync for all that waits
             for request in std::iter::once(first).chain(requests.try_iter()) {
                 match request {
-                    Request::Written(segment) => sealed.extend(segment),
+                    Request::Written { last, segment } => {
+                        written = Some(last);
+                        sealed.extend(segment);
+                    }
                     other => {
                         after = Some(other);
                         break;
@@ -287,6 +289,8 @@ impl SyncThread {
                 let path = self.shared.stream_dir(self.stream);
                 return self.shared.fail(&self.shared.io("make durable (fdatasync) a file in", path, error));
             }
+            // what benches/latency listens to
+            tracing::trace!(last = written, "durable");
             if !sealed.is_empty() {
                 self.shared.publish(self.stream, &sealed);
             }

@@ -13,4 +13,5 @@ mod refused;
 mod regression;
 mod rides_out_outage;
 mod survives_crash;
+mod tells;
 mod world;

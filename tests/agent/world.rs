@@ -160,6 +160,11 @@ impl World {
         child.wait().unwrap().code()
     }
 
+    pub(crate) fn signal_agent(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(self.agent.as_ref().unwrap());
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// What the agent said so far.
     pub(crate) fn agent_log(&self) -> String {
         fs::read_to_string(self.path("agent.log")).unwrap_or_default()

@@ -148,3 +148,23 @@ fn a_stop_is_obeyed_while_the_output_is_blocked() {
     world.crash();
     world.finish(&vec!["x"; 500_000]);
 }
+
+#[test]
+fn zeros_that_a_writer_left_at_its_old_place_after_a_truncation_are_no_line() {
+    let mut world = World::new(&["*.log"]);
+    let mut writer = File::create(world.path("a.log")).unwrap();
+    let before = vec![b'x'; 100_000];
+    writer.write_all(&before).unwrap();
+    writer.write_all(b"\n").unwrap();
+    world.start();
+    let long = String::from_utf8(before).unwrap();
+    world.expect(&[&long]);
+    // opened without O_APPEND: it goes on at its old place
+    File::options().write(true).open(world.path("a.log")).unwrap().set_len(0).unwrap();
+    world.event("the truncation", is_truncated);
+    writer.write_all(b"goes on\n").unwrap();
+    world.expect(&[&long, "goes on"]);
+    world.stop();
+    world.append("a.log", "and on\n");
+    world.finish(&[&long, "goes on", "and on"]);
+}

@@ -3,6 +3,7 @@
 
 mod finds;
 mod follows;
+mod heirs;
 mod random;
 mod resumes;
 mod rotates;
@@ -59,6 +60,7 @@ impl World {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             max_line_bytes: 256 * 1024,
+            compressed: false,
         };
         World {
             dir,

@@ -7,9 +7,13 @@
 
 use super::Files;
 use super::follow::{Followed, Left};
+use super::heir::Legacy;
 use super::identity::{self, Look};
 use super::left_out;
-use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, SourceEvent};
+use super::packed::Packed;
+use super::prefix::PrefixHash;
+use super::unpack::Codec;
+use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, Prefix, SourceEvent};
 use crate::source::StartAt;
 use std::fs::File;
 use std::io;
@@ -27,6 +31,8 @@ pub(super) struct Candidate {
     pub(super) known: Option<Cursor>,
     /// The file whose lines come first.
     pub(super) after: Option<FileId>,
+    /// Where it is begun, if that is known without a cursor.
+    pub(super) start: Option<u64>,
 }
 
 /// What became of a candidate.
@@ -69,13 +75,20 @@ impl Files {
             }
         };
         let known = candidate.known.clone().or_else(|| self.take_known(&look.id));
-        let no_log = if look.regular { left_out::by_head(&head) } else { Some("not a file") };
+        // an heir is read in whatever form it is there
+        let unpack = self.config.compressed || candidate.start.is_some() || known.is_some();
+        let codec = Codec::of(&head).filter(|_| unpack);
+        let no_log = match codec {
+            _ if !look.regular => Some("not a file"),
+            Some(_) => None,
+            None => left_out::by_head(&head),
+        };
         if let Some(why) = no_log {
             self.left_out.note(&candidate.path, self.round, &why);
             known.into_iter().for_each(|cursor| self.give_up(cursor));
             return Admission::LeftOut;
         }
-        self.begin(candidate, known, file, look, &head);
+        self.begin(candidate, known, file, look, &head, codec);
         Admission::Followed(look.id)
     }
 
@@ -100,15 +113,41 @@ impl Files {
         self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
     }
 
-    fn begin(&mut self, candidate: Candidate, known: Option<Cursor>, file: File, look: Look, head: &[u8]) {
+    /// Says that a cursor's file is not there any more, unless what it held is; gives what has to be read first then.
+    pub(super) fn give_up_to_heirs(&mut self, cursor: Cursor, base: &Path) -> Option<FileId> {
+        let heir = Legacy::known(&cursor, base).and_then(|legacy| self.inherit(&legacy));
+        if heir.is_none() {
+            self.give_up(cursor);
+            return None;
+        }
+        let key = self.keys.next();
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
+        self.batch.items.extend([Item::Source(key, opened), Item::Source(key, SourceEvent::Ended)]);
+        heir
+    }
+
+    fn begin(
+        &mut self,
+        mut candidate: Candidate,
+        known: Option<Cursor>,
+        file: File,
+        look: Look,
+        head: &[u8],
+        codec: Option<Codec>,
+    ) {
+        let prefix = known.as_ref().and_then(prefix_of);
         let begin = match known {
-            Some(cursor) => self.judge(cursor, &candidate.path, &look, head),
+            Some(cursor) => self.judge(cursor, &candidate, &look, head, codec),
             None => None,
         };
         let (offset, again) = match begin {
             Some(Begin::At(offset)) => (offset, None),
-            Some(Begin::Again(cursor)) => (cursor.offset(), Some(cursor)),
-            None => (self.start(&candidate, &file, &look), None),
+            Some(Begin::Again(cursor)) => {
+                let legacy = Legacy::known(&cursor, &candidate.base);
+                candidate.after = legacy.and_then(|legacy| self.inherit(&legacy)).or(candidate.after);
+                (cursor.offset(), Some(cursor))
+            }
+            None => (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look)), None),
         };
         let left = (candidate.path != candidate.base).then(|| {
             let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
@@ -125,18 +164,23 @@ impl Files {
             file: Some(file),
             nameless: false,
             look,
+            written_ns: look.written_ns,
             read: false,
+            unread_since: None,
             // a rotation is not met under a matching name
             met: if left.is_some() { 0 } else { self.round },
             left,
             after: candidate.after,
             awaited: false,
             queued: false,
-            until: self.once.then_some(look.size),
+            until: (self.once && codec.is_none()).then_some(look.size),
             finishing: false,
             grown: Instant::now(),
             used: 0,
             before: Vec::new(),
+            hash: PrefixHash::resume(prefix.filter(|prefix| prefix.len <= offset)),
+            prefix,
+            packed: codec.map(Packed::new),
         };
         let opened = SourceEvent::Opened {
             name: self.config.name.clone(),
@@ -151,7 +195,10 @@ impl Files {
         let id = followed.id;
         let prepared = match followed.file.take() {
             Some(file) if !again => {
-                let remembered = followed.remember_before(&file);
+                let remembered = match followed.packed {
+                    Some(_) => Ok(()),
+                    None => followed.remember_before(&file),
+                };
                 followed.file = Some(file);
                 remembered
             }
@@ -170,17 +217,24 @@ impl Files {
     }
 
     /// Whether the file is still what the cursor knew.
-    fn judge(&mut self, cursor: Cursor, path: &Path, look: &Look, head: &[u8]) -> Option<Begin> {
+    fn judge(
+        &mut self,
+        cursor: Cursor,
+        candidate: &Candidate,
+        look: &Look,
+        head: &[u8],
+        codec: Option<Codec>,
+    ) -> Option<Begin> {
         let Cursor::File { path: was, id, fingerprint, offset, .. } = &cursor else { return None };
-        if identity::fits(fingerprint, head) && look.size >= *offset {
+        if identity::fits(fingerprint, head) && (look.size >= *offset || codec.is_some()) {
             return Some(Begin::At(*offset));
         }
         // with another head, only the time of birth or the name tells a rewritten file from a reused inode number
         let same_birth = id.born_ns.is_some() && id.born_ns == look.id.born_ns;
-        if same_birth || was == path {
+        if same_birth || *was == candidate.path {
             return Some(Begin::Again(cursor));
         }
-        self.give_up(cursor);
+        self.give_up_to_heirs(cursor, &candidate.base);
         None
     }
 
@@ -209,6 +263,13 @@ impl Files {
 fn print_of(cursor: &Cursor) -> Option<Fingerprint> {
     match cursor {
         Cursor::File { fingerprint, .. } => Some(*fingerprint),
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
+    }
+}
+
+fn prefix_of(cursor: &Cursor) -> Option<Prefix> {
+    match cursor {
+        Cursor::File { prefix, .. } => *prefix,
         Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }

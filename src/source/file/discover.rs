@@ -2,7 +2,7 @@
 
 use super::identity::Look;
 use super::left_out::{self, LeftOut};
-use super::patterns::{Patterns, Place, Route};
+use super::patterns::{Patterns, Place, Route, compressed};
 use crate::source::watch::Watch;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::DirEntry;
@@ -30,6 +30,8 @@ pub(super) struct Walk<'a> {
     pub(super) own: &'a [PathBuf],
     pub(super) watch: &'a mut Watch,
     pub(super) left_out: &'a mut LeftOut,
+    /// Compressed files are wanted.
+    pub(super) unpack: bool,
     /// The number of this walk.
     pub(super) round: u64,
     pub(super) found: BTreeMap<PathBuf, Found>,
@@ -109,7 +111,7 @@ impl Walk<'_> {
         } else if self.found.len() >= FILES_MAX {
             let why = format!("over {FILES_MAX} files match; narrow `include`, or split it over several sources");
             self.left_out.warn(Path::new("include"), self.round, &why);
-        } else if let Some(why) = left_out::by_name(&path) {
+        } else if let Some(why) = left_out::by_name(&path).filter(|_| !(self.unpack && compressed(&path))) {
             self.left_out.note(&path, self.round, &why);
         } else {
             self.found.insert(path.clone(), Found { path, look, link });

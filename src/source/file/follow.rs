@@ -6,15 +6,17 @@
 
 use super::identity::{self, Look};
 use super::left_out;
-use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, SourceEvent, SourceKey};
+use super::packed::Packed;
+use super::prefix::{PrefixHash, Trace};
+use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, Prefix, SourceEvent, SourceKey};
 use crate::source::lines::{Cut, ITEMS_MAX};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
-const TURN_BYTES: usize = 256 * 1024;
+pub(super) const TURN_BYTES: usize = 256 * 1024;
 /// Bytes before the offset that are compared at each turn.
 const BEFORE_BYTES: usize = 64;
 
@@ -38,8 +40,12 @@ pub(super) struct Followed {
     pub(super) nameless: bool,
     /// The last look at it.
     pub(super) look: Look,
+    /// The last write before what was read was last found to be what it was.
+    pub(super) written_ns: i128,
     /// Whether everything that the last look saw is read, but for half a line.
     pub(super) read: bool,
+    /// Since when there is more to read.
+    pub(super) unread_since: Option<SystemTime>,
     /// Set when no pattern leads to it any more: it was renamed or deleted.
     pub(super) left: Option<Left>,
     /// Older lines of the same path come first: this file waits for that one.
@@ -60,6 +66,12 @@ pub(super) struct Followed {
     pub(super) met: u64,
     /// The bytes before the offset, as they were read.
     pub(super) before: Vec<u8>,
+    /// Of all bytes before the offset; after a restart it lags behind until there is something new to read.
+    pub(super) hash: PrefixHash,
+    /// What the cursor has of it.
+    pub(super) prefix: Option<Prefix>,
+    /// It is compressed.
+    pub(super) packed: Option<Packed>,
 }
 
 /// A file that no pattern leads to any more.
@@ -85,33 +97,56 @@ pub(super) enum Turn {
 impl Followed {
     pub(super) fn cursor(&self) -> Cursor {
         let (path, id) = (self.known_as.clone(), self.id);
-        Cursor::File { path, id, fingerprint: self.fingerprint, prefix: None, offset: self.offset }
+        Cursor::File { path, id, fingerprint: self.fingerprint, prefix: self.prefix, offset: self.offset }
     }
 
     /// Takes note of a look; says whether there is something to read or to check.
     pub(super) fn saw(&mut self, look: Look) -> bool {
         let changed = (look.size, look.written_ns) != (self.look.size, self.look.written_ns);
         self.read &= !changed;
+        if let Some(packed) = self.packed.as_mut().filter(|_| changed) {
+            packed.close();
+            packed.ended = false;
+        }
         self.look = look;
+        if self.read || !self.has_unread() {
+            self.unread_since = None;
+        } else if self.unread_since.is_none() {
+            self.unread_since = Some(SystemTime::now());
+        }
         !self.read
+    }
+
+    /// Bytes that the last look saw and that were not handed on; of a compressed file none, as they can't be known.
+    pub(super) fn behind_bytes(&self) -> u64 {
+        if self.packed.is_some() { 0 } else { self.look.size.saturating_sub(self.offset) }
     }
 
     /// Whether bytes are there that were not handed on.
     pub(super) fn has_unread(&self) -> bool {
-        self.look.size > self.offset
+        self.packed.as_ref().map_or(self.look.size > self.offset, |packed| !packed.ended)
     }
 
     /// Reads at most [`TURN_BYTES`] (or one line, when lines may be longer) into the batch.
     pub(super) fn turn(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+        if self.packed.is_some() {
+            return self.turn_packed(batch, max_line_bytes, at_end);
+        }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
         if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
             return Ok(Turn::Rewritten);
         }
+        if self.offset == 0 {
+            self.offset = identity::after_hole(file, look.size)?;
+        }
         // one byte more than the longest line tells a line from a part
         let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
+        if unread > 0 && self.hash.len() != self.offset {
+            self.hash.catch_up(file, self.offset)?;
+        }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
         if !identity::fits(&self.fingerprint, &head) || !self.continues(file)? {
@@ -124,17 +159,24 @@ impl Followed {
             batch.bytes.truncate(from);
             return Ok(Turn::Binary(what));
         }
-        if identity::outgrown(&self.fingerprint, &head) {
-            self.fingerprint = identity::fingerprint(&head);
-            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
-        }
         let all = got == unread;
         let cut = Cut { key: self.key, max_line_bytes, at_end: at_end && all };
         let taken = cut.lines(batch, from, self.offset);
         batch.bytes.truncate(from + taken);
         self.advance(&batch.bytes[from..]);
+        let outgrown = identity::outgrown(&self.fingerprint, &head);
+        if outgrown {
+            self.fingerprint = identity::fingerprint(&head);
+        }
+        if !self.publish(batch) && outgrown {
+            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        }
         self.look = look;
+        self.written_ns = look.written_ns;
         self.read = all && batch.items.len() < ITEMS_MAX;
+        if self.read {
+            self.unread_since = None;
+        }
         let enough = self.until.is_some_and(|until| self.offset >= until);
         // a file that gives less than its size says is left to the next look around
         Ok(if self.read || enough || got < want { Turn::Drained } else { Turn::More })
@@ -146,6 +188,7 @@ impl Followed {
         self.fingerprint = identity::fingerprint(&identity::head(file)?);
         self.offset = 0;
         self.before.clear();
+        (self.hash, self.prefix) = (PrefixHash::new(), None);
         self.read = false;
         batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
@@ -169,9 +212,29 @@ impl Followed {
         Ok(now[..got] == self.before[..])
     }
 
-    fn advance(&mut self, taken: &[u8]) {
+    /// What is known of the bytes that were read.
+    pub(super) fn trace(&self) -> Trace {
+        let whole = self.hash.len() == self.offset;
+        let prefix = if whole { Some(self.hash.get()) } else { self.prefix };
+        Trace { offset: self.offset, fingerprint: self.fingerprint, prefix, before: self.before.clone() }
+    }
+
+    /// Renews what the cursor has of the hash when it is time; says whether it did.
+    pub(super) fn publish(&mut self, batch: &mut Batch) -> bool {
+        let due = if self.hash.len() == self.offset { self.hash.due(self.prefix) } else { None };
+        if due.is_some() {
+            self.prefix = due;
+            batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
+        }
+        due.is_some()
+    }
+
+    pub(super) fn advance(&mut self, taken: &[u8]) {
         if taken.is_empty() {
             return;
+        }
+        if self.hash.len() == self.offset {
+            self.hash.update(taken);
         }
         self.offset += taken.len() as u64;
         self.grown = Instant::now();

@@ -88,6 +88,22 @@ pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
     Ok(filled)
 }
 
+/// Where a file's first byte stands that was written. A writer that does not append goes on at its old place after a
+/// copytruncate, and the file begins with a hole: zeros that nobody wrote.
+pub(super) fn after_hole(file: &File, size: u64) -> io::Result<u64> {
+    let mut first = [0];
+    if read_at(file, &mut first, 0)? == 0 || first != [0] {
+        return Ok(0);
+    }
+    // not every file system knows its holes
+    let Ok(data @ 1..) = rustix::fs::seek(file, rustix::fs::SeekFrom::Data(0)) else { return Ok(0) };
+    // the hole ends inside a page, of which the rest is zeros too
+    let mut page = vec![0; 64 * 1024];
+    let got = read_at(file, &mut page, data)?;
+    let zeros = page[..got].iter().take_while(|byte| **byte == 0).count();
+    Ok((data + zeros as u64).min(size))
+}
+
 /// The fingerprint of a file that begins with `head`.
 pub(super) fn fingerprint(head: &[u8]) -> Fingerprint {
     let covered = &head[..head.len().min(HEAD_BYTES)];

@@ -10,7 +10,7 @@ use super::Files;
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
 use super::identity::Look;
-use super::patterns::is_rotation;
+use super::patterns::{compressed, is_rotation};
 use crate::record::FileId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ const LINEAGES_MAX: usize = 2 * FILES_MAX;
 #[derive(Debug)]
 pub(super) struct Lineage {
     pub(super) newest: Age,
+    /// What is read after it and before what comes next: its heirs.
+    pub(super) last: Option<FileId>,
 }
 
 /// What tells the older of two files.
@@ -31,6 +33,14 @@ pub(super) struct Age {
     /// Unknown of a file that is gone.
     pub(super) written_ns: Option<i128>,
     pub(super) path: PathBuf,
+}
+
+impl Age {
+    /// What has the name now.
+    pub(super) fn at(path: PathBuf) -> Option<Age> {
+        let look = Look::at(&path).ok().filter(|look| look.regular)?;
+        Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
+    }
 }
 
 impl Files {
@@ -61,7 +71,8 @@ impl Files {
             return;
         }
         let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
-        let mut after = newest.as_ref().map(|age| age.id);
+        let last = self.lineages.get(base).and_then(|lineage| lineage.last);
+        let mut after = last.or(newest.as_ref().map(|age| age.id));
         let mut settled = true;
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
             let Some(between) = self.between(base, newest) else {
@@ -69,7 +80,8 @@ impl Files {
                 return;
             };
             for age in between {
-                let candidate = Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after };
+                let candidate =
+                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: None };
                 match self.admit(candidate) {
                     Admission::Followed(id) => after = Some(id),
                     Admission::LeftOut => {}
@@ -79,11 +91,15 @@ impl Files {
             }
         }
         let Some(look) = now else { return };
+        if self.table.get(&look.id).is_none() && self.leave_out_copy(base, look) {
+            return;
+        }
         let path = base.to_owned();
-        let candidate = Candidate { path: path.clone(), id: look.id, base: path.clone(), known: None, after };
+        let candidate =
+            Candidate { path: path.clone(), id: look.id, base: path.clone(), known: None, after, start: None };
         if matches!(self.admit(candidate), Admission::Followed(_)) && settled {
             let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: path.clone() };
-            self.lineages.insert(path, Lineage { newest });
+            self.lineages.insert(path, Lineage { newest, last: None });
         }
     }
 
@@ -95,9 +111,9 @@ impl Files {
 
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
     /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
-    fn between(&self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
-        let mut ages = self.rotations(base);
-        if self.rotations(base) != ages {
+    fn between(&mut self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
+        let mut ages = self.rotations(base)?;
+        if self.rotations(base)? != ages {
             return None;
         }
         if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
@@ -112,16 +128,9 @@ impl Files {
     }
 
     /// Files that have the name of a rotation of `base` and may be read.
-    fn rotations(&self, base: &Path) -> Vec<Age> {
-        let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
-        let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_rotation(path, base));
-        let ages = paths.filter(|path| !self.patterns.excludes(path)).filter_map(|path| {
-            let look = Look::at(&path).ok().filter(|look| look.regular)?;
-            Some(Age { id: look.id, written_ns: Some(look.written_ns), path })
-        });
-        let mut ages: Vec<Age> = ages.collect();
-        ages.sort_by(|one, other| one.path.cmp(&other.path));
-        ages
+    fn rotations(&mut self, base: &Path) -> Option<Vec<Age>> {
+        let paths = self.listings.named_after(base)?.into_iter().filter(|path| is_rotation(path, base));
+        Some(paths.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at).collect())
     }
 
     /// The same file with what is known of it by now.
@@ -155,10 +164,12 @@ fn order<'a>(age: &'a Age, base: &Path) -> (Option<u64>, std::cmp::Reverse<Optio
     (age.id.born_ns, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
 }
 
-/// The number of a sequential rotation: 2 of NAME.2.
-fn number(path: &Path, base: &Path) -> Option<u64> {
+/// The number of a sequential rotation: 2 of NAME.2 and of NAME.2.gz.
+pub(super) fn number(path: &Path, base: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
-    name.strip_prefix(base.file_name()?.to_str()?)?.strip_prefix(['.', '-'])?.parse().ok()
+    let suffix = name.strip_prefix(base.file_name()?.to_str()?)?.strip_prefix(['.', '-'])?;
+    let plain = if compressed(path) { suffix.rsplit_once('.')?.0 } else { suffix };
+    plain.parse().ok()
 }
 
 #[cfg(test)]

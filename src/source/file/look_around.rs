@@ -24,6 +24,7 @@ impl Files {
             own: &self.own,
             watch: &mut self.watch,
             left_out: &mut self.left_out,
+            unpack: self.config.compressed,
             round: self.round,
             found: BTreeMap::new(),
             folders: HashSet::new(),
@@ -43,6 +44,8 @@ impl Files {
             self.missed(*id);
         }
         self.succeed_all(found);
+        let there: HashSet<FileId> = self.at.values().copied().collect();
+        self.left_copies.retain(|id, _| there.contains(id));
         let left = missing.iter().filter_map(|id| self.table.get(id)).map(|file| (file.path.clone(), file.id));
         self.at.extend(left.collect::<Vec<_>>());
         // two rounds, as a file that can't be read is met in the turn after the look around

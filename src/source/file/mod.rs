@@ -16,38 +16,53 @@
 //! | `admit` | where a file is begun |
 //! | `resume` | how the files of known cursors are gone on with |
 //! | `whereabouts` | which name a file has now |
+//! | `prefix` | a hash of all that was read |
+//! | `heir` | where the rest is found of a file that was truncated, compressed or deleted |
+//! | `packed`, `unpack` | compressed files |
 //! | `lineage` | the files that had one path, one after the other, and those that were never seen under it |
 
 mod admit;
 mod discover;
 mod follow;
+mod heir;
 mod identity;
 mod left_out;
 mod lineage;
 mod look_around;
+mod packed;
 mod patterns;
+mod prefix;
 mod resume;
 mod table;
 mod turns;
+mod unpack;
 mod whereabouts;
 
-use super::{Error, FileConfig, Keys, Stop};
+use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
 use crate::record::{Batch, Cursor, FileId};
 use crate::source::lines::ITEMS_MAX;
 use crate::source::watch::Watch;
 use crossbeam_channel::{Select, Sender};
+use heir::Legacy;
+use identity::Look;
 use left_out::LeftOut;
 use lineage::Lineage;
 use patterns::Patterns;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::Table;
 use whereabouts::Listings;
 
-/// Everything is looked at this often, watched or not.
+/// Everything is looked at this often, watched or not, as network file systems tell no watch what happens.
 const POLL: Duration = Duration::from_secs(1);
+/// Where that takes long, so much more seldom that it takes 1/200 of the time ...
+const POLL_SHARE: u32 = 200;
+/// ... but no more seldom than this.
+const POLL_MAX: Duration = Duration::from_secs(10);
+/// What it is doing is said this often.
+const SAY: Duration = Duration::from_secs(1);
 /// Between two looks around lies at least this, and [`SHARE`] times what the last one took.
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
@@ -69,6 +84,12 @@ pub struct Files {
     own: Vec<PathBuf>,
     /// Cursors whose files are not found yet, or can't be opened yet.
     known: Vec<Cursor>,
+    /// All files that had a cursor at the start.
+    known_ids: HashSet<FileId>,
+    /// Files that were read to their end, the last of them.
+    ended: VecDeque<Legacy>,
+    /// Copies that are left alone, as they were then.
+    left_copies: HashMap<FileId, Look>,
     /// The youngest file that the process before this one knew; see `admit`.
     youngest_ns: Option<u64>,
     /// There was a process before this one.
@@ -93,6 +114,8 @@ pub struct Files {
     wanted: bool,
     rested: Instant,
     polled: Instant,
+    progress: Arc<Progress>,
+    said: Instant,
 }
 
 impl Files {
@@ -105,10 +128,7 @@ impl Files {
         if config.max_line_bytes == 0 {
             return Err(Error::NoLine { name: config.name.clone() });
         }
-        let births = known.iter().filter_map(|cursor| match cursor {
-            Cursor::File { id, .. } => id.born_ns,
-            Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
-        });
+        let births = known.iter().filter_map(file_id).filter_map(|id| id.born_ns);
         let now = Instant::now();
         Ok(Files {
             patterns: Patterns::new(config)?,
@@ -117,6 +137,9 @@ impl Files {
             own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
             youngest_ns: births.max(),
             restarted: !known.is_empty(),
+            known_ids: known.iter().filter_map(file_id).collect(),
+            ended: VecDeque::new(),
+            left_copies: HashMap::new(),
             known,
             once: false,
             started_ns: None,
@@ -132,6 +155,8 @@ impl Files {
             wanted: false,
             rested: now,
             polled: now,
+            progress: Arc::default(),
+            said: now,
         })
     }
 
@@ -172,12 +197,33 @@ impl Files {
             self.note_changes();
         }
         let now = Instant::now();
+        if now >= self.said {
+            self.say();
+            self.said = now + SAY;
+        }
         if now >= self.polled || (self.wanted && now >= self.rested) {
             self.wanted = false;
             self.look_around();
-            self.rested = Instant::now() + REST.max(now.elapsed() * SHARE);
-            self.polled = now + POLL;
+            let took = now.elapsed();
+            self.rested = Instant::now() + REST.max(took * SHARE);
+            self.polled = now + (took * POLL_SHARE).clamp(POLL, POLL_MAX);
         }
+    }
+
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Says what it is doing.
+    fn say(&self) {
+        let mut doing = Doing::default();
+        for file in self.table.values() {
+            doing.files += 1;
+            doing.open += u64::from(file.file.is_some());
+            doing.behind_bytes += file.behind_bytes();
+            doing.unread_since = doing.unread_since.into_iter().chain(file.unread_since).min();
+        }
+        self.progress.say(doing);
     }
 
     fn note_changes(&mut self) {
@@ -195,7 +241,7 @@ impl Files {
         select.recv(stop.channel());
         let woken = select.recv(self.watch.channel());
         let sending = (!self.batch.items.is_empty()).then(|| select.send(output));
-        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled };
+        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled }.min(self.said);
         // with `once` nothing is looked for, so only the output can be waited for
         let due = if self.once { Instant::now() + POLL } else { due };
         let Ok(ready) = select.select_deadline(due) else { return Ok(()) };
@@ -214,5 +260,12 @@ impl Files {
                 Ok(())
             }
         }
+    }
+}
+
+fn file_id(cursor: &Cursor) -> Option<FileId> {
+    match cursor {
+        Cursor::File { id, .. } => Some(*id),
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }

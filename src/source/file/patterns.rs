@@ -129,9 +129,21 @@ pub(super) fn compressed(path: &Path) -> bool {
 
 /// Whether `path` is a rotation of `base`: NAME.* or NAME-* in the same folder, not compressed.
 pub(super) fn is_rotation(path: &Path, base: &Path) -> bool {
+    is_copy(path, base) && !compressed(path)
+}
+
+/// The same, compressed or not.
+pub(super) fn is_copy(path: &Path, base: &Path) -> bool {
     let (Some(name), Some(base_name)) = (path.file_name(), base.file_name()) else { return false };
     let suffix = name.as_bytes().strip_prefix(base_name.as_bytes());
-    path.parent() == base.parent() && matches!(suffix, Some([b'.' | b'-', _, ..])) && !compressed(path)
+    path.parent() == base.parent() && matches!(suffix, Some([b'.' | b'-', _, ..]))
+}
+
+/// The paths that `path` would be a copy of, the longest first.
+pub(super) fn originals(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+    let ends = (1..name.len().saturating_sub(1)).rev().filter(|end| matches!(name[*end], b'.' | b'-'));
+    ends.map(|end| path.with_file_name(OsStr::from_bytes(&name[..end])))
 }
 
 #[cfg(test)]

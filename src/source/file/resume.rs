@@ -15,11 +15,10 @@ use super::admit::{Admission, Candidate};
 use super::discover::Found;
 use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
-use super::patterns::is_rotation;
+use super::patterns::originals;
 use super::whereabouts::Whereabouts;
 use crate::record::{Cursor, FileId, Fingerprint};
 use std::collections::HashMap;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A head that many logs share can't tell them apart; from this length on, with the rest of [`restored`], it does.
@@ -46,8 +45,9 @@ impl Files {
             };
             let mut after = None;
             if self.round == 1 {
-                let age = Age { id, written_ns: None, path: path.clone() };
-                after = self.lineages.insert(base.clone(), Lineage { newest: age }).map(|older| older.newest.id);
+                let newest = Age { id, written_ns: None, path: path.clone() };
+                let older = self.lineages.insert(base.clone(), Lineage { newest, last: None });
+                after = older.map(|older| older.last.unwrap_or(older.newest.id));
             }
             let found = by_inode.get(&(id.dev, id.ino)).filter(|found| identity::same(&found.look.id, &id));
             let place = match found {
@@ -66,7 +66,13 @@ impl Files {
                 return self.known.push(cursor);
             }
             Whereabouts::Hidden => return self.known.push(cursor),
-            Whereabouts::Nowhere => return self.give_up(cursor),
+            Whereabouts::Nowhere => {
+                let last = self.give_up_to_heirs(cursor, &base);
+                if let Some(lineage) = self.lineages.get_mut(&base) {
+                    lineage.last = last.or(lineage.last);
+                }
+                return;
+            }
         };
         // under another matching name it is that path's file now
         let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };
@@ -74,7 +80,7 @@ impl Files {
             Cursor::File { id, .. } => *id,
             Cursor::Journal { .. } | Cursor::Stdin { .. } => return,
         };
-        let admission = self.admit(Candidate { path, id, base: base_now, known: Some(cursor), after });
+        let admission = self.admit(Candidate { path, id, base: base_now, known: Some(cursor), after, start: None });
         if let (Admission::Followed(id), Some(lineage)) = (admission, self.lineages.get_mut(&base))
             && lineage.newest.id == was
         {
@@ -101,10 +107,7 @@ impl Files {
         if self.patterns.matches(path) {
             return Some(path.to_owned());
         }
-        let name = path.file_name()?.as_bytes();
-        let ends = (1..name.len()).rev().filter(|end| matches!(name[*end], b'.' | b'-'));
-        let bases = ends.map(|end| path.with_file_name(std::ffi::OsString::from_vec(name[..end].to_vec())));
-        bases.into_iter().find(|base| is_rotation(path, base) && self.patterns.matches(base))
+        originals(path).find(|base| self.patterns.matches(base))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::follow::Followed;
 use super::identity::{self, Look};
+use super::packed::Packed;
 use crate::record::FileId;
 use std::collections::HashMap;
 use std::io;
@@ -50,6 +51,7 @@ impl Table {
     pub(super) fn close(&mut self, id: &FileId) {
         if let Some(followed) = self.files.get_mut(id) {
             self.open -= usize::from(followed.file.take().is_some());
+            followed.packed.iter_mut().for_each(Packed::close);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Files;
 use super::follow::{Left, Turn};
+use super::heir::{ENDED_MAX, Legacy};
 use super::left_out;
 use crate::record::{FileId, Item, SourceEvent};
 use std::io;
@@ -30,8 +31,8 @@ impl Files {
         match followed.turn(&mut self.batch, self.config.max_line_bytes, at_end) {
             Ok(Turn::More) => return self.ready.push_back(id),
             Ok(Turn::Drained) => self.drained(id),
-            Ok(Turn::Rewritten) => match followed.restart(&mut self.batch) {
-                Ok(()) => return self.ready.push_back(id),
+            Ok(Turn::Rewritten) => match self.rewritten(id) {
+                Ok(()) => return self.go_on(id),
                 Err(error) => self.cannot_read(id, &error),
             },
             Ok(Turn::Binary(what)) => {
@@ -43,9 +44,31 @@ impl Files {
         self.settle(id);
     }
 
+    /// Begins again at 0, after what is left of the old content in a copy.
+    fn rewritten(&mut self, id: FileId) -> io::Result<()> {
+        let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(()) };
+        let heir = self.inherit(&legacy);
+        let Some(followed) = self.table.get_mut(&id) else { return Ok(()) };
+        followed.after = heir.or(followed.after);
+        followed.restart(&mut self.batch)
+    }
+
+    /// The next turn of a file that is queued, once the one it waits for had its turn.
+    fn go_on(&mut self, id: FileId) {
+        if let Some(followed) = self.table.get_mut(&id) {
+            followed.queued = false;
+        }
+        self.queue(id);
+    }
+
     /// Lets go of a file for good.
     pub(super) fn release(&mut self, id: FileId, last: SourceEvent) {
         let Some(followed) = self.table.remove(&id) else { return };
+        if last == SourceEvent::Ended && followed.offset > 0 {
+            // it may turn up again, compressed
+            self.ended.truncate(ENDED_MAX - 1);
+            self.ended.push_front(Legacy::of(&followed));
+        }
         self.batch.items.push(Item::Source(followed.key, last));
         if followed.awaited {
             self.let_pass(id);
@@ -98,8 +121,13 @@ impl Files {
     /// No name leads to a closed file any more.
     pub(super) fn gone(&mut self, id: FileId) {
         let Some(followed) = self.table.get(&id) else { return };
-        let unread = followed.has_unread();
-        self.release(id, if unread { SourceEvent::Vanished { lost: None } } else { SourceEvent::Ended });
+        let (unread, base) = (followed.has_unread(), followed.base.clone());
+        let heir = self.inherit(&Legacy::of(followed));
+        if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {
+            lineage.last = heir.or(lineage.last);
+        }
+        let lost = unread && heir.is_none();
+        self.release(id, if lost { SourceEvent::Vanished { lost: None } } else { SourceEvent::Ended });
     }
 
     /// Says so once and leaves it to the next look around to try again.

@@ -8,11 +8,12 @@ use crate::record::FileId;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 /// Attempts to list a folder twice alike; then it is left to the next look around.
-const LISTINGS_MAX: usize = 5;
+pub(super) const LISTINGS_MAX: usize = 5;
 
 /// Where a file is.
 #[derive(Debug)]
@@ -38,18 +39,22 @@ enum Listing {
     Hidden,
 }
 
-/// Names by inode number.
-type Names = HashMap<u64, Vec<OsString>>;
+/// What a folder holds.
+#[derive(Debug, PartialEq)]
+struct Names {
+    by_inode: HashMap<u64, Vec<OsString>>,
+    sorted: Vec<OsString>,
+}
 
 impl Listings {
     /// Looks for a file in a folder, which is listed only the first time.
     pub(super) fn find(&mut self, id: &FileId, folder: &Path) -> Whereabouts {
-        let names = match self.0.entry(folder.to_owned()).or_insert_with(|| settled(folder)) {
+        let names = match self.listing(folder) {
             Listing::Settled(names) => names,
             Listing::Moving => return Whereabouts::Moving,
             Listing::Hidden => return Whereabouts::Hidden,
         };
-        for path in names.get(&id.ino).into_iter().flatten().map(|name| folder.join(name)) {
+        for path in names.by_inode.get(&id.ino).into_iter().flatten().map(|name| folder.join(name)) {
             match Look::at(&path) {
                 Ok(look) if identity::same(&look.id, id) => return Whereabouts::Named(path, look),
                 // another birth or device: the inode number is used again
@@ -59,6 +64,26 @@ impl Listings {
             }
         }
         Whereabouts::Nowhere
+    }
+
+    /// The other files of a file's folder whose names begin with its name, sorted. None while names there are changing.
+    pub(super) fn named_after(&mut self, base: &Path) -> Option<Vec<PathBuf>> {
+        let (Some(folder), Some(name)) = (base.parent(), base.file_name()) else { return Some(Vec::new()) };
+        let names = match self.listing(folder) {
+            Listing::Settled(names) => &names.sorted,
+            Listing::Moving => return None,
+            Listing::Hidden => return Some(Vec::new()),
+        };
+        let first = names.partition_point(|other| other.as_os_str() <= name);
+        let after = names[first..].iter().take_while(|other| other.as_bytes().starts_with(name.as_bytes()));
+        Some(after.map(|other| folder.join(other)).collect())
+    }
+
+    fn listing(&mut self, folder: &Path) -> &Listing {
+        if !self.0.contains_key(folder) {
+            self.0.insert(folder.to_owned(), settled(folder));
+        }
+        &self.0[folder]
     }
 
     /// A new look around begins.
@@ -73,7 +98,9 @@ fn settled(folder: &Path) -> Listing {
     for _ in 0..LISTINGS_MAX {
         let names = match list(folder) {
             Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Listing::Settled(Names::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Listing::Settled(Names { by_inode: HashMap::new(), sorted: Vec::new() });
+            }
             Err(_) => return Listing::Hidden,
         };
         if before.as_ref() == Some(&names) {
@@ -85,11 +112,13 @@ fn settled(folder: &Path) -> Listing {
 }
 
 fn list(folder: &Path) -> io::Result<Names> {
-    let mut names = Names::new();
+    let mut names = Names { by_inode: HashMap::new(), sorted: Vec::new() };
     for entry in folder.read_dir()? {
         let entry = entry?;
-        names.entry(entry.ino()).or_default().push(entry.file_name());
+        names.sorted.push(entry.file_name());
+        names.by_inode.entry(entry.ino()).or_default().push(entry.file_name());
     }
+    names.sorted.sort_unstable();
     Ok(names)
 }
 

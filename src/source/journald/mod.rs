@@ -45,7 +45,7 @@ mod turn;
 mod walk;
 
 use super::watch::Watch;
-use super::{Error, Keys, Stop};
+use super::{Doing, Error, Keys, Progress, Stop};
 use crate::record::{Batch, Cursor, Item, SourceEvent, SourceKey};
 use admit::Awaited;
 use crossbeam_channel::{Select, Sender};
@@ -57,11 +57,13 @@ use sequence::Sequence;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Everything is looked at this often, watched or not. journald writes through a mapping, which no watch sees; for their sake
 /// it truncates the file to the length it has, at most 250 ms later.
 const POLL: Duration = Duration::from_secs(1);
+/// What it is doing is said this often.
+const SAY: Duration = Duration::from_secs(1);
 /// Between two looks around lies at least this.
 const REST: Duration = Duration::from_millis(20);
 /// A batch of this many bytes is sent before more is read.
@@ -161,17 +163,6 @@ impl JournaldConfig {
     }
 }
 
-/// How far reading is behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Journal files that are open.
-    pub(crate) files_open: usize,
-    /// Entries that are there and were not read.
-    pub(crate) entries_behind: u64,
-    /// When the oldest of them was written, in microseconds since 1970.
-    pub(crate) oldest_us: Option<u64>,
-}
-
 /// The journal as a source.
 #[derive(Debug)]
 pub struct Journald {
@@ -210,6 +201,8 @@ pub struct Journald {
     rested: Instant,
     polled: Instant,
     tell_at: Instant,
+    progress: Arc<Progress>,
+    said: Instant,
 }
 
 impl Journald {
@@ -249,6 +242,8 @@ impl Journald {
             rested: now,
             polled: now,
             tell_at: now,
+            progress: Arc::default(),
+            said: now,
         })
     }
 
@@ -282,20 +277,20 @@ impl Journald {
         Ok(())
     }
 
-    /// How far reading is behind, as far as it was looked at.
-    pub(crate) fn standing(&mut self) -> Standing {
-        let mut standing = Standing::default();
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Says what it is doing.
+    fn say(&mut self) {
+        let mut doing = Doing { files: self.files.len() as u64, ..Doing::default() };
         for sequence in &mut self.sequences {
-            standing.files_open += sequence.files().len();
-            let oldest = sequence.peek().map(|head| head.time.realtime_us);
-            standing.oldest_us = standing.oldest_us.into_iter().chain(oldest).min();
-            let after = sequence.last;
-            let left = |file: &file::JournalFile| {
-                file.tail_seqnum().map_or(0, |tail| tail.saturating_sub(after).min(file.header.entries))
-            };
-            standing.entries_behind += sequence.files().iter().map(left).sum::<u64>();
+            doing.open += sequence.files().len() as u64;
+            doing.behind_entries += sequence.behind();
+            let oldest = sequence.peek().map(|head| UNIX_EPOCH + Duration::from_micros(head.time.realtime_us));
+            doing.unread_since = doing.unread_since.into_iter().chain(oldest).min();
         }
-        standing
+        self.progress.say(doing);
     }
 
     fn is_full(&self) -> bool {
@@ -308,6 +303,10 @@ impl Journald {
             self.note_changes();
         }
         let now = Instant::now();
+        if now >= self.said {
+            self.say();
+            self.said = now + SAY;
+        }
         if now >= self.polled || (self.wanted && now >= self.rested) {
             self.wanted = false;
             self.written = true;
@@ -336,7 +335,7 @@ impl Journald {
         select.recv(stop.channel());
         let woken = select.recv(self.watch.channel());
         let sending = (!self.full.is_empty()).then(|| select.send(output));
-        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled };
+        let due = if self.wanted { self.rested.min(self.polled) } else { self.polled }.min(self.said);
         // with `once` nothing is looked for, so only the output can be waited for
         let due = if self.once { Instant::now() + POLL } else { due };
         let Ok(ready) = select.select_deadline(due) else { return Ok(()) };

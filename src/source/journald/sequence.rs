@@ -106,6 +106,14 @@ impl Sequence {
         Some(head)
     }
 
+    /// About how many entries are there and were not read.
+    pub(super) fn behind(&self) -> u64 {
+        let left = |file: &JournalFile| {
+            file.tail_seqnum().map_or(0, |tail| tail.saturating_sub(self.last).min(file.header.entries))
+        };
+        self.files.iter().map(left).sum()
+    }
+
     /// The file that the entry of the last [`Self::peek`] stands in.
     pub(super) fn current(&mut self) -> Option<&mut JournalFile> {
         self.files.get_mut(self.current)

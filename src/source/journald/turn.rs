@@ -76,8 +76,6 @@ impl Journald {
                     self.tell(index);
                 }
             }
-            let standing = self.standing();
-            tracing::debug!(source = self.config.name, ?standing, "read to the end of the journal");
         }
         retired
     }

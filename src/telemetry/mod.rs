@@ -1,4 +1,8 @@
-//! What the agent says of itself: logs on standard error, for people on a terminal, JSON elsewhere.
+//! What the agent says of itself: logs on standard error, for people on a terminal, JSON elsewhere; metrics over HTTP.
+
+mod serve;
+
+pub use serve::serve;
 
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;

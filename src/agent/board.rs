@@ -1,0 +1,71 @@
+//! What the agent says of its sources while it runs: in its log on SIGUSR1, and as metrics.
+
+use crate::source::{Doing, Progress};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// One for each agent; whoever holds it can ask at any time.
+#[derive(Debug, Default)]
+pub struct Board {
+    sources: Mutex<Vec<(String, Arc<Progress>)>>,
+}
+
+impl Board {
+    /// The sources of a stream that begins.
+    pub(super) fn put(&self, sources: Vec<(String, Arc<Progress>)>) {
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Each source by its name.
+    pub fn sources(&self) -> Vec<(String, Doing)> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().map(|(name, progress)| (name.clone(), progress.doing())).collect()
+    }
+
+    /// Writes a line for each source into the log.
+    pub fn log(&self) {
+        for (source, doing) in self.sources() {
+            tracing::info!(
+                source,
+                files = doing.files,
+                open = doing.open,
+                behind_bytes = doing.behind_bytes,
+                behind_entries = doing.behind_entries,
+                unread_for_s = unread_for(&doing),
+                "what the source is doing"
+            );
+        }
+    }
+
+    /// The metrics in Prometheus' text format, version 0.0.4.
+    pub fn metrics(&self) -> String {
+        type Gauge = (&'static str, &'static str, fn(&Doing) -> f64);
+        let gauges: [Gauge; 5] = [
+            ("sealtail_source_files", "Files that are followed.", |doing| doing.files as f64),
+            ("sealtail_source_open_files", "Files that are open.", |doing| doing.open as f64),
+            ("sealtail_source_behind_bytes", "Bytes of files that were not read yet.", |doing| {
+                doing.behind_bytes as f64
+            }),
+            ("sealtail_source_behind_entries", "Journal entries that were not read yet.", |doing| {
+                doing.behind_entries as f64
+            }),
+            ("sealtail_source_unread_seconds", "How long the oldest unread line waits.", unread_for),
+        ];
+        let (sources, mut text) = (self.sources(), String::new());
+        for (name, help, value) in gauges {
+            // writing to a String does not fail
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (source, doing) in &sources {
+                // a source's name has no character that needs an escape
+                let _ = writeln!(text, "{name}{{source=\"{source}\"}} {}", value(doing));
+            }
+        }
+        text
+    }
+}
+
+fn unread_for(doing: &Doing) -> f64 {
+    let since = doing.unread_since.and_then(|since| SystemTime::now().duration_since(since).ok());
+    since.map_or(0.0, |since| since.as_secs_f64())
+}

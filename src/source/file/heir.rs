@@ -1,0 +1,198 @@
+//! Where the rest of a file is found when the file itself can't be read on.
+//!
+//! copytruncate copies a file and empties it; logrotate's compress puts a file's bytes into another one and deletes it.
+//! What was not read by then stands in the copy, plain or compressed: a file named NAME.* or NAME-* beside it that begins
+//! with all that was read, byte for byte, as the hash of it tells (see `prefix`). Such an heir is read from the old
+//! offset on. Copies that are younger than the heir hold what came after it and are read as a whole.
+//!
+//! While a file is there, its copies (a pattern such as `/var/log/**` matches them) are left alone: they
+//! hold what is read from the file itself.
+
+use super::Files;
+use super::admit::{Admission, Candidate};
+use super::follow::Followed;
+use super::identity::{self, Look};
+use super::lineage::{Age, number};
+use super::patterns::{compressed, is_copy, originals};
+use super::prefix::Trace;
+use super::unpack::{Codec, FromStart};
+use super::whereabouts::LISTINGS_MAX;
+use crate::record::{Cursor, FileId};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Copies of one file that are looked into, the youngest first.
+const COPIES_MAX: usize = 64;
+/// Files that were read to their end and may turn up again compressed.
+pub(super) const ENDED_MAX: usize = 256;
+
+/// A file that was read up to an offset.
+#[derive(Clone, Debug)]
+pub(super) struct Legacy {
+    id: FileId,
+    pub(super) base: PathBuf,
+    trace: Trace,
+    /// Its last write that is known of; a copy can't be older.
+    written_ns: Option<i128>,
+}
+
+impl Legacy {
+    /// Of a file that is followed.
+    pub(super) fn of(followed: &Followed) -> Legacy {
+        let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
+        Legacy { id: followed.id, base: followed.base.clone(), trace, written_ns }
+    }
+
+    /// Of a file that an earlier process followed.
+    pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
+        let Cursor::File { id, fingerprint, prefix, offset, .. } = cursor else { return None };
+        let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
+        Some(Legacy { id: *id, base: base.to_owned(), trace, written_ns: None })
+    }
+}
+
+impl Files {
+    /// Begins the heir of a file and what came after it, oldest first, and says which of them is the last.
+    pub(super) fn inherit(&mut self, legacy: &Legacy) -> Option<FileId> {
+        if legacy.trace.offset == 0 {
+            return None;
+        }
+        let mut copies = Self::copies(&legacy.base);
+        copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
+        let old = copies.len().saturating_sub(COPIES_MAX);
+        let heir = copies.iter().skip(old).rposition(|copy| is_heir(copy, &legacy.trace))? + old;
+        let begun = |id: &FileId| self.known_ids.contains(id) || self.table.get(id).is_some();
+        if begun(&copies[heir].id) {
+            // by the process before this one, together with those after it
+            return copies.get(heir..)?.iter().rfind(|copy| begun(&copy.id)).map(|copy| copy.id);
+        }
+        let mut last = None;
+        for (at, copy) in copies.drain(heir..).enumerate() {
+            if at > 0 && (!has_digit(&copy.path, &legacy.base) || self.is_read(&copy.path, copy.id)) {
+                continue;
+            }
+            let start = Some(if at == 0 { legacy.trace.offset } else { 0 });
+            let (base, after) = (legacy.base.clone(), last);
+            let candidate = Candidate { path: copy.path, id: copy.id, base, known: None, after, start };
+            if let Admission::Followed(id) = self.admit(candidate) {
+                last = Some(id);
+            }
+        }
+        last
+    }
+
+    /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
+    /// that is followed, or the compressed form of one that ended.
+    pub(super) fn is_read(&self, path: &Path, id: FileId) -> bool {
+        let followed = self.table.values().filter(|file| file.id != id && file.offset > 0 && is_copy(path, &file.base));
+        if followed.into_iter().any(|file| is_copy_of(path, id, file)) {
+            return true;
+        }
+        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base) && ended.id != id);
+        ended.into_iter().any(|ended| {
+            // nothing is in it that was not read
+            let content = content(path, id)
+                .and_then(|mut content| Ok(ended.trace.begins(&mut content)? && content.read(&mut [0])? == 0));
+            content.unwrap_or(false)
+        })
+    }
+
+    /// Whether a file that comes up under a matching name is to be left alone: what it holds is, or was, read elsewhere.
+    pub(super) fn leave_out_copy(&mut self, path: &Path, look: &Look) -> bool {
+        if self.left_copies.get(&look.id).is_some_and(|left| left == look) {
+            return true;
+        }
+        if self.known_ids.contains(&look.id) || !originals(path).any(|base| self.lineages.contains_key(&base)) {
+            return false;
+        }
+        let first_start = self.round == 1 && !self.restarted;
+        // compressing keeps the time of the last write: what was last written before this process began is no news
+        let is_old = || self.started_ns.is_some_and(|started| look.written_ns < i128::from(started));
+        let left = self.is_read(path, look.id) || (compressed(path) && !first_start && is_old());
+        if left {
+            self.left_copies.insert(look.id, *look);
+            self.left_out.note(path, self.round, &"it holds what is read from another file");
+        }
+        left
+    }
+
+    /// Files that have the name of a copy of `base`, oldest first by their last write, which compressing keeps.
+    fn copies(base: &Path) -> Vec<Age> {
+        let mut ages = Self::copies_now(base);
+        // a file that is renamed meanwhile may be missing from the list
+        for _ in 0..LISTINGS_MAX {
+            let again = Self::copies_now(base);
+            if again == ages {
+                break;
+            }
+            ages = again;
+        }
+        ages
+    }
+
+    fn copies_now(base: &Path) -> Vec<Age> {
+        let Some(entries) = base.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
+        let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_copy(path, base));
+        let mut ages: Vec<Age> = paths.filter_map(Age::at).collect();
+        ages.sort_by_cached_key(|age| (age.written_ns, std::cmp::Reverse(number(&age.path, base)), age.path.clone()));
+        ages
+    }
+}
+
+fn is_heir(copy: &Age, trace: &Trace) -> bool {
+    content(&copy.path, copy.id).and_then(|mut content| trace.begins(&mut content)).unwrap_or(false)
+}
+
+/// The lines of a file, unpacked if need be.
+fn content(path: &Path, id: FileId) -> io::Result<Box<dyn Read>> {
+    let (file, look) = identity::open(path)?;
+    if look.id != id {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(match Codec::of(&identity::head(&file)?) {
+        Some(codec) => Box::new(codec.unpack(&file)?),
+        None => Box::new(FromStart { file, at: 0 }),
+    })
+}
+
+/// Whether a file begins as `original` does, which is still there, or with what was read from it, if it is not.
+fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
+    // a file that had the path before the original is older, and no copy of it
+    if original.id.born_ns.zip(id.born_ns).is_some_and(|(original, copy)| copy < original) {
+        return false;
+    }
+    let same = || -> io::Result<bool> {
+        if original.trace().begins(&mut content(path, id)?)? {
+            return Ok(true);
+        }
+        let (file, look) = identity::open(&original.path)?;
+        if look.id != original.id || original.packed.is_some() {
+            return Ok(false);
+        }
+        is_prefix(&mut content(path, id)?, &mut FromStart { file, at: 0 })
+    };
+    same().unwrap_or(false)
+}
+
+/// Whether the one stream is what the other begins with.
+fn is_prefix(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    loop {
+        a.clear();
+        b.clear();
+        one.take(64 * 1024).read_to_end(&mut a)?;
+        if a.is_empty() {
+            return Ok(true);
+        }
+        other.take(a.len() as u64).read_to_end(&mut b)?;
+        if a != b {
+            return Ok(false);
+        }
+    }
+}
+
+/// Rotations have a number or a date in their name; what an editor leaves has not.
+fn has_digit(path: &Path, base: &Path) -> bool {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name(path).trim_start_matches(&name(base)).contains(|c: char| c.is_ascii_digit())
+}

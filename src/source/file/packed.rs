@@ -1,0 +1,119 @@
+//! A turn of reading from a compressed file.
+
+use super::follow::{Followed, TURN_BYTES, Turn};
+use super::identity::{self, Look};
+use super::unpack::{Codec, Unpacked};
+use crate::record::{Batch, Item, SourceEvent};
+use crate::source::lines::{Cut, ITEMS_MAX};
+use std::io::{self, Read};
+
+/// How a compressed file is being read.
+#[derive(Debug)]
+pub(super) struct Packed {
+    codec: Codec,
+    /// None before the first turn, and once it was closed or its end was met.
+    reader: Option<Unpacked>,
+    /// Unpacked bytes after the offset.
+    rest: Vec<u8>,
+    /// Everything is read, as far as it can be unpacked.
+    pub(super) ended: bool,
+}
+
+/// How far one reading went.
+enum Got {
+    More,
+    End,
+    /// It ends in the middle: still being written, or cut off.
+    Torn,
+    Damaged(io::Error),
+}
+
+impl Packed {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, reader: None, rest: Vec::new(), ended: false }
+    }
+
+    /// Lets go of the file: the next turn unpacks again up to the offset.
+    pub(super) fn close(&mut self) {
+        self.reader = None;
+        self.rest = Vec::new();
+    }
+}
+
+impl Followed {
+    /// Reads about [`TURN_BYTES`] of what the file unpacks to.
+    pub(super) fn turn_packed(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let Some(packed) = &mut self.packed else { return Ok(Turn::Drained) };
+        self.look = Look::of(file)?;
+        if packed.reader.is_none() {
+            if !identity::fits(&self.fingerprint, &identity::head(file)?) {
+                return Ok(Turn::Rewritten);
+            }
+            packed.reader = Some(packed.codec.unpack(file)?);
+        }
+        let from = batch.bytes.len();
+        let got = packed.read(self.offset, max_line_bytes, &mut batch.bytes);
+        let last = matches!(got, Got::End | Got::Damaged(_)) || (at_end && matches!(got, Got::Torn));
+        let cut = Cut { key: self.key, max_line_bytes, at_end: last };
+        let taken = cut.lines(batch, from, self.offset);
+        packed.rest = batch.bytes.split_off(from + taken);
+        let all = batch.items.len() < ITEMS_MAX;
+        self.advance(&batch.bytes[from..]);
+        self.publish(batch);
+        if matches!(got, Got::More) || !all {
+            return Ok(Turn::More);
+        }
+        let damage = match got {
+            Got::Damaged(error) => Some(error),
+            Got::Torn if at_end => Some(io::ErrorKind::UnexpectedEof.into()),
+            _ => None,
+        };
+        self.unpacked(batch, damage, last)
+    }
+
+    /// The end of what can be unpacked.
+    fn unpacked(&mut self, batch: &mut Batch, damage: Option<io::Error>, last: bool) -> io::Result<Turn> {
+        let Some(packed) = &mut self.packed else { return Ok(Turn::Drained) };
+        packed.close();
+        packed.ended = true;
+        self.read = true;
+        // a rotation that is unpacked to its end is done with
+        self.finishing |= last && self.left.is_some();
+        if let Some(error) = damage {
+            tracing::warn!(path = %self.path.display(), "cannot be unpacked any further, and what follows is not read: {error}");
+            batch.items.push(Item::Source(self.key, SourceEvent::Missed { lost: None }));
+        }
+        Ok(Turn::Drained)
+    }
+}
+
+impl Packed {
+    /// Appends the rest of the last turn and what comes next.
+    fn read(&mut self, offset: u64, max_line_bytes: usize, bytes: &mut Vec<u8>) -> Got {
+        let Some(reader) = &mut self.reader else { return Got::End };
+        bytes.append(&mut self.rest);
+        if reader.at < offset {
+            match reader.skip_to(offset) {
+                Ok(true) => {}
+                Ok(false) => return Got::End,
+                Err(error) => return Got::of(error),
+            }
+        }
+        let want = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
+        match reader.take(want).read_to_end(bytes) {
+            Ok(got) if got as u64 == want => Got::More,
+            Ok(_) => Got::End,
+            Err(error) => Got::of(error),
+        }
+    }
+}
+
+impl Got {
+    fn of(error: io::Error) -> Got {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Got::Torn,
+            _ => Got::Damaged(error),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A running hash of all that was read from a file, so that a copy of it is known again once the file is gone or was
+//! truncated.
+//!
+//! The hash goes block by block (see [`Prefix`]), so that a restart goes on from the last whole block that a cursor
+//! has and reads again the piece after it only.
+
+use super::identity;
+use crate::record::{Fingerprint, Prefix};
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+
+/// A block; FORMAT.md section 4.
+const BLOCK_BYTES: u64 = 1 << 20;
+/// What is shorter is covered by the fingerprint well enough.
+const LEAST_BYTES: u64 = 1024;
+/// How much is read again at most to go on hashing after a restart.
+const AGAIN_BYTES: u64 = 4 * BLOCK_BYTES;
+/// Bytes of a copy that are looked at at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The hash of the bytes so far.
+#[derive(Clone, Debug)]
+pub(super) struct PrefixHash {
+    /// P of the whole blocks.
+    whole: [u8; 32],
+    /// The block that is being filled, with `whole` before it.
+    block: Sha256,
+    len: u64,
+}
+
+impl PrefixHash {
+    /// Of nothing.
+    pub(super) fn new() -> Self {
+        Self::after([0; 32], 0)
+    }
+
+    /// Goes on from what a cursor has, or from the start.
+    pub(super) fn resume(known: Option<Prefix>) -> Self {
+        match known.filter(|known| known.len.is_multiple_of(BLOCK_BYTES)) {
+            Some(known) => Self::after(known.digest, known.len),
+            None => Self::new(),
+        }
+    }
+
+    fn after(whole: [u8; 32], len: u64) -> Self {
+        Self { whole, block: Sha256::new_with_prefix(whole), len }
+    }
+
+    /// Takes the bytes that come next.
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = BLOCK_BYTES - self.len % BLOCK_BYTES;
+            let (now, later) = bytes.split_at(bytes.len().min(room as usize));
+            self.block.update(now);
+            self.len += now.len() as u64;
+            if self.len.is_multiple_of(BLOCK_BYTES) {
+                *self = Self::after(self.block.finalize_reset().into(), self.len);
+            }
+            bytes = later;
+        }
+    }
+
+    /// Bytes so far.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The hash of all bytes so far.
+    pub(super) fn get(&self) -> Prefix {
+        let whole = self.len.is_multiple_of(BLOCK_BYTES);
+        let digest = if whole { self.whole } else { self.block.clone().finalize().into() };
+        Prefix { len: self.len, digest }
+    }
+
+    /// What a cursor should have now, if it is worth a line: each time twice as much, later each block.
+    pub(super) fn due(&self, published: Option<Prefix>) -> Option<Prefix> {
+        let before = published.map_or(0, |published| published.len);
+        if self.len < BLOCK_BYTES {
+            return (self.len >= LEAST_BYTES.max(2 * before)).then(|| self.get());
+        }
+        let len = self.len - self.len % BLOCK_BYTES;
+        (len > before).then_some(Prefix { len, digest: self.whole })
+    }
+
+    /// Takes the file's bytes up to `offset`, unless they are too many.
+    pub(super) fn catch_up(&mut self, file: &std::fs::File, offset: u64) -> io::Result<()> {
+        if offset.saturating_sub(self.len) > AGAIN_BYTES {
+            return Ok(());
+        }
+        let mut piece = vec![0; PIECE_BYTES];
+        while self.len < offset {
+            let want = (offset - self.len).min(PIECE_BYTES as u64) as usize;
+            let got = identity::read_at(file, &mut piece[..want], self.len)?;
+            if got == 0 {
+                return Ok(());
+            }
+            self.update(&piece[..got]);
+        }
+        Ok(())
+    }
+}
+
+/// What is known of the bytes that were read from a file.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    pub(super) offset: u64,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) prefix: Option<Prefix>,
+    /// The bytes before the offset, as far as they are remembered.
+    pub(super) before: Vec<u8>,
+}
+
+impl Trace {
+    /// Whether `content` begins with what was read; then it stands at the offset.
+    ///
+    /// Sure if the hash covers all of it, and so while sealtail runs. After a restart the cursor's hash lacks less than its own
+    /// length or less than a block: a file that is the same up to there and another after it is not met in practice.
+    pub(super) fn begins(&self, content: &mut impl Read) -> io::Result<bool> {
+        let covered = self.prefix.map_or(0, |prefix| prefix.len).max(u64::from(self.fingerprint.len));
+        if self.offset == 0 || self.offset - covered.min(self.offset) > covered.max(BLOCK_BYTES) {
+            return Ok(false);
+        }
+        let (mut hash, mut head, mut last) = (PrefixHash::new(), Vec::new(), Vec::new());
+        let mut piece = vec![0; PIECE_BYTES];
+        while hash.len() < self.offset {
+            let stops = [self.prefix.map_or(self.offset, |prefix| prefix.len), self.offset];
+            let stop = stops.into_iter().find(|stop| *stop > hash.len()).unwrap_or(self.offset);
+            let want = (stop - hash.len()).min(PIECE_BYTES as u64) as usize;
+            let got = fill(content, &mut piece[..want])?;
+            if got < want {
+                return Ok(false);
+            }
+            hash.update(&piece[..got]);
+            if head.len() < identity::HEAD_BYTES {
+                head.extend_from_slice(&piece[..got]);
+                let enough = head.len() >= self.fingerprint.len as usize || hash.len() == self.offset;
+                if enough && !identity::fits(&self.fingerprint, &head) {
+                    return Ok(false);
+                }
+            }
+            last.extend_from_slice(&piece[..got]);
+            last.drain(..last.len().saturating_sub(self.before.len()));
+            if self.prefix.is_some_and(|prefix| prefix.len == hash.len() && prefix != hash.get()) {
+                return Ok(false);
+            }
+        }
+        Ok(last.ends_with(&self.before))
+    }
+}
+
+/// Reads until `bytes` is full or the content ends.
+fn fill(content: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match content.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(len: usize) -> Vec<u8> {
+        (0..len).map(|n| (n * 7 + n / 251) as u8).collect()
+    }
+
+    fn hash(bytes: &[u8]) -> PrefixHash {
+        let mut hash = PrefixHash::new();
+        bytes.chunks(70_001).for_each(|piece| hash.update(piece));
+        hash
+    }
+
+    #[test]
+    fn blocks_are_chained_as_the_format_says() {
+        let bytes = text(BLOCK_BYTES as usize + 5);
+        let first = Sha256::new_with_prefix([0; 32]).chain_update(&bytes[..BLOCK_BYTES as usize]).finalize();
+        let all = Sha256::new_with_prefix(first).chain_update(&bytes[BLOCK_BYTES as usize..]).finalize();
+        assert_eq!(hash(&bytes).get().digest, <[u8; 32]>::from(all));
+        let published = hash(&bytes).due(None).unwrap();
+        assert_eq!((published.len, published.digest), (BLOCK_BYTES, first.into()));
+        let mut resumed = PrefixHash::resume(Some(published));
+        resumed.update(&bytes[BLOCK_BYTES as usize..]);
+        assert_eq!(resumed.get(), hash(&bytes).get());
+    }
+
+    #[test]
+    fn cursors_get_it_a_dozen_times_and_then_once_a_block() {
+        let bytes = text(3 * BLOCK_BYTES as usize);
+        let (mut hash, mut published, mut times) = (PrefixHash::new(), None, 0);
+        for piece in bytes.chunks(100) {
+            hash.update(piece);
+            if let Some(due) = hash.due(published) {
+                (published, times) = (Some(due), times + 1);
+            }
+        }
+        assert_eq!((times, published.unwrap().len), (10 + 3, 3 * BLOCK_BYTES));
+    }
+
+    #[test]
+    fn a_copy_is_told_from_what_only_begins_alike() {
+        let bytes = text(3 * BLOCK_BYTES as usize);
+        for read in [100, 1024, 5000, BLOCK_BYTES as usize, 2 * BLOCK_BYTES as usize + 77] {
+            let all = hash(&bytes[..read]);
+            let fingerprint = identity::fingerprint(&bytes[..read.min(identity::HEAD_BYTES)]);
+            for prefix in [Some(all.get()), all.due(None)] {
+                let before = bytes[read.saturating_sub(64)..read].to_vec();
+                let trace = Trace { offset: read as u64, fingerprint, prefix, before };
+                assert!(trace.begins(&mut &bytes[..]).unwrap() && trace.begins(&mut &bytes[..read]).unwrap());
+                assert!(!trace.begins(&mut &bytes[..read - 1]).unwrap(), "shorter than what was read");
+                let mut other = bytes.clone();
+                other[read / 2] ^= 1;
+                assert!(!trace.begins(&mut &other[..]).unwrap(), "{read}");
+            }
+        }
+    }
+}

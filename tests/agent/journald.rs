@@ -1,5 +1,6 @@
 //! The journal through the whole agent: rotation, vacuum, restarts and kill -9, counted in the archive.
 
+#[allow(dead_code, reason = "the other binary that has it uses all of it")]
 #[path = "../journald/daemon.rs"]
 mod daemon;
 
@@ -8,7 +9,6 @@ use daemon::{Daemon, available};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const MESSAGES: usize = 200_000;
 const PIECE: usize = 5000;
 
 fn follow_journal(world: &World, namespace: &str) {
@@ -44,7 +44,7 @@ fn told_lost(archive: &[Value]) -> u64 {
 }
 
 /// `vacuum`: journald throws away what the agent, stopped, has not read.
-fn two_hundred_thousand(vacuum: bool) {
+fn count(messages_sent: usize, vacuum: bool) {
     if !available() {
         return;
     }
@@ -53,7 +53,7 @@ fn two_hundred_thousand(vacuum: bool) {
     follow_journal(&world, &daemon.namespace);
     world.start_receiver();
     world.start_agent();
-    for piece in 0..MESSAGES / PIECE {
+    for piece in 0..messages_sent / PIECE {
         daemon.say((piece * PIECE..(piece + 1) * PIECE).map(|n| format!("line {n}")));
         match piece % 8 {
             1 => {
@@ -66,7 +66,7 @@ fn two_hundred_thousand(vacuum: bool) {
                 daemon.rotate();
                 world.start_agent();
             }
-            7 if vacuum && piece > 20 => {
+            7 if vacuum => {
                 world.kill_agent();
                 daemon.say((0..2000).map(|n| format!("unread {piece} {n}")));
                 daemon.rotate();
@@ -99,19 +99,19 @@ fn two_hundred_thousand(vacuum: bool) {
         assert!(missing > 0 && words.contains_key("SOURCE-GAP"), "the vacuum took nothing: {words:?}");
     } else {
         assert!(missing == 0 && !words.contains_key("SOURCE-GAP"), "{missing} {words:?}");
-        let lines = (0..MESSAGES).filter(|n| messages.get(&format!("line {n}")) != Some(&1)).count();
+        let lines = (0..messages_sent).filter(|n| messages.get(&format!("line {n}")) != Some(&1)).count();
         assert_eq!(lines, 0, "not exactly once");
     }
 }
 
 #[test]
-fn two_hundred_thousand_messages_through_rotation_restarts_and_kills_are_exact() {
-    two_hundred_thousand(false);
+fn messages_through_rotation_restarts_and_kills_are_exact() {
+    count(40_000, false);
 }
 
 #[test]
-fn and_through_a_vacuum_of_what_was_not_read_they_are_exact_or_told() {
-    two_hundred_thousand(true);
+fn two_hundred_thousand_through_a_vacuum_of_what_was_not_read_are_exact_or_told() {
+    count(200_000, true);
 }
 
 #[test]

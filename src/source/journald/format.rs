@@ -86,6 +86,21 @@ pub(super) enum Refusal {
     Unknown(u32),
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::NotYet => f.write_str("it is not written yet"),
+            Refusal::Damaged(what) => f.write_str(what),
+            Refusal::Unknown(flags) => {
+                write!(
+                    f,
+                    "it is written in a way that this sealtail does not know (flags {flags:#x}); a younger one may"
+                )
+            }
+        }
+    }
+}
+
 impl Header {
     /// Reads the first bytes of a file.
     pub(super) fn parse(bytes: &[u8]) -> Result<Header, Refusal> {
@@ -100,7 +115,7 @@ impl Header {
             return Err(Refusal::Unknown(incompatible & !UNDERSTOOD));
         }
         let size = le64(bytes, 88);
-        if size < HEADER_LEAST || size % 8 != 0 || size > 64 * 1024 {
+        if size < HEADER_LEAST || !size.is_multiple_of(8) || size > 64 * 1024 {
             return Err(Refusal::Damaged(format!("its header says it has {size} bytes")));
         }
         let later = |at: usize| bytes.len() >= at + 8 && size >= at as u64 + 8;

@@ -6,6 +6,7 @@ use super::format::{Id, Refusal};
 use super::{FILES_MAX, Journald};
 use crate::record::{SourceEvent, unhex};
 use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -115,25 +116,13 @@ impl Journald {
             // rotated since it was listed: the name is another file's
             Ok(file) if !file.is(inode) => return self.moving = true,
             Ok(file) => file,
-            Err(Refusal::NotYet) => {
-                if self.once && self.looks == 1 {
-                    tracing::info!(source = self.config.name, path = %path.display(), "a journal file without a header; nothing is in it yet");
-                }
-                return;
-            }
+            // it is being made, or was renamed or vacuumed since it was listed
+            Err(Refusal::NotYet) => return,
             Err(refusal) => {
-                if !self.files.contains_key(&inode) {
-                    let what = match refusal {
-                        Refusal::Unknown(flags) => format!(
-                            "it is written in a way that this sealtail does not know (flags {flags:#x}); a younger one may"
-                        ),
-                        Refusal::Damaged(what) => what,
-                        Refusal::NotYet => return,
-                    };
-                    refused.push((path.clone(), what));
-                    let known =
-                        Known { path, state: State::Refused, sequence: None, id: Id::default(), head: 0, tail: 0 };
-                    self.files.insert(inode, known);
+                if let Entry::Vacant(vacant) = self.files.entry(inode) {
+                    refused.push((path.clone(), refusal.to_string()));
+                    let (state, id) = (State::Refused, Id::default());
+                    vacant.insert(Known { path, state, sequence: None, id, head: 0, tail: 0 });
                 }
                 return;
             }
@@ -166,14 +155,14 @@ impl Journald {
     /// Says in the log and in the chain that a file can't be read.
     fn refuse(&mut self, path: &Path, what: &str) {
         tracing::warn!(source = self.config.name, path = %path.display(), what, "a journal file can't be read; the others are");
-        let said = said_by_name(path);
-        let in_folder = self.sequences.iter().filter(|sequence| Some(sequence.dir.as_path()) == path.parent());
-        let sequence = match said {
-            Some((id, _)) => in_folder.filter(|sequence| sequence.id == id).last(),
-            None => in_folder.max_by_key(|sequence| sequence.at.realtime_us),
-        };
-        // the numbers that its name promises were read before, or their absence will be seen when later ones are read
-        let (Some(sequence), None) = (sequence, said) else { return };
+        let in_folder = || self.sequences.iter().filter(|sequence| Some(sequence.dir.as_path()) == path.parent());
+        // what its name promises was read before, or its absence will be seen when later entries are read
+        if let Some((id, _)) = said_by_name(path)
+            && in_folder().any(|sequence| sequence.id == id)
+        {
+            return;
+        }
+        let Some(sequence) = in_folder().max_by_key(|sequence| sequence.at.realtime_us) else { return };
         let key = sequence.key;
         self.push(key, SourceEvent::Missed { lost: None });
     }

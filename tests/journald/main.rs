@@ -7,6 +7,7 @@ mod field_bugs;
 mod filters;
 mod follows;
 mod imported;
+mod long;
 mod reads;
 mod resumes;
 

@@ -174,9 +174,13 @@ impl JournalFile {
         if self.told {
             return None;
         }
-        let damage = self.damage.take();
-        self.told = damage.is_some();
-        damage
+        let mut damage = self.damage.take()?;
+        self.told = true;
+        if self.is_unlinked() {
+            // journald punches the bytes out of what it vacuums
+            "it was vacuumed before it was read to its end".clone_into(&mut damage.what);
+        }
+        Some(damage)
     }
 
     /// The number of the last entry that its header knows, where that can be true.

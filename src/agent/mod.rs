@@ -224,7 +224,7 @@ impl Agent {
             })?;
         }
         self.board.put(board);
-        let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.text().format));
+        let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);

@@ -52,7 +52,7 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
     }
     check_folder(&agent.spool.dir, faults);
     faults.extend(
-        agent.sources.iter().filter_map(|source| source.labels().check(source.name()).err()).map(|e| e.to_string()),
+        agent.sources.iter().filter_map(|source| source.labels()?.check(source.name()).err()).map(|e| e.to_string()),
     );
     for target in &agent.targets {
         let host = &agent.host.name;

@@ -3,7 +3,10 @@
 use super::sections::Names;
 use super::table::{Table, Text};
 use crate::record::Format;
-use crate::source::{Config, Encoding, FileConfig, LabelConfig, Multiline, Opens, StartAt, StdinConfig, TextConfig};
+use crate::source::{
+    Config, Encoding, FileConfig, JournaldConfig, LabelConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt,
+    StdinConfig, TextConfig,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,9 +23,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["file", "stdin"], &["journald"]);
+    let kind = |text: Text<'_>| text.word(&["file", "journald", "stdin"], &[]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"file\" or \"stdin\"", kind)?;
+    let kind = table.required("type", "choose type = \"file\", \"journald\" or \"stdin\"", kind)?;
     let name = names.claim(&table, Some(kind));
     let max_line_bytes =
         table.size("max_line", 256 * KIB, KIB..=512 * KIB).and_then(|bytes| usize::try_from(bytes).ok());
@@ -34,6 +37,9 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
         table.finish();
         let (text, labels) = (text?, labels?);
         return Some(Config::Stdin(StdinConfig { name: name?, max_line_bytes: max_line_bytes?, text, labels }));
+    }
+    if kind == "journald" {
+        return journald(table, name, max_line_bytes).map(Config::Journald);
     }
     let include = table.required_list("include", "say which files, such as include = [\"/var/log/*.log\"]", glob);
     let exclude = table.list("exclude", glob);
@@ -145,6 +151,54 @@ fn labels(table: &Table<'_>) -> Option<LabelConfig> {
         return None;
     }
     Some(LabelConfig { fixed, downward_api: downward_api? })
+}
+
+fn journald(table: Table<'_>, name: Option<String>, max_line_bytes: Option<usize>) -> Option<JournaldConfig> {
+    let units = table.list("units", unit);
+    let priority = table.optional("priority", |text| text.word(&Priority::NAMES, &[]));
+    let namespaces = table.list("namespaces", namespace);
+    let directories = table.list("directories", Text::into_path);
+    let since = table.optional("since", |text| text.word(&["beginning", "now"], &[]));
+    table.finish();
+    let name = name?;
+    let defaults = JournaldConfig::named(&name);
+    let (namespaces, directories) = (namespaces?, directories?);
+    Some(JournaldConfig {
+        units: units?,
+        priority: priority?.and_then(Priority::named),
+        namespaces: match namespaces.iter().any(|name| name == "*") {
+            true => Namespaces::All,
+            false if namespaces.is_empty() => defaults.namespaces,
+            false => Namespaces::These(namespaces),
+        },
+        directories: if directories.is_empty() { defaults.directories } else { directories },
+        since: if since? == Some("now") { Since::Now } else { Since::Beginning },
+        max_line_bytes: max_line_bytes?,
+        name,
+    })
+}
+
+/// A unit's name or a pattern of names.
+fn unit(text: Text<'_>) -> Option<String> {
+    if text.value.is_empty() || text.value.contains('/') {
+        return text.fault("no unit is called so", "name units, such as \"sshd.service\" or \"user@*.service\"");
+    }
+    match JournaldConfig::check_unit(&text.value) {
+        Ok(()) => Some(text.value),
+        Err(reason) => text.fault(&text.detail(reason), "mend the pattern"),
+    }
+}
+
+/// A namespace's name, `default` or `*`.
+fn namespace(text: Text<'_>) -> Option<String> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':' | b'\\');
+    if text.value == "*" || (!text.value.is_empty() && text.value.bytes().all(allowed)) {
+        return Some(text.value);
+    }
+    text.fault(
+        "no namespace is called so",
+        "name namespaces of journald, \"default\" for the one without a name, \"*\" for all",
+    )
 }
 
 /// A pattern of absolute paths.

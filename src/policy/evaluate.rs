@@ -11,7 +11,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
 use super::gate::{Probe, Seen};
-use super::input::{Fields, InputBuilder};
+use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
 use super::{LineContext, PolicySet};
 use crate::record::{Verdict, Verdicts};
@@ -57,6 +57,9 @@ impl Evaluator {
         if set.packages.is_empty() {
             return Verdicts::default();
         }
+        if line.source.kind == JOURNALD {
+            return self.of_journal(&set, line);
+        }
         let message = text(line.message);
         let probe = Probe::of(line, &message, &set.parts, &mut self.seen);
         let mut found = Vec::new();
@@ -72,6 +75,23 @@ impl Evaluator {
                 continue;
             }
             run(&set, package, machine, document.value(&mut self.input), &mut found);
+        }
+        verdict::render(found)
+    }
+}
+
+impl Evaluator {
+    /// What they say of a journal's entry. Gates ask the bytes of a line, and here those are not the message's.
+    fn of_journal(&mut self, set: &Inner, line: &LineContext<'_>) -> Verdicts {
+        let fields = self.input.fields(line, &text(line.message));
+        let message = fields.journal_message();
+        let document = self.input.document(line, &message, &fields);
+        let mut found = Vec::new();
+        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+            match &fields {
+                Fields::OverBounds(why) => found.push(undecided(&package.name, why)),
+                _ => run(set, package, machine, document.clone(), &mut found),
+            }
         }
         verdict::render(found)
     }

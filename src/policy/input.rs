@@ -20,6 +20,9 @@ const KEY_LEN_MAX: usize = 64;
 /// Sources whose values are kept from line to line.
 const SOURCES_MAX: usize = 16;
 
+/// The kind of a source whose lines are a journal's entries.
+pub(super) const JOURNALD: &str = "journald";
+
 /// What a policy is told of a line.
 #[derive(Clone, Copy, Debug)]
 pub struct LineContext<'a> {
@@ -40,7 +43,7 @@ pub struct LineContext<'a> {
 /// What a policy is told of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceContext {
-    /// `file` or `stdin`; `input.source.type`.
+    /// `file`, `journald` or `stdin`; `input.source.type`.
     pub kind: &'static str,
     /// The configured name.
     pub name: String,
@@ -66,6 +69,27 @@ pub(super) enum Fields {
 const TOO_DEEP: Fields = Fields::OverBounds("the line is JSON nested too deep, or has a number too large");
 const TOO_LONG: Fields = Fields::OverBounds("the line is too long to be looked at as a whole");
 const TOO_MANY: Fields = Fields::OverBounds("the event has too many fields");
+
+impl Fields {
+    /// The MESSAGE of a journal's entry: text, or its bytes as an array of numbers; the first if there are several.
+    pub(super) fn journal_message(&self) -> String {
+        let Fields::Object(fields) = self else { return String::new() };
+        let mut value = &fields["MESSAGE"];
+        if let Value::Array(several) = value
+            && let Some(first @ (Value::String(_) | Value::Array(_))) = several.first()
+        {
+            value = first;
+        }
+        match value {
+            Value::String(text) => text.as_ref().to_owned(),
+            Value::Array(bytes) => {
+                let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u8().ok()).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            _ => String::new(),
+        }
+    }
+}
 
 /// Builds input documents, and keeps what comes again.
 pub(super) struct InputBuilder {
@@ -94,6 +118,13 @@ impl InputBuilder {
         let mut document = BTreeMap::new();
         let (source, labels) = self.source(line.source);
         document.insert(self.keys.get("message"), message.into());
+        let mut source = source;
+        if line.source.kind == JOURNALD
+            && let Fields::Object(fields) = fields
+            && let (Ok(source), unit @ Value::String(_)) = (source.as_object_mut(), &fields["_SYSTEMD_UNIT"])
+        {
+            source.insert("unit".into(), unit.clone());
+        }
         document.insert(self.keys.get("source"), source);
         if self.with_labels {
             document.insert(self.keys.get("labels"), labels);

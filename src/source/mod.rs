@@ -1,4 +1,4 @@
-//! Sources: bytes and cursors from files and pipes, without loss.
+//! Sources: bytes and cursors from files, journals and pipes, without loss.
 //!
 //! A source runs on its own thread and sends [`Batch`]es into a bounded channel; blocking there is the backpressure. It
 //! keeps no state on disk: the offset of a line says how far its file is read once that line is durable, and at the next
@@ -7,25 +7,29 @@
 //!
 //! What a source promises, with [`Cursor`] for the terms:
 //! - an `Opened` comes before the first line of a key, and the offsets of a key's lines only grow, but for a `Truncated`;
-//! - an `Identified` replaces the cursor's path and fingerprint and never moves its offset;
+//! - an `Identified` replaces the cursor's path and fingerprint and never moves the offset of a file; of a journal it does,
+//!   over entries that a filter leaves out;
 //! - after `Ended` or `Vanished` the key and its cursor are done with.
 
 mod file;
+mod journald;
 mod kubernetes;
 mod labels;
 mod lines;
 mod progress;
 mod stdin;
 mod stop;
+mod watch;
 
 pub use file::Files;
+pub use journald::{Journald, JournaldConfig, Namespaces, Priority, Since};
 pub use labels::LabelConfig;
 pub use lines::{Encoding, Multiline, Opens, TextConfig};
 pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
-use crate::record::{Batch, Cursor, SourceKey};
+use crate::record::{Batch, Cursor, Format, SourceKey};
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,10 +37,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A place that lines come from.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a thread, moved once")]
 pub enum Source {
     /// Files by glob.
     File(Files),
+    /// systemd's journal.
+    Journald(Journald),
     /// Standard input.
     Stdin(Stdin),
 }
@@ -47,6 +52,7 @@ impl Source {
     pub fn new(config: &Config, known: Vec<Cursor>, keys: Arc<Keys>, own: &[PathBuf]) -> Result<Source, Error> {
         Ok(match config {
             Config::File(config) => Source::File(Files::new(config, known, keys, own)?),
+            Config::Journald(config) => Source::Journald(Journald::new(config, known, keys)?),
             Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
         })
     }
@@ -55,6 +61,7 @@ impl Source {
     pub fn progress(&self) -> Arc<Progress> {
         match self {
             Source::File(files) => files.progress(),
+            Source::Journald(journald) => journald.progress(),
             Source::Stdin(_) => Arc::default(),
         }
     }
@@ -64,6 +71,7 @@ impl Source {
     pub fn run(self, once: bool, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
         match self {
             Source::File(files) => files.run(once, output, stop),
+            Source::Journald(journald) => journald.run(once, output, stop),
             Source::Stdin(stdin) => stdin.run(output, stop),
         }
     }
@@ -89,6 +97,16 @@ pub enum Error {
         name: String,
         /// The pattern.
         pattern: String,
+    },
+    /// A unit that is no pattern.
+    #[error("source {name:?}: {pattern:?} is no pattern of units: {reason}; mend it in `units`")]
+    Unit {
+        /// The source.
+        name: String,
+        /// The pattern.
+        pattern: String,
+        /// What globset says.
+        reason: String,
     },
     /// No bytes a line.
     #[error("source {name:?}: `max_line` is 0, so no line would fit; set it to 1KiB or more")]
@@ -144,6 +162,8 @@ pub enum Error {
 pub enum Config {
     /// Files by glob.
     File(FileConfig),
+    /// systemd's journal.
+    Journald(JournaldConfig),
     /// Standard input, to its end.
     Stdin(StdinConfig),
 }
@@ -153,23 +173,27 @@ impl Config {
     pub fn name(&self) -> &str {
         match self {
             Config::File(file) => &file.name,
+            Config::Journald(journald) => &journald.name,
             Config::Stdin(stdin) => &stdin.name,
         }
     }
 
-    /// What its text looks like.
-    pub fn text(&self) -> &TextConfig {
+    /// What its lines look like.
+    pub fn format(&self) -> Format {
         match self {
-            Config::File(file) => &file.text,
-            Config::Stdin(stdin) => &stdin.text,
+            Config::File(file) => file.text.format,
+            // an entry is handed on as a JSON object
+            Config::Journald(_) => Format::Json,
+            Config::Stdin(stdin) => stdin.text.format,
         }
     }
 
     /// What is known of it besides its lines.
-    pub fn labels(&self) -> &LabelConfig {
+    pub fn labels(&self) -> Option<&LabelConfig> {
         match self {
-            Config::File(file) => &file.labels,
-            Config::Stdin(stdin) => &stdin.labels,
+            Config::File(file) => Some(&file.labels),
+            Config::Journald(_) => None,
+            Config::Stdin(stdin) => Some(&stdin.labels),
         }
     }
 }

@@ -50,6 +50,25 @@ tls = { ca = "ca.pem", cert = "client.pem", key = "client.key" }
 }
 
 #[test]
+fn each_value_of_a_journald_source_that_cannot_be_is_told() {
+    for (line, place, what) in [
+        ("units = [\"a/b\"]", "7:10: [[source]] units", "no unit is called so"),
+        ("units = [\"user@[\"]", "7:10: [[source]] units", "unclosed character class"),
+        ("priority = \"loud\"", "7:12: [[source]] priority", "choose \"emerg\" or \"alert\""),
+        ("namespaces = [\"a b\"]", "7:15: [[source]] namespaces", "no namespace is called so"),
+        ("namespaces = \"web\"", "7:14: [[source]] namespaces", "not a list of strings"),
+        ("directories = [\"\"]", "7:16: [[source]] directories", "no path"),
+        ("since = \"end\"", "7:9: [[source]] since", "choose \"beginning\" or \"now\""),
+        ("include = [\"/var/log/*.log\"]", "7:1: [[source]] include", "not known here"),
+    ] {
+        let text = agent_text("").replace("type = \"file\"", "type = \"journald\"");
+        let faults = load(&text.replace("include = [\"/var/log/*.log\"]", line)).unwrap_err();
+        let found = faults.iter().any(|fault| fault.contains(place) && fault.contains(what));
+        assert!(found && faults.len() == 1, "{line}: {faults:#?}");
+    }
+}
+
+#[test]
 fn each_value_that_cannot_be_is_told() {
     for (from, to, place, what) in [
         ("key = \"host.key\"", "key = \"client-certificate\"", "2:7: [host] key", "not in this version yet"),
@@ -61,8 +80,7 @@ fn each_value_that_cannot_be_is_told() {
         (&format!("[\"{RECIPIENT}\"]"), "[]", "3:1: [auditors] recipients", "missing"),
         (&format!("[\"{RECIPIENT}\"]"), "\"x\"", "4:14: [auditors] recipients", "not a list of strings"),
         (&format!("\"{RECIPIENT}\""), &format!("\"{RECIPIENT}\", \"{RECIPIENT}\""), "4:81: [auditors]", "listed twice"),
-        ("type = \"file\"", "type = \"journald\"", "6:8: [[source]] type", "not in this version yet"),
-        ("type = \"file\"", "type = \"tail\"", "6:8: [[source]] type", "choose \"file\" or \"stdin\""),
+        ("type = \"file\"", "type = \"tail\"", "6:8: [[source]] type", "choose \"file\" or \"journald\" or \"stdin\""),
         ("type = \"file\"", "", "5:1: [[source]] type", "missing"),
         ("/var/log/*.log", "/var/log/[", "7:12: [[source]] include", "unclosed character class"),
         ("/var/log/*.log", "/var/log/", "7:12: [[source]] include", "matches no file"),

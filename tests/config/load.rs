@@ -3,7 +3,7 @@
 use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::config::Config;
 use sealtail::record::Format;
-use sealtail::source::{self, Encoding, Multiline, Opens, StartAt};
+use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
 use std::fs;
 use std::time::Duration;
 
@@ -131,6 +131,38 @@ fn strings_take_variables_and_files() {
     assert!(agent.spool.dir.to_str().unwrap().contains(path.split('/').next_back().unwrap()));
 }
 
+#[test]
+fn a_journald_source_has_defaults_and_takes_what_is_written() {
+    let journald = |more: &str| {
+        let text = agent_text("")
+            .replace("type = \"file\"\ninclude = [\"/var/log/*.log\"]", &format!("type = \"journald\"\n{more}"));
+        let mut agent = load(&text).unwrap().agent.unwrap();
+        let Some(source::Config::Journald(journald)) = agent.sources.pop() else { panic!("{:?}", agent.sources) };
+        journald
+    };
+    assert_eq!(journald(""), JournaldConfig::named("journald"));
+    let written = r#"
+        name = "j"
+        units = ["sshd", "user@*.service"]
+        priority = "notice"
+        namespaces = ["default", "web"]
+        directories = ["/j"]
+        since = "now"
+        max_line = "1KiB"
+    "#;
+    let expected = JournaldConfig {
+        name: "j".into(),
+        units: vec!["sshd".into(), "user@*.service".into()],
+        priority: Some(Priority::Notice),
+        namespaces: Namespaces::These(vec!["default".into(), "web".into()]),
+        directories: vec!["/j".into()],
+        since: Since::Now,
+        max_line_bytes: 1024,
+    };
+    assert_eq!(journald(written), expected);
+    assert_eq!(journald("namespaces = [\"*\"]").namespaces, Namespaces::All);
+}
+
 const RECEIVE: &str = r#"
 [receive]
 listen = "127.0.0.1:7443"
@@ -189,7 +221,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let everything = |text: String| text.lines().map(|line| uncomment(line) + "\n").collect();
     let config = shipped(everything).unwrap();
     let agent = config.agent.unwrap();
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (2, 1, 1));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 1, 1));
     assert!(config.receive.unwrap().trust.is_some());
 }
 

@@ -197,6 +197,7 @@ fn verified(dir: &Path, out: &mut impl Write) -> Result<ExitCode, String> {
 fn sources(config: &config::Agent) -> String {
     let globs = config.sources.iter().map(|source| match source {
         crate::source::Config::File(file) => file.include.join(" "),
+        crate::source::Config::Journald(_) => "the journal".to_owned(),
         crate::source::Config::Stdin(_) => "standard input".to_owned(),
     });
     globs.collect::<Vec<_>>().join(" ")

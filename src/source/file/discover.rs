@@ -3,7 +3,7 @@
 use super::identity::Look;
 use super::left_out::{self, LeftOut};
 use super::patterns::{Patterns, Place, Route, compressed};
-use super::watch::Watch;
+use crate::source::watch::Watch;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::DirEntry;
 use std::os::unix::fs::MetadataExt;

@@ -8,7 +8,7 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `patterns`, `discover`, `left_out` | which files match, where they are, which of them are no logs |
-//! | `watch` | when to look |
+//! | `source::watch` | when to look |
 //! | `identity` | whether two looks saw one file |
 //! | `follow`, `table` | one file and a turn of reading; all of them and their descriptors |
 //! | `turns` | what follows from a turn: truncated, ended, gone |
@@ -36,13 +36,13 @@ mod resume;
 mod table;
 mod turns;
 mod unpack;
-mod watch;
 mod whereabouts;
 
 use super::labels::SourceLabels;
 use super::lines::{ITEMS_MAX, Shape};
 use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
 use crate::record::{Batch, Cursor, FileId, Item, SourceEvent};
+use crate::source::watch::Watch;
 use crossbeam_channel::{Select, Sender};
 use heir::Legacy;
 use identity::Look;
@@ -54,7 +54,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use table::Table;
-use watch::Watch;
 use whereabouts::Listings;
 
 /// Everything is looked at this often, watched or not, as network file systems tell no watch what happens.

@@ -67,7 +67,7 @@ fn every_pack_passes_its_tests() {
 #[test]
 fn every_rule_of_the_packs_has_a_title_a_severity_and_controls() {
     let set = PolicySet::load(&config(&[packs_dir()])).unwrap();
-    assert!(set.rules().count() > 25);
+    assert!(set.rules().count() >= 120);
     for rule in set.rules() {
         let said = &rule.metadata;
         assert!(said.title.is_some() && said.description.is_some(), "{}:{}", rule.file, rule.line);
@@ -92,6 +92,7 @@ fn the_embedded_packs_are_those_of_the_folder() {
         .iter()
         .filter(|path| !is_test(path))
         .map(|path| (path.strip_prefix(&dir).unwrap().to_str().unwrap().replace('\\', "/"), read(path)))
+        .filter(|(name, _)| !packs::LEFT_OUT.contains(&name.as_str()))
         .collect();
     let embedded: Vec<(String, String)> =
         packs::PACKS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();

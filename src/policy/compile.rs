@@ -59,6 +59,8 @@ pub struct RuleInfo {
     pub file: String,
     /// Its first line.
     pub line: u32,
+    /// The controls that are written out in its verdicts, besides those of its METADATA.
+    pub controls: Vec<String>,
     /// What its METADATA and that of its package say.
     pub metadata: Metadata,
 }
@@ -69,14 +71,24 @@ impl PolicySet {
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let sources = Sources::read(&config.paths, Tests::Skipped, &mut faults);
+        Self::of(&sources, config.max_instructions, faults)
+    }
+
+    /// The policies that come with sealtail.
+    pub fn packs() -> Result<Self, Vec<Fault>> {
+        Self::of(&Sources::packs(), Config::MAX_INSTRUCTIONS, Vec::new())
+    }
+
+    /// Compiles what has been read.
+    pub(super) fn of(sources: &Sources, max_instructions: u64, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let digest = sources.digest();
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
-        if !config.paths.is_empty() {
-            let mut engine = engine(&sources, &mut faults);
+        if !sources.modules.is_empty() || !faults.is_empty() {
+            let mut engine = engine(sources, &mut faults);
             data = engine.get_data();
-            let files = read_files(&mut engine, &sources, &mut faults);
+            let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
                 packages = compile(&mut engine, &files, &mut parts, &mut faults);
             }
@@ -84,7 +96,7 @@ impl PolicySet {
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
+        let max_instructions = usize::try_from(max_instructions).unwrap_or(usize::MAX);
         Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
     }
 
@@ -165,8 +177,18 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
-        let what = "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
-        faults.push(Fault::of(first, what));
+        match files.elsewhere() {
+            Some((file, name)) => {
+                let what = format!(
+                    "`package {name}` is not looked at: a policy is a package below `sealtail`; write `package sealtail.{name}`"
+                );
+                faults.push(Fault::at(&file.source.path, file.syntax.package_place, what));
+            }
+            None => {
+                let what = "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
+                faults.push(Fault::of(first, what));
+            }
+        }
     }
     for (file, rule) in files.policies() {
         if rule.shape() != Shape::Set {
@@ -212,6 +234,12 @@ impl<'a> Files<'a> {
         let below = |file: &&File<'_>| file.syntax.package.first().is_some_and(|first| first == ROOT);
         let rules = |file| Files::rules_of(file).filter(|(_, rule)| rule.name == VERDICTS);
         self.files.iter().filter(below).flat_map(rules)
+    }
+
+    /// A file with `verdicts` in a package that is no policy.
+    fn elsewhere(&self) -> Option<(&File<'a>, String)> {
+        let file = self.files.iter().find(|file| file.syntax.rules.iter().any(|rule| rule.name == VERDICTS))?;
+        Some((file, file.syntax.package_name()))
     }
 
     fn rules_of<'f>(file: &'f File<'a>) -> impl Iterator<Item = (&'f File<'a>, &'f RuleSyntax)> {
@@ -260,6 +288,7 @@ impl<'a> Files<'a> {
                 ids,
                 file: file.source.path.clone(),
                 line: rule.place.0,
+                controls: written_controls(rule),
                 metadata,
             };
             match (rule.name == VERDICTS, info.ids.is_empty()) {
@@ -297,6 +326,22 @@ impl Package {
             }
         }
     }
+}
+
+/// The controls that are written out in a rule, under the key `controls` of literal objects.
+fn written_controls(rule: &RuleSyntax) -> Vec<String> {
+    let mut controls = BTreeSet::new();
+    rule.each_expr(&mut |expr| {
+        let Form::Object(fields) = form(expr) else { return };
+        for (key, value) in fields {
+            let (Form::Text("controls"), Form::List(items)) = (form(key), form(value)) else { continue };
+            controls.extend(items.iter().filter_map(|item| match form(item) {
+                Form::Text(id) => Some(id.to_owned()),
+                _ => None,
+            }));
+        }
+    });
+    controls.into_iter().collect()
 }
 
 /// The ids that are written out in a rule: literal strings under the key `id` of literal objects.

@@ -64,6 +64,16 @@ impl Sources {
         sources
     }
 
+    /// The policies that come with sealtail, as quickstart has them.
+    pub(super) fn packs() -> Self {
+        let file = |(name, text): &(&str, &str)| SourceFile {
+            name: (*name).to_owned(),
+            path: format!("policies/{name}"),
+            text: (*text).to_owned(),
+        };
+        Self { modules: super::packs::PACKS.iter().map(file).collect(), data: Vec::new() }
+    }
+
     /// The documents of the `data.json` files, each where OPA puts it: `a/b/data.json` is `data.a.b`.
     pub(super) fn documents(&self, faults: &mut Vec<Fault>) -> Vec<(&SourceFile, Value)> {
         let mut documents = Vec::new();

@@ -13,6 +13,10 @@
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
+//! coverage  the same                     -> Coverage: which rules and lines they reach
+//! lint      rules that compile, and never fire or name no control -> Faults, for `policy check` only
+//! explain   PolicySet + line             -> each statement of a rule: did it hold, and on what values
+//! controls  the catalogue of controls, and which rule answers which
 //! packs     the policies that come with sealtail
 //! ```
 //! A policy is a package: it has its own program, its own limits, and its own `undecided` when it fails.
@@ -22,10 +26,14 @@ use std::path::PathBuf;
 
 mod circle;
 mod compile;
+pub mod controls;
+mod coverage;
 mod evaluate;
+mod explain;
 mod fault;
 mod gate;
 mod input;
+mod lint;
 mod load;
 mod metadata;
 pub mod packs;
@@ -36,9 +44,12 @@ mod verdict;
 mod yaml;
 
 pub use compile::{PolicySet, RuleInfo};
+pub use coverage::{Coverage, RuleCoverage, coverage};
 pub use evaluate::Evaluator;
+pub use explain::{Explained, Outcome, Step, explain};
 pub use fault::Fault;
 pub use input::{LineContext, SourceContext};
+pub use lint::check;
 pub use metadata::Metadata;
 pub use testing::{TestFailure, TestReport, run_tests};
 

@@ -136,6 +136,16 @@ impl RuleSyntax {
         bodies.iter().map(statements).collect()
     }
 
+    /// The statements of each body as they are written.
+    pub(super) fn written(&self) -> Vec<Vec<Written<'_>>> {
+        let Rule::Spec { bodies, .. } = self.node.as_ref() else { return Vec::new() };
+        let mut written = Vec::new();
+        for body in bodies.iter().filter(|body| !body.is_else) {
+            written.push(body.query.stmts.iter().map(Written::of).collect());
+        }
+        written
+    }
+
     /// Calls `see` with every expression of the rule, outer before inner.
     pub(super) fn each_expr<'a>(&'a self, see: &mut dyn FnMut(&'a Expr)) {
         match self.node.as_ref() {
@@ -153,6 +163,35 @@ impl RuleSyntax {
                 }
             }
         }
+    }
+}
+
+/// A statement of a body as text.
+pub(super) struct Written<'a> {
+    /// Where it begins.
+    pub(super) place: Place,
+    /// The same in bytes of the file.
+    pub(super) offset: usize,
+    /// What is written there.
+    pub(super) text: &'a str,
+    node: &'a LiteralStmt,
+}
+
+impl<'a> Written<'a> {
+    fn of(node: &'a LiteralStmt) -> Self {
+        let span = &node.span;
+        Self { place: (span.line, span.col), offset: span.start as usize, text: span.text(), node }
+    }
+
+    /// The paths that stand in it, such as `input.fields.verb` and `is_sshd`.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        each_of_statement(self.node, &mut |expr| {
+            if let Form::Path(path) = form(expr) {
+                paths.push(path);
+            }
+        });
+        paths
     }
 }
 
@@ -320,22 +359,24 @@ fn each_of_head<'a>(head: &'a RuleHead, see: &mut dyn FnMut(&'a Expr)) {
 }
 
 fn each_of_query<'a>(query: &'a Query, see: &mut dyn FnMut(&'a Expr)) {
-    for statement in &query.stmts {
-        match &statement.literal {
-            Literal::SomeVars { .. } => {}
-            Literal::SomeIn { key, value, collection, .. } => {
-                key.iter().chain([value, collection]).for_each(|expr| each(expr, see));
-            }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => each(expr, see),
-            Literal::Every { domain, query, .. } => {
-                each(domain, see);
-                each_of_query(query, see);
-            }
+    query.stmts.iter().for_each(|statement| each_of_statement(statement, see));
+}
+
+fn each_of_statement<'a>(statement: &'a LiteralStmt, see: &mut dyn FnMut(&'a Expr)) {
+    match &statement.literal {
+        Literal::SomeVars { .. } => {}
+        Literal::SomeIn { key, value, collection, .. } => {
+            key.iter().chain([value, collection]).for_each(|expr| each(expr, see));
         }
-        for with in &statement.with_mods {
-            each(&with.refr, see);
-            each(&with.r#as, see);
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => each(expr, see),
+        Literal::Every { domain, query, .. } => {
+            each(domain, see);
+            each_of_query(query, see);
         }
+    }
+    for with in &statement.with_mods {
+        each(&with.refr, see);
+        each(&with.r#as, see);
     }
 }
 

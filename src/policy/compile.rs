@@ -8,11 +8,12 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine, Value};
 
+use super::controls::distance;
 use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
-use super::{Config, Fault, Metadata, circle, refuse};
+use super::{Config, Fault, Metadata, circle, growth, refuse};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -169,7 +170,11 @@ fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fa
         files.push(File { source, syntax });
     }
     let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|file| (file.source.path.as_str(), &file.syntax)).collect();
+    let circles = faults.len();
     circle::check(&syntaxes, faults);
+    if faults.len() == circles {
+        growth::check(&syntaxes, faults);
+    }
     Files { files, annotations }
 }
 
@@ -177,18 +182,11 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
-        match files.elsewhere() {
-            Some((file, name)) => {
-                let what = format!(
-                    "`package {name}` is not looked at: a policy is a package below `sealtail`; write `package sealtail.{name}`"
-                );
-                faults.push(Fault::at(&file.source.path, file.syntax.package_place, what));
-            }
-            None => {
-                let what = "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
-                faults.push(Fault::of(first, what));
-            }
-        }
+        faults.push(files.why_none().unwrap_or_else(|| {
+            let what =
+                "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
+            Fault::of(first, what)
+        }));
     }
     for (file, rule) in files.policies() {
         if rule.shape() != Shape::Set {
@@ -220,7 +218,7 @@ fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Pro
     let policy: CompiledPolicy =
         engine.compile_with_entrypoint(&entry.as_str().into()).map_err(|error| from_engine(&error))?;
     let program = Compiler::compile_from_policy(&policy, &[&entry]).map_err(|error| match &error.span {
-        Some(span) => Fault::at(span.source.get_path(), (span.line, span.col), error.error.to_string()),
+        Some(span) => Fault::hinted(span.source.get_path(), (span.line, span.col), &error.error.to_string()),
         None => from_engine(&error),
     })?;
     // rules and data that claim the same path are found here, not on the first line
@@ -236,10 +234,20 @@ impl<'a> Files<'a> {
         self.files.iter().filter(below).flat_map(rules)
     }
 
-    /// A file with `verdicts` in a package that is no policy.
-    fn elsewhere(&self) -> Option<(&File<'a>, String)> {
-        let file = self.files.iter().find(|file| file.syntax.rules.iter().any(|rule| rule.name == VERDICTS))?;
-        Some((file, file.syntax.package_name()))
+    /// Where no policy is found: `verdicts` in a package that is none, or a rule with nearly that name.
+    fn why_none(&self) -> Option<Fault> {
+        let (file, rule) =
+            self.files.iter().flat_map(Self::rules_of).find(|(_, rule)| distance(&rule.name, VERDICTS) <= 2)?;
+        let (path, name) = (&file.source.path, file.syntax.package_name());
+        Some(match rule.name == VERDICTS {
+            true => {
+                let what = format!(
+                    "`package {name}` is not looked at: a policy is a package below `sealtail`; write `package sealtail.{name}`"
+                );
+                Fault::at(path, file.syntax.package_place, what)
+            }
+            false => Fault::at(path, rule.place, format!("`{}` is not looked at; did you mean `verdicts`?", rule.name)),
+        })
     }
 
     fn rules_of<'f>(file: &'f File<'a>) -> impl Iterator<Item = (&'f File<'a>, &'f RuleSyntax)> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 
-use super::controls::{all, distance, nearest};
+use super::controls::{all, nearest};
 use super::load::{Sources, Tests};
 use super::syntax::{Expr, Form, RuleSyntax, Statement, Syntax, form, place};
 use super::{Config, Fault, PolicySet, compile};
@@ -54,7 +54,7 @@ pub fn check(config: &Config) -> Result<PolicySet, Vec<Fault>> {
     if faults.is_empty() { Ok(set) } else { Err(sources.mend_places(faults)) }
 }
 
-/// `verdicts` where nobody looks for it, and what was perhaps meant to be called so.
+/// `verdicts` where nobody looks for it.
 fn names(file: &str, syntax: &Syntax, faults: &mut Vec<Fault>) {
     let below = syntax.package.first().is_some_and(|first| first == "sealtail");
     for rule in &syntax.rules {
@@ -63,11 +63,6 @@ fn names(file: &str, syntax: &Syntax, faults: &mut Vec<Fault>) {
             let what = format!("`package {name}` is not looked at; write `package sealtail.{name}`");
             faults.push(Fault::at(file, syntax.package_place, what));
             return;
-        }
-        let slip = rule.name != "verdicts" && distance(&rule.name, "verdicts") <= 2;
-        if below && slip && !syntax.rules.iter().any(|rule| rule.name == "verdicts") {
-            let what = format!("`{}` is not looked at; did you mean `verdicts`?", rule.name);
-            faults.push(Fault::at(file, rule.place, what));
         }
     }
 }

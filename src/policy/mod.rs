@@ -6,6 +6,7 @@
 //! syntax    the engine's syntax tree     -> what we ask of it: rules, ids, calls
 //! metadata  `# METADATA` comments (yaml) -> Metadata, by OPA's rules of scope
 //! refuse    what a policy may not do     -> Faults
+//! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
 //! input     a line                       -> the input document, built once a line
@@ -14,6 +15,7 @@
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
 //! coverage  the same                     -> Coverage: which rules and lines they reach
+//! hint      the engine's messages    -> what to do about them
 //! lint      rules that compile, and never fire or name no control -> Faults, for `policy check` only
 //! explain   PolicySet + line             -> each statement of a rule: did it hold, and on what values
 //! controls  the catalogue of controls, and which rule answers which
@@ -32,6 +34,8 @@ mod evaluate;
 mod explain;
 mod fault;
 mod gate;
+mod growth;
+mod hint;
 mod input;
 mod lint;
 mod load;

@@ -127,6 +127,40 @@ impl RuleSyntax {
         names
     }
 
+    /// What gives its variables their values: each with an expression, and whether it is only taken from that, by a `some`.
+    pub(super) fn definitions(&self) -> Vec<(String, &Expr, bool)> {
+        let mut found = Vec::new();
+        let mut define = |pattern: &Expr, value, is_taken| {
+            let mut names = Vec::new();
+            variables(pattern, &mut names);
+            found.extend(names.into_iter().map(|(name, _)| (name.to_owned(), value, is_taken)));
+        };
+        if let Rule::Spec { bodies, .. } = self.node.as_ref() {
+            bodies.iter().for_each(|body| taken_from(&body.query, &mut define));
+        }
+        self.each_expr(&mut |expr| match expr {
+            Node::AssignExpr { lhs, rhs, .. } => define(lhs, rhs.as_ref(), false),
+            Node::ArrayCompr { query, .. } | Node::SetCompr { query, .. } | Node::ObjectCompr { query, .. } => {
+                taken_from(query, &mut define);
+            }
+            _ => {}
+        });
+        found
+    }
+
+    /// The expressions that are its value.
+    pub(super) fn results(&self) -> Vec<&Expr> {
+        let Rule::Spec { head, bodies, .. } = self.node.as_ref() else { return Vec::new() };
+        let of_head = match head {
+            RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
+                assign.as_ref().map(|assign| assign.value.as_ref())
+            }
+            RuleHead::Set { key, .. } => key.as_deref(),
+        };
+        let of_bodies = bodies.iter().filter_map(|body| body.assign.as_ref().map(|assign| assign.value.as_ref()));
+        of_head.into_iter().chain(of_bodies).collect()
+    }
+
     /// The statements that all must hold, for each body; a rule without `if` has one body without statements.
     pub(super) fn bodies(&self) -> Vec<Vec<Statement<'_>>> {
         let Rule::Spec { bodies, .. } = self.node.as_ref() else { return Vec::new() };
@@ -232,6 +266,10 @@ pub(super) enum Form<'a> {
     List(&'a [Ref<Expr>]),
     /// A literal object, as keys and values.
     Object(Vec<(&'a Expr, &'a Expr)>),
+    /// `[term | …]` and its like: what it is made of, its query's own names, how many `some … in` stand there.
+    Compr(Vec<&'a Expr>, Vec<&'a str>, usize),
+    /// `a + b` and its like.
+    Arithmetic(&'a Expr, &'a Expr),
     /// Anything else.
     Other,
 }
@@ -256,8 +294,24 @@ pub(super) fn form(expr: &Expr) -> Form<'_> {
         Node::Object { fields, .. } => {
             Form::Object(fields.iter().map(|(_, key, value)| (key.as_ref(), value.as_ref())).collect())
         }
+        Node::ArithExpr { lhs, rhs, .. } => Form::Arithmetic(lhs, rhs),
+        Node::ArrayCompr { term, query, .. } | Node::SetCompr { term, query, .. } => comprehension(vec![term], query),
+        Node::ObjectCompr { key, value, query, .. } => comprehension(vec![key, value], query),
         _ => Form::Other,
     }
+}
+
+fn comprehension<'a>(terms: Vec<&'a Expr>, query: &'a Query) -> Form<'a> {
+    let mut names = Vec::new();
+    declared_in(query, &mut names);
+    each_of_query(query, &mut |expr| {
+        if let Node::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr {
+            variables(lhs, &mut names);
+        }
+    });
+    let is_loop = |statement: &&LiteralStmt| matches!(statement.literal, Literal::SomeIn { .. });
+    let loops = query.stmts.iter().filter(is_loop).count();
+    Form::Compr(terms, names.into_iter().map(|(name, _)| name).collect(), loops)
 }
 
 /// Where an expression stands.
@@ -280,6 +334,20 @@ fn declared_in<'a>(query: &'a Query, names: &mut Vec<(&'a str, Place)>) {
             Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         }
     }
+}
+
+/// What `some x in` takes its variables from.
+fn taken_from<'a>(query: &'a Query, define: &mut dyn FnMut(&Expr, &'a Expr, bool)) {
+    for statement in &query.stmts {
+        if let Literal::SomeIn { key, value, collection, .. } = &statement.literal {
+            key.iter().chain([value]).for_each(|pattern| define(pattern, collection, true));
+        }
+    }
+}
+
+/// Calls `see` with an expression and all that stand in it.
+pub(super) fn each_in<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
+    each(expr, see);
 }
 
 /// The variables of a pattern such as `[a, {"k": b}]`.

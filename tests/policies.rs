@@ -319,7 +319,7 @@ fn faults_name_their_place() {
 fn faults_say_what_to_do() {
     let says = |text: &str| faults(text).first().map(|fault| fault.what.clone()).unwrap_or_default();
     assert!(says("package sealtail.a\nverdicts := [1]").contains("verdicts contains"));
-    assert!(says("package other\nverdicts contains {\"id\": \"x\"}").contains("no package below `sealtail`"));
+    assert!(says("package other\nverdicts contains {\"id\": \"x\"}").contains("write `package sealtail.other`"));
     assert!(says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"redact\": [\"a\"]}").contains("`redact`"));
     assert!(
         says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"decision\": \"block\"}")

@@ -26,7 +26,8 @@ luhn(number) if {
 	digits := split(number, "")
 	last := count(digits) - 1
 	total := sum([counted |
-		some i, digit in digits
+		some i
+		digit := digits[i]
 		counted := value(to_number(digit), (last - i) % 2)
 	])
 	total % 10 == 0
@@ -57,7 +58,8 @@ is_iban(number) if {
 	digits := split(concat("", [as_digits(c) | some c in split(turned, "")]), "")
 	last := count(digits) - 1
 	total := sum([counted |
-		some i, digit in digits
+		some i
+		digit := digits[i]
 		counted := to_number(digit) * powers[last - i]
 	])
 	total % 97 == 1

@@ -63,12 +63,14 @@ struct Scope<'a> {
     declared: BTreeSet<&'a str>,
     /// Names that are being weighed: one that needs itself weighs 1 there.
     open: RefCell<BTreeSet<String>>,
+    /// What names weigh, so that each is weighed once.
+    known: RefCell<BTreeMap<String, u64>>,
 }
 
 impl<'a> Scope<'a> {
     fn of(syntax: &'a Syntax, rule: &'a RuleSyntax) -> Self {
         let declared = rule.declared().into_iter().map(|(name, _)| name).collect();
-        Self { syntax, definitions: rule.definitions(), declared, open: RefCell::default() }
+        Self { syntax, definitions: rule.definitions(), declared, open: RefCell::default(), known: RefCell::default() }
     }
 }
 
@@ -92,7 +94,7 @@ impl Scales<'_> {
                     format!("a line could make this longer than {WEIGHT_MAX} times its own length; join less of it")
                 })
             }
-            Form::Compr(terms, own, _) if terms.iter().any(|term| self.repeats(term, &own, scope, true)) => Some(
+            Form::Compr(terms, own, _) if terms.iter().any(|term| self.repeats(term, &own, scope, true, &mut BTreeSet::new())) => Some(
                 "this makes something of the whole line anew for each element; do that once, before the comprehension"
                     .to_owned(),
             ),
@@ -110,7 +112,8 @@ impl Scales<'_> {
             Form::List(items) => sum(&mut items.iter().map(AsRef::as_ref)),
             Form::Object(fields) => sum(&mut fields.iter().flat_map(|(key, value)| [*key, *value])),
             Form::Compr(terms, own, loops) => {
-                match loops > 1 || terms.iter().any(|term| self.repeats(term, &own, scope, false)) {
+                match loops > 1 || terms.iter().any(|term| self.repeats(term, &own, scope, false, &mut BTreeSet::new()))
+                {
                     true => u64::MAX,
                     false => sum(&mut terms.into_iter()),
                 }
@@ -118,9 +121,8 @@ impl Scales<'_> {
             Form::Arithmetic(a, b) => self.weigh(a, scope).max(self.weigh(b, scope)),
             Form::Call(name, _) if SMALL.contains(&name.as_str()) => 0,
             Form::Call(name, operands) => {
-                let all = sum(&mut operands.iter().map(AsRef::as_ref));
-                let largest = operands.iter().map(|operand| self.weigh(operand, scope)).max().unwrap_or(0);
-                self.of_call(&name, operands.iter().map(AsRef::as_ref), all, largest, scope)
+                let weights: Vec<u64> = operands.iter().map(|operand| self.weigh(operand, scope)).collect();
+                self.of_call(&name, operands.iter().map(AsRef::as_ref), &weights, scope)
             }
             _ => self.largest_in(expr, scope),
         }
@@ -130,10 +132,11 @@ impl Scales<'_> {
         &self,
         name: &str,
         mut operands: impl Iterator<Item = &'e Expr>,
-        all: u64,
-        largest: u64,
+        weights: &[u64],
         scope: &Scope<'_>,
     ) -> u64 {
+        let all = weights.iter().fold(0_u64, |sum, weight| sum.saturating_add(*weight));
+        let largest = weights.iter().copied().max().unwrap_or(0);
         let path: Vec<String> = name.split('.').map(str::to_owned).collect();
         if let Some(weight) = self.of_rule(&path, scope) {
             return weight.saturating_mul(all).max(largest);
@@ -168,12 +171,16 @@ impl Scales<'_> {
         {
             return weight;
         }
+        if let Some(known) = scope.known.borrow().get(name) {
+            return *known;
+        }
         if !scope.open.borrow_mut().insert(name.clone()) {
             return 1;
         }
         let definitions = scope.definitions.iter().filter(|(defined, _, _)| defined == name);
         let weight = definitions.map(|(_, value, _)| self.weigh(value, scope)).max().unwrap_or(1);
         scope.open.borrow_mut().remove(name);
+        scope.known.borrow_mut().insert(name.clone(), weight);
         weight
     }
 
@@ -212,28 +219,35 @@ impl Scales<'_> {
 
     /// Whether a term has in it, once for each element, something that does not come from what its comprehension goes through:
     /// with `only_made` only if a function makes it anew.
-    fn repeats(&self, term: &Expr, own: &[&str], scope: &Scope<'_>, only_made: bool) -> bool {
+    fn repeats(
+        &self,
+        term: &Expr,
+        own: &[&str],
+        scope: &Scope<'_>,
+        only_made: bool,
+        seen: &mut BTreeSet<(String, bool)>,
+    ) -> bool {
+        if matches!(form(term), Form::Call(name, _) if SMALL.contains(&name.as_str())) {
+            return false;
+        }
         let mut repeats = false;
         each_in(term, &mut |inner| match form(inner) {
             Form::Call(name, operands) if only_made && !SMALL.contains(&name.as_str()) => {
-                let is_outer = |operand: &Expr| self.repeats(operand, own, scope, false);
-                repeats |= operands.iter().any(|operand| is_outer(operand));
+                repeats |= operands.iter().any(|operand| self.repeats(operand, own, scope, false, seen));
             }
             Form::Path(path) if own.contains(&path[0].as_str()) => {
-                let is_open = !scope.open.borrow_mut().insert(path[0].clone());
-                if is_open {
+                if !seen.insert((path[0].clone(), only_made)) {
                     return;
                 }
-                let definitions = scope.definitions.iter().filter(|(name, _, is_taken)| *name == path[0] && !is_taken);
-                for (_, value, _) in definitions {
-                    repeats |= self.repeats(value, own, scope, only_made);
+                let made = scope.definitions.iter().filter(|(name, _, is_taken)| *name == path[0] && !is_taken);
+                for (_, value, _) in made {
+                    repeats |= self.repeats(value, own, scope, only_made, seen);
                 }
-                scope.open.borrow_mut().remove(&path[0]);
             }
             Form::Path(path) if !only_made && !is_builtin(&path, scope) => repeats |= self.of_path(&path, scope) > 0,
             _ => {}
         });
-        repeats && !matches!(form(term), Form::Call(name, _) if SMALL.contains(&name.as_str()))
+        repeats
     }
 }
 

@@ -1,18 +1,13 @@
 //! Each pack on its sample logs: `policies/<pack>/samples/<name>.log`, with what it should find in `<name>.ids`, a line for a
 //! line. `SEALTAIL_BLESS=1` writes the ids anew; read the difference before you commit it.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
-
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::packs;
 use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext};
 use sealtail::record::{Decision, Verdict};
-
-fn packs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
-}
 
 fn samples() -> Vec<PathBuf> {
     let folders = fs::read_dir(packs()).unwrap().map(|entry| entry.unwrap().path().join("samples"));

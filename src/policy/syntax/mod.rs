@@ -1,12 +1,17 @@
 //! The engine's syntax tree, and the few questions that are asked of it.
 //!
 //! regorus parses policies and gives out the tree through `CompiledPolicy::get_modules`, but calls its types
-//! unstable. They are named in this file only, so that a new release of the engine is met here.
+//! unstable. They are named in this folder only, so that a new release of the engine is met here.
 
-use regorus::Value;
-use regorus::unstable::{
-    AssignOp, BoolOp, Expr as Node, Import, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead,
-};
+mod form;
+mod walk;
+
+use regorus::unstable::{AssignOp, Expr as Node, Import, Literal, LiteralStmt, Module, Ref, Rule, RuleBody, RuleHead};
+
+use form::path;
+pub(super) use form::{Form, form, place};
+pub(super) use walk::each_in;
+use walk::{declared_in, each, each_of_head, each_of_query, each_of_statement, taken_from, variables};
 
 /// An expression of a policy.
 pub(super) type Expr = Node;
@@ -248,141 +253,6 @@ fn statement(statement: &LiteralStmt) -> Statement<'_> {
     }
 }
 
-/// What an expression is, as far as sealtail needs to know.
-pub(super) enum Form<'a> {
-    /// `name(arguments)`; the name with its dots.
-    Call(String, &'a [Ref<Expr>]),
-    /// `a == b`, `a = b`.
-    Equal(&'a Expr, &'a Expr),
-    /// `x in collection`.
-    Member(&'a Expr, &'a Expr),
-    /// `input.fields.verb`, or a single name; no brackets but those with a literal string.
-    Path(Vec<String>),
-    /// A literal string.
-    Text(&'a str),
-    /// A literal number.
-    Number(&'a Value),
-    /// A literal array or set.
-    List(&'a [Ref<Expr>]),
-    /// A literal object, as keys and values.
-    Object(Vec<(&'a Expr, &'a Expr)>),
-    /// `[term | …]` and its like: what it is made of, its query's own names, how many `some … in` stand there.
-    Compr(Vec<&'a Expr>, Vec<&'a str>, usize),
-    /// `a + b` and its like.
-    Arithmetic(&'a Expr, &'a Expr),
-    /// Anything else.
-    Other,
-}
-
-/// What `expr` is.
-pub(super) fn form(expr: &Expr) -> Form<'_> {
-    match expr {
-        Node::Call { fcn, params, .. } => match path(fcn) {
-            Some(name) => Form::Call(name.join("."), params),
-            None => Form::Other,
-        },
-        Node::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } | Node::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
-            Form::Equal(lhs, rhs)
-        }
-        Node::Membership { key: None, value, collection, .. } => Form::Member(value, collection),
-        Node::Var { .. } | Node::RefDot { .. } | Node::RefBrack { .. } => path(expr).map_or(Form::Other, Form::Path),
-        Node::String { value: Value::String(text), .. } | Node::RawString { value: Value::String(text), .. } => {
-            Form::Text(text)
-        }
-        Node::Number { value, .. } => Form::Number(value),
-        Node::Array { items, .. } | Node::Set { items, .. } => Form::List(items),
-        Node::Object { fields, .. } => {
-            Form::Object(fields.iter().map(|(_, key, value)| (key.as_ref(), value.as_ref())).collect())
-        }
-        Node::ArithExpr { lhs, rhs, .. } => Form::Arithmetic(lhs, rhs),
-        Node::ArrayCompr { term, query, .. } | Node::SetCompr { term, query, .. } => comprehension(vec![term], query),
-        Node::ObjectCompr { key, value, query, .. } => comprehension(vec![key, value], query),
-        _ => Form::Other,
-    }
-}
-
-fn comprehension<'a>(terms: Vec<&'a Expr>, query: &'a Query) -> Form<'a> {
-    let mut names = Vec::new();
-    declared_in(query, &mut names);
-    each_of_query(query, &mut |expr| {
-        if let Node::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr {
-            variables(lhs, &mut names);
-        }
-    });
-    let is_loop = |statement: &&LiteralStmt| matches!(statement.literal, Literal::SomeIn { .. });
-    let loops = query.stmts.iter().filter(is_loop).count();
-    Form::Compr(terms, names.into_iter().map(|(name, _)| name).collect(), loops)
-}
-
-/// Where an expression stands.
-pub(super) fn place(expr: &Expr) -> Place {
-    (expr.span().line, expr.span().col)
-}
-
-/// What `some` and `every` declare in a query; comprehensions inside it are the caller's.
-fn declared_in<'a>(query: &'a Query, names: &mut Vec<(&'a str, Place)>) {
-    for statement in &query.stmts {
-        match &statement.literal {
-            Literal::SomeVars { vars, .. } => {
-                names.extend(vars.iter().map(|span| (span.text(), (span.line, span.col))))
-            }
-            Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|expr| variables(expr, names)),
-            Literal::Every { key, value, query, .. } => {
-                names.extend(key.iter().chain([value]).map(|span| (span.text(), (span.line, span.col))));
-                declared_in(query, names);
-            }
-            Literal::Expr { .. } | Literal::NotExpr { .. } => {}
-        }
-    }
-}
-
-/// What `some x in` takes its variables from.
-fn taken_from<'a>(query: &'a Query, define: &mut dyn FnMut(&Expr, &'a Expr, bool)) {
-    for statement in &query.stmts {
-        if let Literal::SomeIn { key, value, collection, .. } = &statement.literal {
-            key.iter().chain([value]).for_each(|pattern| define(pattern, collection, true));
-        }
-    }
-}
-
-/// Calls `see` with an expression and all that stand in it.
-pub(super) fn each_in<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
-    each(expr, see);
-}
-
-/// The variables of a pattern such as `[a, {"k": b}]`.
-fn variables<'a>(pattern: &'a Expr, names: &mut Vec<(&'a str, Place)>) {
-    each(pattern, &mut |expr| {
-        if let Node::Var { span, .. } = expr {
-            names.push((span.text(), (span.line, span.col)));
-        }
-    });
-}
-
-fn path(expr: &Expr) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut at = expr;
-    loop {
-        match at {
-            Node::Var { span, .. } => {
-                parts.push(span.text().to_owned());
-                parts.reverse();
-                return Some(parts);
-            }
-            Node::RefDot { refr, field, .. } => {
-                parts.push(field.0.text().to_owned());
-                at = refr;
-            }
-            Node::RefBrack { refr, index, .. } => {
-                let Form::Text(text) = form(index) else { return None };
-                parts.push(text.to_owned());
-                at = refr;
-            }
-            _ => return None,
-        }
-    }
-}
-
 fn import(import: &Import) -> Option<(String, Vec<String>)> {
     let path = path(&import.refr)?;
     let last = path.last()?.clone();
@@ -404,90 +274,4 @@ fn rule_name(rule: &Rule) -> String {
         at = refr;
     }
     at.span().text().to_owned()
-}
-
-fn each_of_head<'a>(head: &'a RuleHead, see: &mut dyn FnMut(&'a Expr)) {
-    match head {
-        RuleHead::Compr { refr, assign, .. } => {
-            let mut at: &Expr = refr; // the rule's own name is no reference, the keys behind it are
-            while let Node::RefDot { refr, .. } | Node::RefBrack { refr, .. } = at {
-                if let Node::RefBrack { index, .. } = at {
-                    each(index, see);
-                }
-                at = refr;
-            }
-            assign.iter().for_each(|assign| each(&assign.value, see));
-        }
-        RuleHead::Set { key, .. } => key.iter().for_each(|key| each(key, see)),
-        RuleHead::Func { args, assign, .. } => {
-            args.iter().for_each(|arg| each(arg, see));
-            assign.iter().for_each(|assign| each(&assign.value, see));
-        }
-    }
-}
-
-fn each_of_query<'a>(query: &'a Query, see: &mut dyn FnMut(&'a Expr)) {
-    query.stmts.iter().for_each(|statement| each_of_statement(statement, see));
-}
-
-fn each_of_statement<'a>(statement: &'a LiteralStmt, see: &mut dyn FnMut(&'a Expr)) {
-    match &statement.literal {
-        Literal::SomeVars { .. } => {}
-        Literal::SomeIn { key, value, collection, .. } => {
-            key.iter().chain([value, collection]).for_each(|expr| each(expr, see));
-        }
-        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => each(expr, see),
-        Literal::Every { domain, query, .. } => {
-            each(domain, see);
-            each_of_query(query, see);
-        }
-    }
-    for with in &statement.with_mods {
-        each(&with.refr, see);
-        each(&with.r#as, see);
-    }
-}
-
-/// The engine bounds how deep expressions nest (32), so the recursion ends.
-fn each<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
-    see(expr);
-    match expr {
-        Node::Array { items, .. } | Node::Set { items, .. } => items.iter().for_each(|item| each(item, see)),
-        Node::Object { fields, .. } => {
-            fields.iter().flat_map(|(_, key, value)| [key, value]).for_each(|part| each(part, see));
-        }
-        Node::ArrayCompr { term, query, .. } | Node::SetCompr { term, query, .. } => {
-            each(term, see);
-            each_of_query(query, see);
-        }
-        Node::ObjectCompr { key, value, query, .. } => {
-            each(key, see);
-            each(value, see);
-            each_of_query(query, see);
-        }
-        Node::Call { fcn, params, .. } => {
-            each(fcn, see);
-            params.iter().for_each(|param| each(param, see));
-        }
-        Node::UnaryExpr { expr, .. } => each(expr, see),
-        // a path that is written out is one thing; of another, the parts that are
-        Node::RefDot { .. } | Node::RefBrack { .. } if path(expr).is_some() => {}
-        Node::RefDot { refr, .. } => each(refr, see),
-        Node::RefBrack { refr, index, .. } => {
-            each(refr, see);
-            each(index, see);
-        }
-        Node::BinExpr { lhs, rhs, .. }
-        | Node::BoolExpr { lhs, rhs, .. }
-        | Node::ArithExpr { lhs, rhs, .. }
-        | Node::AssignExpr { lhs, rhs, .. } => {
-            each(lhs, see);
-            each(rhs, see);
-        }
-        Node::Membership { key, value, collection, .. } => {
-            key.iter().chain([value, collection]).for_each(|part| each(part, see));
-        }
-        Node::String { .. } | Node::RawString { .. } | Node::Number { .. } => {}
-        Node::Bool { .. } | Node::Null { .. } | Node::Var { .. } => {}
-    }
 }

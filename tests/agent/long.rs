@@ -1,5 +1,6 @@
 //! Minutes, not seconds: run by `tests/run --long`.
 
+use crate::random;
 use crate::survives_crash;
 use crate::world::{World, await_that};
 use std::time::Duration;
@@ -7,6 +8,11 @@ use std::time::Duration;
 #[test]
 fn three_hundred_kills() {
     survives_crash::kill_and_count(1_000_000, 300);
+}
+
+#[test]
+fn twenty_thousand_sequences_of_rotation_and_restarts() {
+    random::play(200);
 }
 
 #[test]

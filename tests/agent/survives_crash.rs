@@ -8,10 +8,18 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A small generator, so that a failing run can be repeated from its seed.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// From `SEALTAIL_SEED`, or a new seed; says which.
+    pub(crate) fn seeded() -> (Self, u64) {
+        let seed = std::env::var("SEALTAIL_SEED").ok().and_then(|text| text.parse().ok());
+        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0x5eed);
+        println!("SEALTAIL_SEED={seed}");
+        (Self(seed), seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -51,10 +59,7 @@ fn fifty_kills_of_agent_and_receiver_lose_nothing_and_repeat_nothing() {
 }
 
 pub(crate) fn kill_and_count(lines: usize, kills: usize) {
-    let seed = std::env::var("SEALTAIL_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0x5eed);
-    println!("SEALTAIL_SEED={seed}");
-    let mut random = Random(seed);
+    let (mut random, seed) = Random::seeded();
     let mut world = World::new();
     world.configure(|config| {
         config

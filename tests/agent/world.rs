@@ -165,6 +165,17 @@ impl World {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Awaits that it ends by itself, and its exit code.
+    pub(crate) fn await_agent_end(&mut self) -> Option<i32> {
+        let mut child = self.agent.take().unwrap();
+        let mut ended = None;
+        await_that("the agent's end", || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap().code()
+    }
+
     /// What the agent said so far.
     pub(crate) fn agent_log(&self) -> String {
         fs::read_to_string(self.path("agent.log")).unwrap_or_default()
@@ -192,14 +203,21 @@ impl World {
 
     /// Every line of the archive, stream by stream in the order of their genesis lines.
     pub(crate) fn archive(&self) -> Vec<Value> {
-        let mut streams = Vec::new();
-        for stream in folders(&self.path("q/archive")).iter().flat_map(|host| folders(host)) {
-            streams.push(stream_lines(&stream));
-        }
+        let mut streams: Vec<Vec<Value>> = self.streams().iter().map(|stream| stream_lines(stream)).collect();
         // a stream's folder is there a moment before its first file
-        streams.retain(|lines: &Vec<Value>| !lines.is_empty());
-        streams.sort_by_key(|lines: &Vec<Value>| lines[0]["h"]["time"].as_str().unwrap().to_owned());
+        streams.retain(|lines| !lines.is_empty());
+        streams.sort_by_key(|lines| lines[0]["h"]["time"].as_str().unwrap().to_owned());
         streams.concat()
+    }
+
+    /// The folders of the archive's streams.
+    pub(crate) fn streams(&self) -> Vec<PathBuf> {
+        folders(&self.path("q/archive")).iter().flat_map(|host| folders(host)).collect()
+    }
+
+    /// The agent's process.
+    pub(crate) fn agent_pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
     }
 
     /// Awaits that the archive has so many log lines.
@@ -245,11 +263,17 @@ fn folders(path: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
 }
 
-/// The lines of a stream's folder, in the order of its files' names.
-pub(crate) fn stream_lines(stream: &Path) -> Vec<Value> {
+/// The archive's files of a stream, in order.
+pub(crate) fn stream_files(stream: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(stream).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "zst"));
     files.sort();
+    files
+}
+
+/// The lines of a stream's folder, in the order of its files' names.
+pub(crate) fn stream_lines(stream: &Path) -> Vec<Value> {
+    let files = stream_files(stream);
     let bytes = files.iter().flat_map(|file| zstd::decode_all(fs::File::open(file).unwrap()).unwrap());
     let bytes: Vec<u8> = bytes.collect();
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

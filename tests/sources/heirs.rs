@@ -4,7 +4,7 @@ use super::*;
 use std::process::Command;
 
 /// Copies and empties a file, as logrotate's copytruncate does.
-fn copytruncate(world: &World, name: &str, copy: &str) {
+pub(crate) fn copytruncate(world: &World, name: &str, copy: &str) {
     fs::copy(world.path(name), world.path(copy)).unwrap();
     File::options().write(true).open(world.path(name)).unwrap().set_len(0).unwrap();
 }
@@ -22,7 +22,7 @@ fn as_str(lines: &[String]) -> Vec<&str> {
 }
 
 /// Compresses a file and deletes it, as logrotate's compress does: the time of its last write stays.
-fn compress(world: &World, name: &str, how: &str) -> String {
+pub(crate) fn compress(world: &World, name: &str, how: &str) -> String {
     let (program, ending) = match how {
         "gzip" => ("gzip", "gz"),
         "zstd" => ("zstd", "zst"),

@@ -1,9 +1,13 @@
 //! Sources through their public interface: no line that a file held is lost, none is handed on twice.
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
+mod copies;
+mod failing;
+mod field;
 mod finds;
 mod follows;
 mod heirs;
+mod matrix;
 mod random;
 mod resumes;
 mod rotates;

@@ -1,6 +1,7 @@
 //! Random sequences of what writers, log rotation and restarts do: each line comes exactly once.
 
-use super::rotates::rotate;
+use super::heirs::{compress, copytruncate};
+use super::rotates::{make_room, rotate};
 use super::*;
 use proptest::prelude::*;
 
@@ -14,6 +15,10 @@ enum Step {
     Burst,
     /// NAME becomes NAME.1, and the writer goes on in a new file.
     Rotate,
+    /// NAME is copied to NAME.1 and emptied, once its first line was taken: of what nobody looked into no copy is known again.
+    CopyTruncate,
+    /// NAME.1 becomes NAME.1.gz, once everything but halves was taken.
+    Compress,
     /// Once everything was taken, the file is deleted.
     Delete,
     /// The source stops and starts.
@@ -30,6 +35,8 @@ fn step() -> impl Strategy<Value = (Step, bool)> {
         2 => Just(Step::Half),
         1 => Just(Step::Burst),
         3 => Just(Step::Rotate),
+        3 => Just(Step::CopyTruncate),
+        2 => Just(Step::Compress),
         1 => Just(Step::Delete),
         2 => Just(Step::Restart),
         2 => Just(Step::Crash),
@@ -45,6 +52,10 @@ struct Model {
     expected: Vec<String>,
     /// Half a line at the end of each file, as far as there is one.
     half: [String; 2],
+    /// Whole lines of the file that has the name now.
+    whole: [usize; 2],
+    /// The first of them.
+    first: [String; 2],
     /// Whether the source has seen a file of this name since it was made or deleted.
     seen: [bool; 2],
 }
@@ -52,8 +63,13 @@ struct Model {
 impl Model {
     fn line(&mut self, file: usize) -> String {
         self.written += 1;
+        self.whole[file] += 1;
         let text = format!("{file} line {}", self.written);
-        self.expected.push(std::mem::take(&mut self.half[file]) + &text);
+        let whole = std::mem::take(&mut self.half[file]) + &text;
+        if self.whole[file] == 1 {
+            self.first[file].clone_from(&whole);
+        }
+        self.expected.push(whole);
         text + "\n"
     }
 }
@@ -67,6 +83,11 @@ fn seen(world: &mut World, name: &str) {
             matches!(cursor, Cursor::File { path: at, id, .. } if *at == path && id.born_ns.map(u128::from) == Some(born_ns))
         })
     });
+}
+
+/// The first line of the file that has the name now was taken.
+fn begun(world: &mut World, first: &str) {
+    world.until("the first line", |world| world.lines.iter().any(|line| line.text == first.as_bytes()));
 }
 
 fn play(steps: &[(Step, bool)]) {
@@ -88,14 +109,30 @@ fn play(steps: &[(Step, bool)]) {
             }
             Step::Rotate if world.path(name).exists() => {
                 rotate(&world, name);
+                model.whole[file] = 0;
                 // what has no newline by now is a line of the old file
                 let half = std::mem::take(&mut model.half[file]);
                 model.expected.extend(Some(half).filter(|half| !half.is_empty()));
+            }
+            Step::CopyTruncate if model.whole[file] > 0 => {
+                begun(&mut world, &model.first[file]);
+                model.whole[file] = 0;
+                make_room(world.dir.path(), name);
+                copytruncate(&world, name, &format!("{name}.1"));
+                let half = std::mem::take(&mut model.half[file]);
+                model.expected.extend(Some(half).filter(|half| !half.is_empty()));
+            }
+            Step::Compress if world.path(&format!("{name}.1")).exists() => {
+                sync(&mut world, &model);
+                compress(&world, &format!("{name}.1"), "gzip");
+                // the next file of the path is the first again, if the last one that is known ends with this
+                model.seen[file] &= world.path(name).exists();
             }
             Step::Delete if world.path(name).exists() && model.half[file].is_empty() => {
                 sync(&mut world, &model);
                 world.remove(name);
                 model.seen[file] = false;
+                model.whole[file] = 0;
             }
             Step::Restart => {
                 world.stop();
@@ -106,7 +143,7 @@ fn play(steps: &[(Step, bool)]) {
                 world.start_with(1);
             }
             Step::Sync => sync(&mut world, &model),
-            Step::Rotate | Step::Delete => {}
+            Step::Rotate | Step::CopyTruncate | Step::Compress | Step::Delete => {}
         }
         if !model.seen[file] && world.path(name).exists() {
             seen(&mut world, name);
@@ -115,7 +152,19 @@ fn play(steps: &[(Step, bool)]) {
     }
     let halves = model.half.into_iter().filter(|half| !half.is_empty());
     let expected: Vec<String> = model.expected.into_iter().chain(halves).collect();
-    world.finish(&expected.iter().map(String::as_str).collect::<Vec<_>>());
+    if world.running.is_some() {
+        world.stop();
+    }
+    world.once();
+    // a half that was in no line yet when its file was truncated or compressed is lost with a word
+    let told = world.count(|event| is_truncated(event) || is_vanished(event)) > 0;
+    let mut came: BTreeMap<String, usize> = BTreeMap::new();
+    world.texts().into_iter().for_each(|text| *came.entry(text).or_default() += 1);
+    let mut lost = |text: &str| {
+        let left = came.get_mut(text).filter(|left| **left > 0);
+        told && !text.contains("line") && left.map(|left| *left -= 1).is_none()
+    };
+    world.check(&expected.iter().map(String::as_str).filter(|text| !lost(text)).collect::<Vec<_>>());
 }
 
 /// Takes every line that ends with a newline. Halves of rotated files may take their grace time and are left.

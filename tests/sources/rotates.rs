@@ -9,12 +9,19 @@ pub(crate) fn rotate(world: &World, name: &str) {
 }
 
 fn rotate_in(dir: &Path, name: &str) {
-    let rotated = |number: usize| dir.join(format!("{name}.{number}"));
-    let last = (1..).find(|number| !rotated(*number).exists()).unwrap();
+    make_room(dir, name);
+    fs::rename(dir.join(name), dir.join(format!("{name}.1"))).unwrap();
+}
+
+/// NAME.1 becomes NAME.2 and so on, compressed or not.
+pub(crate) fn make_room(dir: &Path, name: &str) {
+    let names = |number: usize| [format!("{name}.{number}"), format!("{name}.{number}.gz")].map(|name| dir.join(name));
+    let last = (1..).find(|number| names(*number).iter().all(|path| !path.exists())).unwrap();
     for number in (1..last).rev() {
-        fs::rename(rotated(number), rotated(number + 1)).unwrap();
+        for (from, to) in names(number).iter().zip(names(number + 1)).filter(|(from, _)| from.exists()) {
+            fs::rename(from, to).unwrap();
+        }
     }
-    fs::rename(dir.join(name), rotated(1)).unwrap();
 }
 
 #[test]

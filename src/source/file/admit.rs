@@ -5,14 +5,14 @@
 //! read from its first byte; unless it was born before the youngest file that is known, for then it was there while
 //! sealtail ran and did not match: the patterns changed, and `start_at` counts again.
 
-use super::Files;
 use super::follow::{Followed, Left};
-use super::heir::Legacy;
+use super::heir::{Inheritance, Legacy};
 use super::identity::{self, Look};
 use super::left_out;
 use super::packed::Packed;
-use super::prefix::PrefixHash;
+use super::prefix::{PrefixHash, Proof};
 use super::unpack::Codec;
+use super::{Files, file_id};
 use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, Prefix, SourceEvent};
 use crate::source::StartAt;
 use std::fs::File;
@@ -88,8 +88,10 @@ impl Files {
             known.into_iter().for_each(|cursor| self.give_up(cursor));
             return Admission::LeftOut;
         }
-        self.begin(candidate, known, file, look, &head, codec);
-        Admission::Followed(look.id)
+        match self.begin(candidate, known, file, look, &head, codec) {
+            true => Admission::Followed(look.id),
+            false => Admission::Moved,
+        }
     }
 
     /// The file that was seen under the name, or None when it has another name by now.
@@ -113,17 +115,32 @@ impl Files {
         self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
     }
 
-    /// Says that a cursor's file is not there any more, unless what it held is; gives what has to be read first then.
-    pub(super) fn give_up_to_heirs(&mut self, cursor: Cursor, base: &Path) -> Option<FileId> {
-        let heir = Legacy::known(&cursor, base).and_then(|legacy| self.inherit(&legacy));
-        if heir.is_none() {
-            self.give_up(cursor);
-            return None;
+    /// Says that a cursor's file is not there any more, unless what it held is. The cursor is kept while that can't be told.
+    pub(super) fn give_up_to_heirs(&mut self, cursor: Cursor, base: &Path) {
+        let legacy = Legacy::known(&cursor, base);
+        match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
+            Inheritance::Moving => {
+                self.wanted = true;
+                self.known.push(cursor);
+            }
+            Inheritance::Nothing => self.give_up(cursor),
+            Inheritance::Last { heir, proof } => {
+                if let Some(lineage) = self.lineages.get_mut(base) {
+                    lineage.last = Some(heir);
+                }
+                match proof {
+                    Proof::Whole => self.end(cursor),
+                    Proof::Part => self.give_up(cursor),
+                }
+            }
         }
+    }
+
+    /// Says that nothing is to be read any more at a cursor.
+    fn end(&mut self, cursor: Cursor) {
         let key = self.keys.next();
         let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
         self.batch.items.extend([Item::Source(key, opened), Item::Source(key, SourceEvent::Ended)]);
-        heir
     }
 
     fn begin(
@@ -134,17 +151,27 @@ impl Files {
         look: Look,
         head: &[u8],
         codec: Option<Codec>,
-    ) {
+    ) -> bool {
+        let other = known.as_ref().filter(|cursor| file_id(cursor) != Some(look.id)).cloned();
         let prefix = known.as_ref().and_then(prefix_of);
         let begin = match known {
             Some(cursor) => self.judge(cursor, &candidate, &look, head, codec),
             None => None,
         };
+        let is_same = begin.is_some();
         let (offset, again) = match begin {
             Some(Begin::At(offset)) => (offset, None),
             Some(Begin::Again(cursor)) => {
                 let legacy = Legacy::known(&cursor, &candidate.base);
-                candidate.after = legacy.and_then(|legacy| self.inherit(&legacy)).or(candidate.after);
+                match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
+                    Inheritance::Moving => {
+                        self.wanted = true;
+                        self.known.push(cursor);
+                        return false;
+                    }
+                    Inheritance::Nothing => {}
+                    Inheritance::Last { heir, .. } => candidate.after = Some(heir),
+                }
                 (cursor.offset(), Some(cursor))
             }
             None => (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look)), None),
@@ -189,6 +216,12 @@ impl Files {
         };
         self.batch.items.push(Item::Source(followed.key, opened));
         self.ready_to_read(followed, again.is_some());
+        if is_same {
+            self.known_ids.insert(look.id);
+        }
+        // another disk number, or a backup put back: it is the same file, and the old cursor must not find it once more
+        other.into_iter().filter(|_| is_same).for_each(|cursor| self.end(cursor));
+        true
     }
 
     fn ready_to_read(&mut self, mut followed: Followed, again: bool) {

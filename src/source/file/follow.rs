@@ -134,7 +134,10 @@ impl Followed {
         }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
-        if look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+        // an empty file that was written to: other content may have come and gone before this
+        let was_empty = self.fingerprint.len == 0 && look.written_ns > self.written_ns;
+        if was_empty || look.size < self.offset.max(u64::from(self.fingerprint.len)) {
+            self.look = look;
             return Ok(Turn::Rewritten);
         }
         if self.offset == 0 {
@@ -144,8 +147,8 @@ impl Followed {
         let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
-        if unread > 0 && self.hash.len() != self.offset {
-            self.hash.catch_up(file, self.offset)?;
+        if unread > 0 && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
+            return Ok(Turn::Rewritten);
         }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
@@ -182,6 +185,13 @@ impl Followed {
         Ok(if self.read || enough || got < want { Turn::Drained } else { Turn::More })
     }
 
+    /// Takes note of the first bytes of a file that was empty.
+    pub(super) fn look_at_head(&mut self) -> io::Result<()> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        self.fingerprint = identity::fingerprint(&identity::head(file)?);
+        Ok(())
+    }
+
     /// Begins again at 0 and says so.
     pub(super) fn restart(&mut self, batch: &mut Batch) -> io::Result<()> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
@@ -210,6 +220,14 @@ impl Followed {
         let now = &mut now[..self.before.len()];
         let got = identity::read_at(file, now, self.offset - self.before.len() as u64)?;
         Ok(now[..got] == self.before[..])
+    }
+
+    /// Its cursor with a hash of all that was read, if it has not that already.
+    pub(super) fn last_cursor(&self) -> Option<Cursor> {
+        let last = Some(self.hash.last()).filter(|last| self.hash.len() == self.offset && last.len > 0);
+        let news = last.is_some() && last.map(|last| last.len) > self.prefix.map(|prefix| prefix.len);
+        let (path, id, fingerprint, offset) = (self.known_as.clone(), self.id, self.fingerprint, self.offset);
+        news.then_some(Cursor::File { path, id, fingerprint, prefix: last, offset })
     }
 
     /// What is known of the bytes that were read.

@@ -14,7 +14,7 @@ use super::follow::Followed;
 use super::identity::{self, Look};
 use super::lineage::{Age, number};
 use super::patterns::{compressed, is_copy, originals};
-use super::prefix::Trace;
+use super::prefix::{Proof, Trace};
 use super::unpack::{Codec, FromStart};
 use super::whereabouts::LISTINGS_MAX;
 use crate::record::{Cursor, FileId};
@@ -36,11 +36,27 @@ pub(super) struct Legacy {
     written_ns: Option<i128>,
 }
 
+/// What became of the rest of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inheritance {
+    /// There is no heir.
+    Nothing,
+    /// It is read from heirs; this is the last of them.
+    Last { heir: FileId, proof: Proof },
+    /// Names are changing: ask again soon.
+    Moving,
+}
+
 impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
         let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
         Legacy { id: followed.id, base: followed.base.clone(), trace, written_ns }
+    }
+
+    /// The file was empty when it was last looked into.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trace.offset == 0 && self.trace.fingerprint.len == 0
     }
 
     /// Of a file that an earlier process followed.
@@ -52,47 +68,79 @@ impl Legacy {
 }
 
 impl Files {
-    /// Begins the heir of a file and what came after it, oldest first, and says which of them is the last.
-    pub(super) fn inherit(&mut self, legacy: &Legacy) -> Option<FileId> {
-        if legacy.trace.offset == 0 {
-            return None;
-        }
-        let mut copies = Self::copies(&legacy.base);
-        copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
-        let old = copies.len().saturating_sub(COPIES_MAX);
-        let heir = copies.iter().skip(old).rposition(|copy| is_heir(copy, &legacy.trace))? + old;
-        let begun = |id: &FileId| self.known_ids.contains(id) || self.table.get(id).is_some();
-        if begun(&copies[heir].id) {
-            // by the process before this one, together with those after it
-            return copies.get(heir..)?.iter().rfind(|copy| begun(&copy.id)).map(|copy| copy.id);
-        }
+    /// Begins the heir of a file and what came after it, oldest first.
+    pub(super) fn inherit(&mut self, legacy: &Legacy) -> Inheritance {
+        let Some((copies, proof)) = self.heirs(legacy) else { return Inheritance::Nothing };
         let mut last = None;
-        for (at, copy) in copies.drain(heir..).enumerate() {
-            if at > 0 && (!has_digit(&copy.path, &legacy.base) || self.is_read(&copy.path, copy.id)) {
+        for (at, copy) in copies.into_iter().enumerate() {
+            if self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
+                last = Some(copy.id);
                 continue;
             }
-            let start = Some(if at == 0 { legacy.trace.offset } else { 0 });
-            let (base, after) = (legacy.base.clone(), last);
-            let candidate = Candidate { path: copy.path, id: copy.id, base, known: None, after, start };
-            if let Admission::Followed(id) = self.admit(candidate) {
-                last = Some(id);
+            let is_news = || has_digit(&copy.path, &legacy.base) && !self.is_awaited(&copy, legacy);
+            let is_heir = at == 0 && !legacy.is_empty();
+            if !is_heir && (!is_news() || self.is_read(&copy.path, copy.id)) {
+                continue;
+            }
+            let start = Some(if is_heir { legacy.trace.offset } else { 0 });
+            let base = legacy.base.clone();
+            match self.admit(Candidate { path: copy.path, id: copy.id, base, known: None, after: last, start }) {
+                Admission::Followed(id) => last = Some(id),
+                Admission::Moved | Admission::Refused => return Inheritance::Moving,
+                Admission::LeftOut => {}
             }
         }
-        last
+        last.map_or(Inheritance::Nothing, |heir| Inheritance::Last { heir, proof })
+    }
+
+    /// The heir and what is younger.
+    fn heirs(&mut self, legacy: &Legacy) -> Option<(Vec<Age>, Proof)> {
+        let mut copies = Self::copies(&legacy.base);
+        copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
+        if legacy.is_empty() {
+            // any copy would fit; what was written after the last look is what came and went since
+            legacy.written_ns?;
+            copies.retain(|copy| copy.written_ns > legacy.written_ns && self.table.get(&copy.id).is_none());
+            return (!copies.is_empty()).then_some((copies, Proof::Whole));
+        }
+        if legacy.trace.is_vague() {
+            // after a restart nothing tells such a copy from older ones
+            legacy.written_ns?;
+            // what is followed already is rather another file of which as little is known
+            copies.retain(|copy| !self.known_ids.contains(&copy.id) && self.table.get(&copy.id).is_none());
+        }
+        let old = copies.len().saturating_sub(COPIES_MAX);
+        let heir = |(at, copy): (usize, &Age)| Some((at, proof(&copy.path, copy.id, &legacy.trace)?));
+        let (heir, proof) = copies.iter().enumerate().skip(old).rev().find_map(heir)?;
+        // those that were begun by the process before this one were begun together
+        let together = self.known_ids.contains(&copies[heir].id);
+        copies.drain(..heir);
+        copies.retain(|copy| !together || self.known_ids.contains(&copy.id));
+        Some((copies, proof))
+    }
+
+    /// Whether it is the heir of another file that an earlier process followed.
+    fn is_awaited(&self, copy: &Age, legacy: &Legacy) -> bool {
+        let others = self.resuming.iter().filter(|other| other.base == legacy.base && other.id != legacy.id);
+        others.into_iter().any(|other| other.trace.offset > 0 && proof(&copy.path, copy.id, &other.trace).is_some())
     }
 
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
     /// that is followed, or the compressed form of one that ended.
     pub(super) fn is_read(&self, path: &Path, id: FileId) -> bool {
-        let followed = self.table.values().filter(|file| file.id != id && file.offset > 0 && is_copy(path, &file.base));
+        let followed = self.table.values().filter(|file| file.id != id && is_copy(path, &file.base));
         if followed.into_iter().any(|file| is_copy_of(path, id, file)) {
             return true;
         }
-        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base) && ended.id != id);
+        if self.ended.iter().any(|ended| ended.id == id) {
+            return true;
+        }
+        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base));
         ended.into_iter().any(|ended| {
             // nothing is in it that was not read
-            let content = content(path, id)
-                .and_then(|mut content| Ok(ended.trace.begins(&mut content)? && content.read(&mut [0])? == 0));
+            let content = content(path, id).and_then(|mut content| {
+                Ok(ended.trace.begins(&mut content)?.is_some() && content.read(&mut [0])? == 0)
+            });
             content.unwrap_or(false)
         })
     }
@@ -139,8 +187,8 @@ impl Files {
     }
 }
 
-fn is_heir(copy: &Age, trace: &Trace) -> bool {
-    content(&copy.path, copy.id).and_then(|mut content| trace.begins(&mut content)).unwrap_or(false)
+fn proof(path: &Path, id: FileId, trace: &Trace) -> Option<Proof> {
+    content(path, id).and_then(|mut content| trace.begins(&mut content)).ok().flatten()
 }
 
 /// The lines of a file, unpacked if need be.
@@ -157,12 +205,15 @@ fn content(path: &Path, id: FileId) -> io::Result<Box<dyn Read>> {
 
 /// Whether a file begins as `original` does, which is still there, or with what was read from it, if it is not.
 fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
+    if original.offset == 0 && original.fingerprint.len == 0 {
+        return false;
+    }
     // a file that had the path before the original is older, and no copy of it
     if original.id.born_ns.zip(id.born_ns).is_some_and(|(original, copy)| copy < original) {
         return false;
     }
     let same = || -> io::Result<bool> {
-        if original.trace().begins(&mut content(path, id)?)? {
+        if original.trace().begins(&mut content(path, id)?)?.is_some() {
             return Ok(true);
         }
         let (file, look) = identity::open(&original.path)?;

@@ -6,11 +6,11 @@
 //!
 //! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
 
-use super::Files;
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
 use super::identity::Look;
-use super::patterns::{compressed, is_rotation};
+use super::patterns::{compressed, is_copy, is_rotation};
+use super::{Files, TICK};
 use crate::record::FileId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -49,15 +49,14 @@ impl Files {
         for found in &found {
             self.succeed(&found.path, Some(&found.look));
         }
-        // paths that lead nowhere for now; at the start those of cursors whose files are gone too
-        let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
-        let (lineages, at, first) = (&self.lineages, &self.at, self.round == 1);
-        let absent = lineages.keys().filter(|base| !at.contains_key(*base) && (first || followed.contains(*base)));
+        // paths that lead nowhere for now: what had them meanwhile may be a rotation by now
+        let absent = self.lineages.keys().filter(|base| !self.at.contains_key(*base));
         for base in absent.cloned().collect::<Vec<_>>() {
             self.succeed(&base, None);
         }
         // a lineage outlives its files, lest their rotations be taken for new ones when the path is used again
         if self.lineages.len() > LINEAGES_MAX {
+            let followed: HashSet<PathBuf> = self.table.values().map(|file| file.base.clone()).collect();
             self.lineages.retain(|base, _| self.at.contains_key(base) || followed.contains(base));
         }
     }
@@ -68,6 +67,15 @@ impl Files {
         let present = now.map(|look| look.id);
         let newest = self.lineages.get(base).map(|lineage| &lineage.newest);
         if newest.is_some_and(|newest| present == Some(newest.id) && self.table.get(&newest.id).is_some()) {
+            return;
+        }
+        if let Some(id) = present.filter(|id| self.known_ids.contains(id))
+            && let Some(file) = self.table.get(&id).filter(|file| file.base == base)
+        {
+            // it was begun after all that came before it; what is younger among its rotations are copies
+            let newest = Age { id, written_ns: Some(file.written_ns), path: file.path.clone() };
+            let last = self.lineages.get(base).and_then(|lineage| lineage.last);
+            self.lineages.insert(base.to_owned(), Lineage { newest, last });
             return;
         }
         let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
@@ -81,7 +89,7 @@ impl Files {
             };
             for age in between {
                 let candidate =
-                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: None };
+                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: Some(0) };
                 match self.admit(candidate) {
                     Admission::Followed(id) => after = Some(id),
                     Admission::LeftOut => {}
@@ -122,6 +130,15 @@ impl Files {
         // what had the path when the folders were walked may be a rotation by now, and takes its turn among them
         let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
         ages.retain(|age| is_new(age) && younger(age, &newest, base));
+        // one that was compressed before it was seen is younger by its last write, which compressing keeps; what was last
+        // written before this process began was seen by the one before it, or is an heir's successor
+        let packed =
+            self.listings.named_after(base)?.into_iter().filter(|path| is_copy(path, base) && compressed(path));
+        let packed = packed.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at);
+        let began = self.started_ns.map(|started| i128::from(started) + TICK.as_nanos() as i128);
+        let least = newest.written_ns.zip(began).map(|(newest, began)| newest.max(began));
+        ages.extend(packed.filter(|age| least.is_some() && age.written_ns >= least && is_new(age)));
+        ages.retain(|age| !self.is_read(&age.path, age.id));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
         ages.dedup_by_key(|age| age.id);
         Some(ages)
@@ -160,8 +177,10 @@ fn younger(one: &Age, other: &Age, base: &Path) -> bool {
 }
 
 /// Sorts files that had one path by age, the oldest first.
-fn order<'a>(age: &'a Age, base: &Path) -> (Option<u64>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
-    (age.id.born_ns, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
+fn order<'a>(age: &'a Age, base: &Path) -> (Option<i128>, std::cmp::Reverse<Option<u64>>, Option<i128>, &'a Path) {
+    // a compressed file is born when it is compressed; its last write was before the next file's birth
+    let time = if compressed(&age.path) { age.written_ns } else { age.id.born_ns.map(i128::from) };
+    (time, std::cmp::Reverse(number(&age.path, base)), age.written_ns, &age.path)
 }
 
 /// The number of a sequential rotation: 2 of NAME.2 and of NAME.2.gz.

@@ -40,7 +40,7 @@ mod watch;
 mod whereabouts;
 
 use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
-use crate::record::{Batch, Cursor, FileId};
+use crate::record::{Batch, Cursor, FileId, Item, SourceEvent};
 use crate::source::lines::ITEMS_MAX;
 use crossbeam_channel::{Select, Sender};
 use heir::Legacy;
@@ -64,6 +64,8 @@ const POLL_SHARE: u32 = 200;
 const POLL_MAX: Duration = Duration::from_secs(10);
 /// What it is doing is said this often.
 const SAY: Duration = Duration::from_secs(1);
+/// How long the last batch waits for a place in the output after a stop.
+const PARTING: Duration = Duration::from_secs(1);
 /// Between two looks around lies at least this, and [`SHARE`] times what the last one took.
 const REST: Duration = Duration::from_millis(20);
 /// See [`REST`]: looking around takes a fifth of the time at most, however busy the folders are.
@@ -87,6 +89,8 @@ pub struct Files {
     known: Vec<Cursor>,
     /// All files that had a cursor at the start.
     known_ids: HashSet<FileId>,
+    /// What earlier processes followed, while it is looked for.
+    resuming: Vec<Legacy>,
     /// Files that were read to their end, the last of them.
     ended: VecDeque<Legacy>,
     /// Copies that are left alone, as they were then.
@@ -139,6 +143,7 @@ impl Files {
             youngest_ns: births.max(),
             restarted: !known.is_empty(),
             known_ids: known.iter().filter_map(file_id).collect(),
+            resuming: Vec::new(),
             ended: VecDeque::new(),
             left_copies: HashMap::new(),
             known,
@@ -189,7 +194,25 @@ impl Files {
             }
             self.wait(output, stop)?;
         }
+        self.part(output);
         Ok(())
+    }
+
+    /// Hands on what was read, and what makes the next start exact: which files are done with, and hashes that reach as far as
+    /// the offsets do. When there is no room for it, all of it is read again.
+    fn part(&mut self, output: &Sender<Batch>) {
+        for file in self.table.values() {
+            let deleted = file.file.as_ref().and_then(|file| Look::of(file).ok()).filter(|look| look.unlinked);
+            if deleted.is_some_and(|look| look.size == file.offset) {
+                self.batch.items.push(Item::Source(file.key, SourceEvent::Ended));
+            } else if let Some(cursor) = file.last_cursor() {
+                self.batch.items.push(Item::Source(file.key, SourceEvent::Identified { cursor }));
+            }
+        }
+        if !self.batch.items.is_empty() {
+            // gone or full: both mean that it is read again
+            let _ = output.send_timeout(std::mem::take(&mut self.batch), PARTING);
+        }
     }
 
     /// Looks at what changed, and around when it is time.

@@ -44,7 +44,10 @@ impl Followed {
     /// Reads about [`TURN_BYTES`] of what the file unpacks to.
     pub(super) fn turn_packed(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let Some(packed) = &mut self.packed else { return Ok(Turn::Drained) };
+        let Some(packed) = self.packed.as_mut().filter(|packed| !packed.ended) else {
+            self.read = true;
+            return Ok(Turn::Drained);
+        };
         self.look = Look::of(file)?;
         if packed.reader.is_none() {
             if !identity::fits(&self.fingerprint, &identity::head(file)?) {
@@ -78,8 +81,9 @@ impl Followed {
         packed.close();
         packed.ended = true;
         self.read = true;
-        // a rotation that is unpacked to its end is done with
-        self.finishing |= last && self.left.is_some();
+        // a rotation that is unpacked to its end is done with, once another file has its path: till then its cursor tells
+        // the next start how far the path was read
+        self.finishing |= last && self.left.is_some_and(|left| left.since.is_some());
         if let Some(error) = damage {
             tracing::warn!(path = %self.path.display(), "cannot be unpacked any further, and what follows is not read: {error}");
             batch.items.push(Item::Source(self.key, SourceEvent::Missed { lost: None }));

@@ -7,14 +7,17 @@
 use super::identity;
 use crate::record::{Fingerprint, Prefix};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::{self, Read};
 
 /// A block; FORMAT.md section 4.
 const BLOCK_BYTES: u64 = 1 << 20;
 /// What is shorter is covered by the fingerprint well enough.
 const LEAST_BYTES: u64 = 1024;
-/// How much is read again at most to go on hashing after a restart.
-const AGAIN_BYTES: u64 = 4 * BLOCK_BYTES;
+/// A head that many logs share can't tell them apart; from this length on it does.
+pub(super) const TELLING_BYTES: u32 = 256;
+/// How much is read again at most to go on hashing after a restart; of longer files all whole blocks are believed.
+const AGAIN_BYTES: u64 = 256 * BLOCK_BYTES;
 /// Bytes of a copy that are looked at at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -34,9 +37,9 @@ impl PrefixHash {
         Self::after([0; 32], 0)
     }
 
-    /// Goes on from what a cursor has, or from the start.
+    /// Begins again at the start, or goes on from what the cursor of a long file has.
     pub(super) fn resume(known: Option<Prefix>) -> Self {
-        match known.filter(|known| known.len.is_multiple_of(BLOCK_BYTES)) {
+        match known.filter(|known| known.len > AGAIN_BYTES && known.len.is_multiple_of(BLOCK_BYTES)) {
             Some(known) => Self::after(known.digest, known.len),
             None => Self::new(),
         }
@@ -82,22 +85,49 @@ impl PrefixHash {
         (len > before).then_some(Prefix { len, digest: self.whole })
     }
 
-    /// Takes the file's bytes up to `offset`, unless they are too many.
-    pub(super) fn catch_up(&mut self, file: &std::fs::File, offset: u64) -> io::Result<()> {
+    /// What a cursor should have when nothing more is read for now.
+    pub(super) fn last(&self) -> Prefix {
+        let whole = self.len - self.len % BLOCK_BYTES;
+        if self.len > AGAIN_BYTES { Prefix { len: whole, digest: self.whole } } else { self.get() }
+    }
+
+    /// Takes the file's bytes up to `offset`, unless they are too many. False if they are not those that the cursor knew.
+    pub(super) fn catch_up(&mut self, file: &File, offset: u64, known: Option<Prefix>) -> io::Result<bool> {
         if offset.saturating_sub(self.len) > AGAIN_BYTES {
-            return Ok(());
+            return Ok(true);
         }
+        let stop = known.map_or(offset, |known| known.len.clamp(self.len, offset));
+        if !self.take(file, stop)? {
+            return Ok(true);
+        }
+        if known.is_some_and(|known| known.len == self.len && known != self.get()) {
+            return Ok(false);
+        }
+        self.take(file, offset).map(|_| true)
+    }
+
+    /// Takes the file's bytes up to `stop`; false if it ends before.
+    fn take(&mut self, file: &File, stop: u64) -> io::Result<bool> {
         let mut piece = vec![0; PIECE_BYTES];
-        while self.len < offset {
-            let want = (offset - self.len).min(PIECE_BYTES as u64) as usize;
+        while self.len < stop {
+            let want = (stop - self.len).min(PIECE_BYTES as u64) as usize;
             let got = identity::read_at(file, &mut piece[..want], self.len)?;
             if got == 0 {
-                return Ok(());
+                return Ok(false);
             }
             self.update(&piece[..got]);
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// How sure it is that a file is a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// All that was read is the same.
+    Whole,
+    /// So is what the cursor knew, after a crash, and a line ends at the offset. The lines between are not known.
+    Part,
 }
 
 /// What is known of the bytes that were read from a file.
@@ -111,40 +141,49 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Whether `content` begins with what was read; then it stands at the offset.
-    ///
-    /// Sure if the hash covers all of it, and so while sealtail runs. After a restart the cursor's hash lacks less than its own
-    /// length or less than a block: a file that is the same up to there and another after it is not met in practice.
-    pub(super) fn begins(&self, content: &mut impl Read) -> io::Result<bool> {
-        let covered = self.prefix.map_or(0, |prefix| prefix.len).max(u64::from(self.fingerprint.len));
-        if self.offset == 0 || self.offset - covered.min(self.offset) > covered.max(BLOCK_BYTES) {
-            return Ok(false);
+    /// Nothing was read, and the head is too short to tell one log from another.
+    pub(super) fn is_vague(&self) -> bool {
+        self.offset == 0 && self.fingerprint.len < TELLING_BYTES
+    }
+
+    /// Whether `content` begins with what was read; of a file of which nothing was read, with its head.
+    pub(super) fn begins(&self, content: &mut impl Read) -> io::Result<Option<Proof>> {
+        // the head may reach beyond the offset, into a line that was not complete
+        let mut head = vec![0; self.fingerprint.len as usize];
+        let got = fill(content, &mut head)?;
+        if got < head.len() || !identity::fits(&self.fingerprint, &head) {
+            return Ok(None);
         }
-        let (mut hash, mut head, mut last) = (PrefixHash::new(), Vec::new(), Vec::new());
-        let mut piece = vec![0; PIECE_BYTES];
+        let covered = self.prefix.map_or(0, |prefix| prefix.len).max(got as u64);
+        if self.offset.saturating_sub(covered) > covered.max(BLOCK_BYTES) {
+            return Ok(None);
+        }
+        let Some(last) = self.goes_on(&mut head.as_slice().chain(content))? else { return Ok(None) };
+        if covered >= self.offset {
+            return Ok(Some(Proof::Whole));
+        }
+        // lines end where lines ended
+        Ok((last == Some(b'\n')).then_some(Proof::Part))
+    }
+
+    /// Whether the content is what was read, as far as that is known, and its last byte before the offset.
+    fn goes_on(&self, content: &mut impl Read) -> io::Result<Option<Option<u8>>> {
+        let (mut hash, mut last, mut piece) = (PrefixHash::new(), Vec::new(), vec![0; PIECE_BYTES]);
         while hash.len() < self.offset {
             let stops = [self.prefix.map_or(self.offset, |prefix| prefix.len), self.offset];
             let stop = stops.into_iter().find(|stop| *stop > hash.len()).unwrap_or(self.offset);
             let want = (stop - hash.len()).min(PIECE_BYTES as u64) as usize;
-            let got = fill(content, &mut piece[..want])?;
-            if got < want {
-                return Ok(false);
+            if fill(content, &mut piece[..want])? < want {
+                return Ok(None);
             }
-            hash.update(&piece[..got]);
-            if head.len() < identity::HEAD_BYTES {
-                head.extend_from_slice(&piece[..got]);
-                let enough = head.len() >= self.fingerprint.len as usize || hash.len() == self.offset;
-                if enough && !identity::fits(&self.fingerprint, &head) {
-                    return Ok(false);
-                }
-            }
-            last.extend_from_slice(&piece[..got]);
-            last.drain(..last.len().saturating_sub(self.before.len()));
+            hash.update(&piece[..want]);
+            last.extend_from_slice(&piece[..want]);
+            last.drain(..last.len().saturating_sub(self.before.len().max(1)));
             if self.prefix.is_some_and(|prefix| prefix.len == hash.len() && prefix != hash.get()) {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(last.ends_with(&self.before))
+        Ok(last.ends_with(&self.before).then_some(last.last().copied()))
     }
 }
 
@@ -211,11 +250,17 @@ mod tests {
             for prefix in [Some(all.get()), all.due(None)] {
                 let before = bytes[read.saturating_sub(64)..read].to_vec();
                 let trace = Trace { offset: read as u64, fingerprint, prefix, before };
-                assert!(trace.begins(&mut &bytes[..]).unwrap() && trace.begins(&mut &bytes[..read]).unwrap());
-                assert!(!trace.begins(&mut &bytes[..read - 1]).unwrap(), "shorter than what was read");
+                let begins = |bytes: &[u8]| trace.begins(&mut &bytes[..]).unwrap();
+                let sure = prefix.is_none_or(|prefix| prefix.len == read as u64);
+                let proof = if sure { Some(Proof::Whole) } else { None };
+                assert_eq!((begins(&bytes), begins(&bytes[..read])), (proof, proof), "{read}");
+                assert_eq!(begins(&bytes[..read - 1]), None, "shorter than what was read");
                 let mut other = bytes.clone();
                 other[read / 2] ^= 1;
-                assert!(!trace.begins(&mut &other[..]).unwrap(), "{read}");
+                assert_eq!(begins(&other), None, "{read}");
+                let mut lines = bytes.clone();
+                lines[read - 1] = b'\n';
+                assert_eq!(begins(&lines).is_some(), !sure, "a line ends there: {read}");
             }
         }
     }

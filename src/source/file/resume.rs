@@ -13,16 +13,15 @@
 use super::Files;
 use super::admit::{Admission, Candidate};
 use super::discover::Found;
+use super::heir::Legacy;
 use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
 use super::patterns::originals;
+use super::prefix::TELLING_BYTES;
 use super::whereabouts::Whereabouts;
 use crate::record::{Cursor, FileId, Fingerprint};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// A head that many logs share can't tell them apart; from this length on, with the rest of [`restored`], it does.
-const TELLING_BYTES: u32 = 256;
 
 impl Files {
     /// Goes on with every known cursor whose file is there, oldest first, and gives up the others. Those that wait are
@@ -38,6 +37,8 @@ impl Files {
             })
             .collect();
         known.sort_by_key(|(id, ..)| id.born_ns);
+        let legacies = known.iter().filter_map(|(_, path, cursor)| Legacy::known(cursor, &self.base(path)?));
+        self.resuming = legacies.collect();
         for (id, path, cursor) in known {
             let Some(base) = self.base(&path) else {
                 tracing::info!(path = %path.display(), "no pattern matches this file any more, so it is not read on");
@@ -56,6 +57,7 @@ impl Files {
             };
             self.resume_at(place, base, cursor, after);
         }
+        self.resuming.clear();
     }
 
     fn resume_at(&mut self, place: Whereabouts, base: PathBuf, cursor: Cursor, after: Option<FileId>) {
@@ -66,13 +68,7 @@ impl Files {
                 return self.known.push(cursor);
             }
             Whereabouts::Hidden => return self.known.push(cursor),
-            Whereabouts::Nowhere => {
-                let last = self.give_up_to_heirs(cursor, &base);
-                if let Some(lineage) = self.lineages.get_mut(&base) {
-                    lineage.last = last.or(lineage.last);
-                }
-                return;
-            }
+            Whereabouts::Nowhere => return self.give_up_to_heirs(cursor, &base),
         };
         // under another matching name it is that path's file now
         let base_now = if self.at.contains_key(&path) { path.clone() } else { base.clone() };

@@ -1,18 +1,22 @@
 //! The queue of files with something to read, and what follows from a turn of one.
 
 use super::Files;
+use super::discover::FILES_MAX;
 use super::follow::{Left, Turn};
-use super::heir::{ENDED_MAX, Legacy};
+use super::heir::{ENDED_MAX, Inheritance, Legacy};
 use super::left_out;
+use super::prefix::Proof;
 use crate::record::{FileId, Item, SourceEvent};
 use std::io;
 
 impl Files {
     /// Gives a file its turn once those before it, and the file it waits for, had theirs.
     pub(super) fn queue(&mut self, id: FileId) {
+        let circle = self.waits_for_itself(id);
         let Some(followed) = self.table.get_mut(&id).filter(|followed| !followed.queued) else { return };
         followed.queued = true;
-        let older = followed.after;
+        let older = followed.after.filter(|_| !circle);
+        followed.after = older;
         if let Some(older) = older.and_then(|older| self.table.get_mut(&older)).filter(|older| older.queued) {
             older.awaited = true;
             return;
@@ -47,10 +51,29 @@ impl Files {
     /// Begins again at 0, after what is left of the old content in a copy.
     fn rewritten(&mut self, id: FileId) -> io::Result<()> {
         let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(()) };
-        let heir = self.inherit(&legacy);
+        let inheritance = self.inherit(&legacy);
         let Some(followed) = self.table.get_mut(&id) else { return Ok(()) };
-        followed.after = heir.or(followed.after);
+        match inheritance {
+            Inheritance::Moving => {
+                self.wanted = true;
+                return Err(io::Error::other("its copies are being renamed"));
+            }
+            // it is what it was, with its first bytes
+            Inheritance::Nothing if legacy.is_empty() => {
+                followed.written_ns = followed.look.written_ns;
+                return followed.look_at_head();
+            }
+            Inheritance::Nothing => {}
+            Inheritance::Last { heir, .. } => followed.after = Some(heir),
+        }
+        followed.written_ns = followed.look.written_ns;
         followed.restart(&mut self.batch)
+    }
+
+    /// Copies and rotations can have been put before one another by what was known of them at different times.
+    fn waits_for_itself(&self, id: FileId) -> bool {
+        let next = |id: &FileId| self.table.get(id).and_then(|file| file.after);
+        std::iter::successors(next(&id), next).take(FILES_MAX).any(|before| before == id)
     }
 
     /// The next turn of a file that is queued, once the one it waits for had its turn.
@@ -122,11 +145,20 @@ impl Files {
     pub(super) fn gone(&mut self, id: FileId) {
         let Some(followed) = self.table.get(&id) else { return };
         let (unread, base) = (followed.has_unread(), followed.base.clone());
-        let heir = self.inherit(&Legacy::of(followed));
-        if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {
-            lineage.last = heir.or(lineage.last);
-        }
-        let lost = unread && heir.is_none();
+        let legacy = Legacy::of(followed);
+        let lost = match self.inherit(&legacy) {
+            Inheritance::Moving => {
+                self.wanted = true;
+                return;
+            }
+            Inheritance::Nothing => unread,
+            Inheritance::Last { heir, proof } => {
+                if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {
+                    lineage.last = Some(heir);
+                }
+                proof == Proof::Part
+            }
+        };
         self.release(id, if lost { SourceEvent::Vanished { lost: None } } else { SourceEvent::Ended });
     }
 

@@ -45,7 +45,7 @@ pub(super) const CONTROLS: &[Control] = &[
         "PCI-DSS-10.2.1.6",
         "Starting, stopping and pausing of audit logs is logged",
         LIVE,
-        "of other logs than sealtail's, what the rules find",
+        "a log of another program that stops without a line about it",
     ),
     rules("PCI-DSS-10.2.1.7", "Creation and deletion of system-level objects is logged"),
     in_part(
@@ -119,7 +119,7 @@ pub(super) const CONTROLS: &[Control] = &[
     rules("SOC2-CC6.6", "Protection against threats from outside"),
     rules("SOC2-CC6.8", "Unauthorised or malicious software is prevented or detected"),
     rules("SOC2-CC7.1", "Changes of configuration and new vulnerabilities are detected"),
-    in_part("SOC2-CC7.2", "Anomalies are monitored", LIVE, "what is an anomaly beyond the rules"),
+    in_part("SOC2-CC7.2", "Anomalies are monitored", LIVE, "anomalies that no rule describes"),
     in_part(
         "SOC2-CC7.3",
         "Security events are evaluated",
@@ -186,7 +186,7 @@ pub(super) const CONTROLS: &[Control] = &[
         "NIST-800-53-SI-7",
         "Software, firmware and information integrity",
         TAMPER,
-        "of software, what the rules find in the reports of integrity checkers",
+        "software that no integrity checker looks at",
     ),
     beyond(
         "CIS-K8S-3.2.1",

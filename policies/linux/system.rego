@@ -8,9 +8,15 @@ package sealtail.linux.system
 # systemd's own word, not what a service called so says of itself
 is_systemd if contains(input.message, " systemd[1]: ")
 
-is_systemd if input.fields.SYSLOG_IDENTIFIER == "systemd"
+is_systemd if {
+	input.fields.SYSLOG_IDENTIFIER == "systemd"
+	object.get(input.fields, "_PID", "1") == "1"
+}
 
-is_systemd if input.fields.appname == "systemd"
+is_systemd if {
+	input.fields.appname == "systemd"
+	object.get(input.fields, "procid", "1") == "1"
+}
 
 is_kernel if contains(input.message, " kernel: ")
 

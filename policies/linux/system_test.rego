@@ -108,3 +108,12 @@ test_system_shutdown_near_miss if {
 	not "system-shutdown" in ids("Jan 12 06:25:41 web-1 systemd-logind[400]: New session 4 of user bob.")
 	not "system-shutdown" in ids("Jan 12 06:25:41 web-1 app[4]: System is rebooting")
 }
+
+# a user's own systemd stops what is called so, too
+test_not_the_users_systemd if {
+	message := "Jan 12 06:25:41 web-1 systemd[900]: Stopped rsyslog.service - mine."
+	parsed := {"message": message, "fields": {"appname": "systemd", "procid": "900", "msg": "Stopped rsyslog.service - mine."}}
+	count({v.id | some v in system.verdicts with input as parsed}) == 0
+	entry := {"message": "Stopped rsyslog.service - mine.", "fields": {"SYSLOG_IDENTIFIER": "systemd", "_PID": "900"}}
+	count({v.id | some v in system.verdicts with input as entry}) == 0
+}

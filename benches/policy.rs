@@ -59,9 +59,20 @@ fn set(wanted: impl Fn(&str) -> bool) -> PolicySet {
 
 fn measure(bencher: Bencher, set: &PolicySet, name: &str) {
     let mut evaluator = Evaluator::new(set);
-    let source = SourceContext { kind: "file", name: "auth".into(), path: Some("/var/log/auth.log".into()) };
-    let context =
-        LineContext { message: line(name).as_bytes(), source: &source, host: "web-1", time: "2026-01-12T06:25:41Z" };
+    let source = SourceContext {
+        kind: "file",
+        name: "auth".into(),
+        path: Some("/var/log/auth.log".into()),
+        ..SourceContext::default()
+    };
+    let context = LineContext {
+        message: line(name).as_bytes(),
+        earlier: b"",
+        is_piece: false,
+        source: &source,
+        host: "web-1",
+        time: "2026-01-12T06:25:41Z",
+    };
     bencher.bench_local(|| evaluator.verdicts(black_box(&context)));
 }
 

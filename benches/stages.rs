@@ -104,6 +104,8 @@ fn a_source(bencher: Bencher, kind: Kind) {
         exclude: Vec::new(),
         start_at: StartAt::Beginning,
         max_line_bytes: 64 * 1024,
+        text: Default::default(),
+        labels: Default::default(),
         compressed: false,
     });
     bencher.bench_local(|| {
@@ -197,8 +199,20 @@ fn evaluator() -> Evaluator {
 }
 
 fn verdicts(evaluator: &mut Evaluator, text: &str) -> Vec<Verdicts> {
-    let source = SourceContext { kind: "file", name: "a".into(), path: Some("/var/log/a.log".into()) };
-    let context = |line| LineContext { message: line, source: &source, host: HOST, time: "2026-01-12T06:25:41Z" };
+    let source = SourceContext {
+        kind: "file",
+        name: "a".into(),
+        path: Some("/var/log/a.log".into()),
+        ..SourceContext::default()
+    };
+    let context = |line| LineContext {
+        message: line,
+        earlier: b"",
+        is_piece: false,
+        source: &source,
+        host: HOST,
+        time: "2026-01-12T06:25:41Z",
+    };
     text.lines().map(|line| evaluator.verdicts(&context(line.as_bytes()))).collect()
 }
 

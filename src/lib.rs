@@ -45,6 +45,9 @@
 //! - A spool file holds many segments (frames), not one: at full speed a file a segment would be a hundred folder syncs a second.
 //! - A batch never crosses a spool file, so that its bytes are one range of one file, which the ledger can freeze.
 //! - Spool files get shorter as the disk fills, since what is sent is given back by the file.
+//! - Lines that belong together (multiline, records of one audit event) are put together by the source, which leaves them unread
+//!   until the last is there: a restart needs no state of it. What is put together for the policies alone (parts of long lines, partial
+//!   lines of containers) is the label thread's, and what is chained stays as the source has it.
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;

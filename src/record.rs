@@ -3,6 +3,10 @@
 //! A source hands over [`Batch`]es, not lines: one buffer holds the bytes of many lines and each [`Item`] is a slice of
 //! it, so that a line's bytes are touched once between `read(2)` and the frame.
 
+mod audit;
+
+pub use audit::AuditId;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -181,6 +185,26 @@ pub enum End {
 
 /// What is known of a source besides its lines, such as the pod that writes it; policies see it as `input.labels`.
 pub type Labels = Arc<BTreeMap<String, String>>;
+
+/// What the lines of a source look like, as far as policies are to see more of them than text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Each line is looked at: JSON, auditd, syslog or none of them; files where containers log by their path.
+    #[default]
+    Auto,
+    /// Text only.
+    Plain,
+    /// A JSON object a line.
+    Json,
+    /// Logs of containers, as containerd and CRI-O write them: time, stream, `P` or `F`, text.
+    Cri,
+    /// Logs of containers, as Docker's json-file driver writes them.
+    Docker,
+    /// RFC 5424, RFC 3164, or what rsyslog writes into files.
+    Syslog,
+    /// Records of auditd.
+    Auditd,
+}
 
 /// What happened to a source; each becomes a `source` line in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::fs;
 
 use regorus::{Engine, Value};
 use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext, packs};
+use sealtail::record::Format;
 
 type Found = BTreeSet<(String, String)>;
 
@@ -17,6 +18,13 @@ struct Both {
     interpreter: Engine,
     packages: Vec<String>,
     source: SourceContext,
+    /// Of auditd: records of the same event in lines before.
+    earlier: String,
+}
+
+fn context<'a>(source: &'a SourceContext, earlier: &'a str, line: &'a str) -> LineContext<'a> {
+    let (message, earlier) = (line.as_bytes(), earlier.as_bytes());
+    LineContext { message, earlier, is_piece: false, source, host: "h", time: "2026-01-12T00:00:00Z" }
 }
 
 impl Both {
@@ -36,15 +44,14 @@ impl Both {
             evaluator: Evaluator::new(&set),
             interpreter,
             packages: set.packages().map(str::to_owned).collect(),
-            source: SourceContext { kind: "file", name: "x".into(), path: None },
+            source: SourceContext { kind: "file", name: "x".into(), ..SourceContext::default() },
+            earlier: String::new(),
         }
     }
 
     /// Ids and decisions, by the evaluator.
     fn by_rvm(&mut self, line: &str) -> Found {
-        let context =
-            LineContext { message: line.as_bytes(), source: &self.source, host: "h", time: "2026-01-12T00:00:00Z" };
-        let json = self.evaluator.verdicts(&context).json;
+        let json = self.evaluator.verdicts(&context(&self.source, &self.earlier, line)).json;
         let verdicts: Vec<sealtail::record::Verdict> =
             if json.is_empty() { Vec::new() } else { serde_json::from_slice(&json).unwrap() };
         let decision = |verdict: &sealtail::record::Verdict| format!("{:?}", verdict.decision).to_lowercase();
@@ -53,11 +60,15 @@ impl Both {
 
     /// The same, by the interpreter.
     fn by_interpreter(&mut self, line: &str) -> Found {
+        let document = self.evaluator.document(&context(&self.source, &self.earlier, line));
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
         let mut input = serde_json::json!({
-            "message": line, "host": "h", "time": "2026-01-12T00:00:00Z", "source": {"type": "file", "name": "x"},
+            "message": line, "host": "h", "time": "2026-01-12T00:00:00Z", "source": {"type": "file", "name": "x"}, "labels": {},
         });
-        if let Ok(fields @ serde_json::Value::Object(_)) = serde_json::from_str(line) {
-            input["fields"] = fields;
+        match serde_json::from_str(line) {
+            Ok(fields @ serde_json::Value::Object(_)) => input["fields"] = fields,
+            // there is no second reader of the other formats: their fields are the evaluator's own
+            _ => drop(document.get("fields").map(|fields| input["fields"] = fields.clone())),
         }
         self.interpreter.set_input(Value::from(input));
         let mut found = Found::new();
@@ -101,6 +112,10 @@ fn text_lines() -> Vec<String> {
         "Commandline: apt-get install nmap",
         "Install: nmap:amd64 (7.93+dfsg1-1)",
         "Unpacking nmap (7.93+dfsg1-1) ...",
+        "type=SYSCALL msg=audit(1768199999.123:9): syscall=44\ntype=CONFIG_CHANGE msg=audit(1768199999.123:9): op=set",
+        "node=web-1 type=USER_AUTH msg=audit(1768199999.123:9): pid=8 msg='op=x acct=\"eve\" res=failed'",
+        "<86>1 2026-01-12T06:25:41Z web-1 sshd 812 - - Failed password for root from 203.0.113.7 port 51514 ssh2",
+        "2026-01-12T06:25:41.123456+00:00 web-1 sshd[812]: Accepted password for root from 198.51.100.4 port 40022 ssh2",
         "nothing that anybody asked for: äöü \u{1F600} \"quoted\" \\ back",
     ];
     let mut lines: Vec<String> = whole.iter().map(|line| (*line).to_owned()).collect();
@@ -231,6 +246,70 @@ fn on_policies_that_lead_gates_astray() {
         let mut both = Both::new(&[("p.rego", &format!("package sealtail.astray\n{rules}\n"))]);
         let hits: usize = lines.iter().map(|line| both.agree(line)).sum();
         assert!(hits > 0, "no line is hit: {rules}");
+    }
+}
+
+#[test]
+fn on_fields_of_syslog_and_auditd() {
+    let lines = [
+        "<34>1 2003-10-11T22:14:15.003Z web-1 su 77 ID47 [a@1 k=\"q\\\"v\" n=\"34\"] msg v",
+        "<34>Oct 11 22:14:15 web-1 su: 'su root' failed",
+        "Oct 11 22:14:15 web-1 su[77]: {\"k\":\"v\",\"n\":403}",
+        "2024-01-01T00:00:00Z web-1 su[77]: @cee: {\"k\":\"\\u0076\",\"n\":4.03e2}",
+        "Oct 11 22:14:15 web-1 su[77]: {\"k\": \"v\"",
+        "{\"hostname\":\"web-1\",\"severity\":\"crit\",\"types\":[\"EXECVE\"],\"comm\":\"l s\",\"json\":{\"k\":\"v\"}}",
+        "type=SYSCALL msg=audit(1364481363.243:7): auid=1000 comm=6C2073 exe=\"/bin/ls\"",
+        "type=EXECVE msg=audit(1364481363.243:7): argc=2 a0=\"ls\" a1=612062",
+        "type=CWD msg=audit(1364481363.243:7): cwd=\"/\"",
+        "node=n type=USER_CMD msg=audit(1364481363.243:8): pid=8 msg='cmd=6C73 res=failed' web-1 su crit",
+        "type=USER_CMD no record",
+        "Oct 11 22:14:15 web-2 su: x",
+        "web-1 su crit 34 v",
+        "",
+    ];
+    let rules = [
+        "input.fields.hostname == \"web-1\"",
+        "input.fields[\"hostname\"] in {\"web-1\", \"web-2\"}",
+        "startswith(input.fields.hostname, \"web\")",
+        "input.fields.appname == \"su\"",
+        "input.fields.severity == \"crit\"",
+        "input.fields.facility in {\"auth\", \"kern\"}",
+        "contains(input.fields.severity, \"ri\")",
+        "input.fields.priority == 34",
+        "input.fields.procid == \"77\"",
+        "input.fields.structured_data[\"a@1\"].k == \"q\\\"v\"",
+        "input.fields.structured_data[\"a@1\"].n == \"34\"",
+        "input.fields.json.k == \"v\"",
+        "input.fields.json.n == 403",
+        "endswith(input.fields.msg, \"v\")",
+        "input.fields.comm == \"l s\"",
+        "contains(input.fields.comm, \" \")",
+        "input.fields.cmd == \"ls\"",
+        "input.fields.exe == \"/bin/ls\"",
+        "input.fields.node == \"n\"",
+        "input.fields.serial == 7",
+        "input.fields.type == \"SYSCALL\"",
+        "input.fields.argv[1] == \"a b\"",
+        "input.fields.time == \"2013-03-28T14:36:03.243Z\"",
+        "\"EXECVE\" in input.fields.types",
+        "{ some record in input.fields.records; record.cwd == \"/\" }",
+        "{ not input.fields.hostname; contains(input.message, \"web\") }",
+        "input.fields.hostname != \"web-1\"",
+    ];
+    for rule in rules {
+        let policy = format!("package sealtail.formats\nverdicts contains {{\"id\": \"x\"}} if {rule}\n");
+        let mut both = Both::new(&[("p.rego", &policy)]);
+        let mut hits = 0;
+        for format in [Format::Auto, Format::Syslog, Format::Auditd] {
+            both.source.format = format;
+            for earlier in ["", lines[6]] {
+                both.earlier = earlier.to_owned();
+                // as an object of another format has no fields, and the interpreter's would have them
+                let is_known = |line: &&&str| format == Format::Auto || !line.starts_with('{');
+                hits += lines.iter().filter(is_known).map(|line| both.agree(line)).sum::<usize>();
+            }
+        }
+        assert!(hits > 0, "no line is hit: {rule}");
     }
 }
 

@@ -20,7 +20,12 @@ fn config(paths: &[PathBuf]) -> Config {
 }
 
 fn source() -> SourceContext {
-    SourceContext { kind: "file", name: "auth".into(), path: Some("/var/log/auth.log".into()) }
+    SourceContext {
+        kind: "file",
+        name: "auth".into(),
+        path: Some("/var/log/auth.log".into()),
+        ..SourceContext::default()
+    }
 }
 
 fn load(files: &[(&str, &str)]) -> Result<PolicySet, Vec<Fault>> {
@@ -46,7 +51,9 @@ fn verdicts(set: &PolicySet, message: &[u8]) -> Vec<Verdict> {
 }
 
 fn evaluate(evaluator: &mut Evaluator, message: &[u8]) -> Vec<u8> {
-    evaluator.verdicts(&LineContext { message, source: &source(), host: "web-1", time: TIME }).json
+    evaluator
+        .verdicts(&LineContext { message, earlier: b"", is_piece: false, source: &source(), host: "web-1", time: TIME })
+        .json
 }
 
 fn parse(json: &[u8]) -> Vec<Verdict> {
@@ -142,7 +149,8 @@ fn a_line_gets_its_verdicts() {
 fn no_paths_give_no_verdicts() {
     let set = PolicySet::load(&config(&[])).unwrap();
     assert_eq!((set.packages().count(), set.rules().count()), (0, 0));
-    let line = LineContext { message: b"sshd[1]: x", source: &source(), host: "h", time: TIME };
+    let line =
+        LineContext { message: b"sshd[1]: x", earlier: b"", is_piece: false, source: &source(), host: "h", time: TIME };
     assert_eq!(Evaluator::new(&set).verdicts(&line), Default::default());
 }
 

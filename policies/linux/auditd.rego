@@ -1,9 +1,12 @@
 # METADATA
 # title: The kernel's audit log
-# description: Records of auditd (type=… msg=audit(…)), as in /var/log/audit/audit.log.
+# description: Events of auditd (type=… msg=audit(…)), as in /var/log/audit/audit.log.
 # custom:
 #   controls: [PCI-DSS-10.2.1.2, PCI-DSS-10.2.2, SOC2-CC6.1, ISO27001-A.8.15, NIST-800-53-AU-2]
 package sealtail.linux.auditd
+
+# A line is an event of one record or several, so each rule looks for its record wherever it stands. The conditions on the
+# message spare other lines the rest, and see to it that the verdict falls on the line that has the record.
 
 # METADATA
 # title: Auditing stops
@@ -12,13 +15,19 @@ package sealtail.linux.auditd
 #   severity: critical
 #   controls: [PCI-DSS-10.2.1.6, HIPAA-164.312(b), SOC2-CC7.2, ISO27001-A.8.15, NIST-800-53-AU-2]
 verdicts contains {"id": "audit-stopped", "decision": "deny"} if {
-	startswith(input.message, "type=DAEMON_")
+	contains(input.message, "type=DAEMON_")
 	daemon_ends
 }
 
-daemon_ends if startswith(input.message, "type=DAEMON_END ")
+daemon_ends if {
+	contains(input.message, "type=DAEMON_END ")
+	"DAEMON_END" in input.fields.types
+}
 
-daemon_ends if startswith(input.message, "type=DAEMON_ABORT ")
+daemon_ends if {
+	contains(input.message, "type=DAEMON_ABORT ")
+	"DAEMON_ABORT" in input.fields.types
+}
 
 # METADATA
 # title: Auditing starts
@@ -26,7 +35,10 @@ daemon_ends if startswith(input.message, "type=DAEMON_ABORT ")
 # custom:
 #   severity: low
 #   controls: [PCI-DSS-10.2.1.6, HIPAA-164.312(b), SOC2-CC7.2, ISO27001-A.8.15, NIST-800-53-AU-2]
-verdicts contains {"id": "audit-started"} if startswith(input.message, "type=DAEMON_START ")
+verdicts contains {"id": "audit-started"} if {
+	contains(input.message, "type=DAEMON_START ")
+	"DAEMON_START" in input.fields.types
+}
 
 # METADATA
 # title: Auditing switched off or its rules changed
@@ -34,7 +46,10 @@ verdicts contains {"id": "audit-started"} if startswith(input.message, "type=DAE
 # custom:
 #   severity: high
 #   controls: [PCI-DSS-10.2.1.6, HIPAA-164.312(b), SOC2-CC7.2, ISO27001-A.8.15, NIST-800-53-AU-2]
-verdicts contains {"id": "audit-rules-changed"} if startswith(input.message, "type=CONFIG_CHANGE ")
+verdicts contains {"id": "audit-rules-changed"} if {
+	contains(input.message, "type=CONFIG_CHANGE ")
+	"CONFIG_CHANGE" in input.fields.types
+}
 
 # METADATA
 # title: The audit service is stopped
@@ -54,13 +69,16 @@ verdicts contains {"id": "audit-service-stopped", "decision": "deny"} if {
 #   severity: medium
 #   controls: [PCI-DSS-10.2.1.4, PCI-DSS-10.2.2, HIPAA-164.312(d), SOC2-CC6.1, ISO27001-A.8.15, NIST-800-53-AU-2]
 verdicts contains {"id": "audit-login-failed"} if {
-	authentication
 	contains(input.message, "res=failed")
+	authentication
+	some record in input.fields.records
+	record.type in {"USER_AUTH", "USER_LOGIN"}
+	record.res == "failed"
 }
 
-authentication if startswith(input.message, "type=USER_AUTH ")
+authentication if contains(input.message, "type=USER_AUTH ")
 
-authentication if startswith(input.message, "type=USER_LOGIN ")
+authentication if contains(input.message, "type=USER_LOGIN ")
 
 # METADATA
 # title: Command run with sudo
@@ -68,8 +86,11 @@ authentication if startswith(input.message, "type=USER_LOGIN ")
 # custom:
 #   severity: low
 verdicts contains {"id": "audit-sudo-command"} if {
-	startswith(input.message, "type=USER_CMD ")
+	contains(input.message, "type=USER_CMD ")
 	contains(input.message, "res=success")
+	some record in input.fields.records
+	record.type == "USER_CMD"
+	record.res == "success"
 }
 
 # METADATA
@@ -79,8 +100,11 @@ verdicts contains {"id": "audit-sudo-command"} if {
 #   severity: high
 #   controls: [PCI-DSS-10.2.1.4, PCI-DSS-10.2.2, SOC2-CC6.1, SOC2-CC7.2, ISO27001-A.8.15, NIST-800-53-AU-2]
 verdicts contains {"id": "audit-sudo-refused", "decision": "deny"} if {
-	startswith(input.message, "type=USER_CMD ")
+	contains(input.message, "type=USER_CMD ")
 	contains(input.message, "res=failed")
+	some record in input.fields.records
+	record.type == "USER_CMD"
+	record.res == "failed"
 }
 
 # METADATA
@@ -90,24 +114,39 @@ verdicts contains {"id": "audit-sudo-refused", "decision": "deny"} if {
 #   severity: high
 #   controls: [PCI-DSS-10.2.1.5, PCI-DSS-10.2.2, HIPAA-164.312(d), SOC2-CC6.1, ISO27001-A.8.15, NIST-800-53-AU-2]
 verdicts contains {"id": "audit-account-changed"} if {
-	account
 	contains(input.message, "res=success")
+	account
+	some record in input.fields.records
+	record.type in changes
+	record.res == "success"
 }
 
-account if startswith(input.message, "type=ADD_USER ")
+changes := {
+	"ADD_USER",
+	"DEL_USER",
+	"ADD_GROUP",
+	"DEL_GROUP",
+	"USER_MGMT",
+	"GRP_MGMT",
+	"USER_CHAUTHTOK",
+	"ACCT_LOCK",
+	"ACCT_UNLOCK",
+}
 
-account if startswith(input.message, "type=DEL_USER ")
+account if contains(input.message, "type=ADD_USER ")
 
-account if startswith(input.message, "type=ADD_GROUP ")
+account if contains(input.message, "type=DEL_USER ")
 
-account if startswith(input.message, "type=DEL_GROUP ")
+account if contains(input.message, "type=ADD_GROUP ")
 
-account if startswith(input.message, "type=USER_MGMT ")
+account if contains(input.message, "type=DEL_GROUP ")
 
-account if startswith(input.message, "type=GRP_MGMT ")
+account if contains(input.message, "type=USER_MGMT ")
 
-account if startswith(input.message, "type=USER_CHAUTHTOK ")
+account if contains(input.message, "type=GRP_MGMT ")
 
-account if startswith(input.message, "type=ACCT_LOCK ")
+account if contains(input.message, "type=USER_CHAUTHTOK ")
 
-account if startswith(input.message, "type=ACCT_UNLOCK ")
+account if contains(input.message, "type=ACCT_LOCK ")
+
+account if contains(input.message, "type=ACCT_UNLOCK ")

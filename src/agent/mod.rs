@@ -224,7 +224,8 @@ impl Agent {
             })?;
         }
         self.board.put(board);
-        let labeller = label::Labeller::new(&self.policies, &self.config.host.name);
+        let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.text().format));
+        let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();

@@ -1,18 +1,18 @@
 //! `sealtail cat`: an archive or a spool back as plain lines.
 
-use crate::chain::header::{Header, Log, LogPayload, SourceEventKind};
+use crate::chain::header::{Header, Log, LogPayload, SourceEventKind, SourcePayload};
 use crate::chain::line::RawLine;
-use crate::record::{Seq, StreamId, Verdict};
+use crate::record::{Labels, Seq, StreamId, Verdict};
 use crate::verify::archive::{Archive, StreamFiles};
 use crate::verify::lines::{Fault, Lines};
 use base64::prelude::*;
 use clap::Args;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Names of sources that are kept in mind, a stream.
+/// Sources whose names and labels are kept in mind, a stream.
 const SOURCES_MAX: usize = 100_000;
 
 /// Arguments of `sealtail cat`.
@@ -54,7 +54,8 @@ pub fn run(args: CatArgs) -> ExitCode {
 pub fn print(args: &CatArgs, out: &mut dyn Write) -> io::Result<Vec<String>> {
     let Archive { streams, mut faults } = Archive::discover(&args.paths);
     for files in streams.iter().filter(|files| args.stream.is_none_or(|stream| stream == files.stream)) {
-        Stream { args, files, next: 0, sources: HashMap::new(), faults: &mut faults }.print(out)?;
+        Stream { args, files, next: 0, sources: HashMap::new(), labels: Labels::default(), faults: &mut faults }
+            .print(out)?;
     }
     Ok(faults)
 }
@@ -65,8 +66,10 @@ struct Stream<'a> {
     files: &'a StreamFiles,
     /// Lines before this were printed.
     next: Seq,
-    /// Names of sources, by their number in the stream.
-    sources: HashMap<u32, String>,
+    /// Names and labels of sources, by their number in the stream.
+    sources: HashMap<u32, (String, Labels)>,
+    /// Those of the last source: many have the same.
+    labels: Labels,
     faults: &'a mut Vec<String>,
 }
 
@@ -110,7 +113,8 @@ impl Stream<'_> {
         match header {
             Header::Source(source) if source.event == SourceEventKind::Opened => {
                 if let Some(name) = source.name.filter(|_| self.sources.len() < SOURCES_MAX) {
-                    self.sources.insert(source.src, name);
+                    let labels = self.labels_of(raw.payload);
+                    self.sources.insert(source.src, (name, labels));
                 }
                 Ok(true)
             }
@@ -119,9 +123,19 @@ impl Stream<'_> {
         }
     }
 
+    /// The labels in the payload of a source that was opened; none if it was erased.
+    fn labels_of(&mut self, payload: Option<&[u8]>) -> Labels {
+        let payload = payload.and_then(|payload| serde_json::from_slice::<SourcePayload<'_>>(payload).ok());
+        let labels = payload.and_then(|payload| payload.labels).unwrap_or_default();
+        if *self.labels != labels {
+            self.labels = labels.into();
+        }
+        self.labels.clone()
+    }
+
     fn log(&self, log: &Log<'_>, payload: Option<&[u8]>, out: &mut dyn Write) -> io::Result<bool> {
         let source = self.sources.get(&log.src);
-        if self.args.source.as_ref().is_some_and(|wanted| source != Some(wanted)) {
+        if self.args.source.as_ref().is_some_and(|wanted| source.is_none_or(|(name, _)| name != wanted)) {
             return Ok(true);
         }
         let payload = payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
@@ -137,7 +151,13 @@ impl Stream<'_> {
         Ok(true)
     }
 
-    fn json(&self, log: &Log<'_>, source: Option<&String>, message: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    fn json(
+        &self,
+        log: &Log<'_>,
+        source: Option<&(String, Labels)>,
+        message: &[u8],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         #[derive(serde::Serialize)]
         struct Object<'a> {
             host: &'a str,
@@ -145,6 +165,8 @@ impl Stream<'_> {
             seq: Seq,
             time: &'a str,
             source: Option<&'a String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            labels: Option<&'a BTreeMap<String, String>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             message: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +179,8 @@ impl Stream<'_> {
             stream: self.files.stream,
             seq: log.seq,
             time: &log.time,
-            source,
+            source: source.map(|(name, _)| name),
+            labels: source.map(|(_, labels)| &**labels).filter(|labels| !labels.is_empty()),
             message: str::from_utf8(message).ok(),
             message_b64,
             verdicts: &log.verdicts,

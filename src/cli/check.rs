@@ -51,6 +51,9 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
         faults.extend(found.iter().map(ToString::to_string));
     }
     check_folder(&agent.spool.dir, faults);
+    faults.extend(
+        agent.sources.iter().filter_map(|source| source.labels().check(source.name()).err()).map(|e| e.to_string()),
+    );
     for target in &agent.targets {
         let host = &agent.host.name;
         let checked = match offline {

@@ -6,6 +6,7 @@ use super::document::Place;
 use super::substitute::substitute;
 use super::value;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,11 @@ impl<'t> Table<'t> {
     pub(super) fn holds(&self, keys: &[&'static str]) -> bool {
         // asked of each, also after one that stands there, since asking makes it known
         keys.iter().filter(|key| self.value(key).is_some()).count() > 0
+    }
+
+    /// Whether the table itself stands in the file.
+    pub(super) fn is_there(&self) -> bool {
+        self.entries.is_some()
     }
 
     /// A string that may be absent (`Some(None)`), understood by `read`.
@@ -174,6 +180,23 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// All of the table's entries, strings under names that the user chooses as far as `is_name` lets.
+    pub(super) fn pairs(self, is_name: impl Fn(&str) -> bool) -> Option<BTreeMap<String, String>> {
+        let read = self.entries.into_iter().flatten().map(|(key, value)| {
+            let name = key.get_ref().as_ref();
+            let value_place = self.key_place(name, value.span().start);
+            if !is_name(name) {
+                let mend = "use 1 to 256 of A-Z a-z 0-9 . _ / -";
+                self.key_place(name, key.span().start).fault("cannot be a name", mend);
+                return None;
+            }
+            Some((name.to_owned(), text(value_place, value)?.value))
+        });
+        // every entry is read, also after one that is at fault
+        let read: Vec<_> = read.collect();
+        read.into_iter().collect()
+    }
+
     /// A table of its own (`[key]` at the top, `key = { … }` in a table); one without entries when absent.
     pub(super) fn table(&self, key: &'static str) -> Table<'t> {
         let absent = || Table::new(self.child_place(key, self.place.at), None);
@@ -287,6 +310,13 @@ impl Text<'_> {
             None if later.contains(&self.value.as_str()) => self.fault("not in this version yet", choose),
             None => self.fault("not known here", choose),
         }
+    }
+
+    /// What one of a few words stands for.
+    pub(super) fn one_of<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        let words: Vec<&'static str> = choices.iter().map(|(word, _)| *word).collect();
+        let word = self.word(&words, &[])?;
+        choices.iter().find(|(choice, _)| *choice == word).map(|(_, meaning)| *meaning)
     }
 
     /// An address and a port to listen on.

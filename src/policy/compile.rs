@@ -44,6 +44,8 @@ pub(super) struct Package {
     pub(super) gate: Gate,
     /// Whether it may look at `input.fields`.
     pub(super) reads_fields: bool,
+    /// Whether it, or any other of the set, may look at `input.labels`.
+    pub(super) reads_labels: bool,
     by_id: BTreeMap<String, Metadata>,
     other: Metadata,
     rules: Vec<RuleInfo>,
@@ -282,6 +284,7 @@ impl<'a> Files<'a> {
             program,
             gate: Gate::of(&syntaxes, parts),
             reads_fields: gate::reads_fields(&syntaxes, &all),
+            reads_labels: gate::reads_labels(&all),
             by_id: BTreeMap::new(),
             other: self.annotations.of_package(name),
             rules: Vec::new(),

@@ -33,8 +33,22 @@ pub struct Evaluator {
 impl Evaluator {
     /// An evaluator for the policies of a set.
     pub fn new(set: &PolicySet) -> Self {
+        let with_labels = set.inner.packages.iter().any(|package| package.reads_labels);
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        Self { set: set.clone(), machines, input: InputBuilder::new(), seen: Seen::default() }
+        Self { set: set.clone(), machines, input: InputBuilder::new(with_labels), seen: Seen::default() }
+    }
+
+    /// Whether there are no policies, so that no line needs to be prepared for them.
+    pub fn is_idle(&self) -> bool {
+        self.set.inner.packages.is_empty()
+    }
+
+    /// The document that policies see of a line, as far as they look at it, as JSON.
+    pub fn document(&mut self, line: &LineContext<'_>) -> String {
+        let message = text(line.message);
+        let mut document = Document { line, message: &message, fields: None, value: None };
+        document.fields(&mut self.input);
+        document.value(&mut self.input).to_string()
     }
 
     /// What the policies say of a line. Nothing, at next to no cost, if there are none.
@@ -44,15 +58,17 @@ impl Evaluator {
             return Verdicts::default();
         }
         let message = text(line.message);
-        let probe = Probe::of(&message, &set.parts, &mut self.seen);
+        let probe = Probe::of(line, &message, &set.parts, &mut self.seen);
         let mut found = Vec::new();
         let mut document = Document { line, message: &message, fields: None, value: None };
         for (package, machine) in set.packages.iter().zip(&mut self.machines) {
             if !package.gate.may_match(&probe) {
                 continue;
             }
-            if package.reads_fields && *document.fields(&mut self.input) == Fields::OverBounds {
-                found.push(undecided(&package.name, "the line is JSON nested too deep, or has a number too large"));
+            if package.reads_fields
+                && let Fields::OverBounds(why) = document.fields(&mut self.input)
+            {
+                found.push(undecided(&package.name, why));
                 continue;
             }
             run(&set, package, machine, document.value(&mut self.input), &mut found);
@@ -79,7 +95,7 @@ impl Document<'_> {
         if self.fields.is_none() {
             self.value = None;
         }
-        self.fields.get_or_insert_with(|| input.fields(self.message))
+        self.fields.get_or_insert_with(|| input.fields(self.line, self.message))
     }
 
     fn value(&mut self, input: &mut InputBuilder) -> Value {

@@ -92,9 +92,9 @@ pub fn explain(paths: &[PathBuf], line: &LineContext<'_>) -> Result<Vec<Explaine
 }
 
 fn input(line: &LineContext<'_>) -> Value {
-    let mut builder = InputBuilder::new();
+    let mut builder = InputBuilder::new(true);
     let message = String::from_utf8_lossy(line.message);
-    let fields = builder.fields(&message);
+    let fields = builder.fields(line, &message);
     builder.document(line, &message, &fields)
 }
 

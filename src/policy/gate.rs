@@ -5,7 +5,8 @@
 //! and that can be answered by a search in the line's bytes. A package is run if for some rule none of them fails.
 //!
 //! A condition may be answered "perhaps", never a wrong "no": what is not understood is no condition, and where JSON
-//! could write a value in another way (an escape, an exponent) the answer is "perhaps". `tests/engines_agree.rs` holds
+//! could write a value in another way (an escape, an exponent) the answer is "perhaps". Fields of syslog and auditd have
+//! keys of their own: a condition on another key can't hold for such a line. `tests/engines_agree.rs` holds
 //! this against an interpreter without gates.
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 
 use memchr::memmem::Finder;
 
+use super::LineContext;
+use super::format::{Kind, auditd, syslog};
 use super::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, form};
 
 /// How deep local rules are looked into.
@@ -58,17 +61,30 @@ enum Condition {
     Begins(String),
     /// The message ends with this.
     Ends(String),
-    /// The line is a JSON object in which one of these stands, unless it is written in another way.
-    Json(Vec<Written>),
+    /// The line has fields in which one of these stands, unless it is written in another way.
+    Field(Key, Vec<Written>),
     /// All conditions of one of these.
     Any(Vec<Vec<Condition>>),
 }
 
-/// How a value is written in JSON.
+/// The first key of a field, as far as it tells which lines can have it.
+#[derive(Debug)]
+struct Key {
+    /// Syslog has it.
+    in_syslog: bool,
+    /// Its value in syslog does not stand in the line.
+    is_computed: bool,
+    /// Every event of auditd has it.
+    in_events: bool,
+    /// How it is written in records of auditd: `exe=`.
+    in_records: Part,
+}
+
+/// How a value is written.
 #[derive(Debug)]
 enum Written {
-    /// Text between quotes, or a part of it; another way has a backslash in it.
-    Text(Part),
+    /// Text between quotes in JSON, or a part of it; without the quotes elsewhere. Another way has a backslash in it.
+    Text { quoted: Part, bare: Part },
     /// A whole number; another way has an exponent.
     Number(Part),
 }
@@ -78,20 +94,24 @@ pub(super) struct Probe<'a> {
     text: &'a str,
     parts: &'a Parts,
     seen: &'a [Cell<Option<bool>>],
-    is_object: bool,
-    has_backslash: bool,
-    /// Known once it was asked for.
+    line: &'a LineContext<'a>,
+    // known once they were asked for
+    kind: OnceCell<Kind>,
+    has_backslash: OnceCell<bool>,
     has_exponent: OnceCell<bool>,
 }
 
 impl<'a> Probe<'a> {
     /// Looks at a line.
-    pub(super) fn of(text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
+    pub(super) fn of(line: &'a LineContext<'a>, text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
         seen.0.clear();
         seen.0.resize(parts.finders.len(), Cell::new(None));
-        let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
-        let has_backslash = is_object && memchr::memchr(b'\\', text.as_bytes()).is_some();
-        Self { text, parts, seen: &seen.0, is_object, has_backslash, has_exponent: OnceCell::new() }
+        let (kind, has_backslash, has_exponent) = Default::default();
+        Self { text, parts, seen: &seen.0, line, kind, has_backslash, has_exponent }
+    }
+
+    fn kind(&self) -> Kind {
+        *self.kind.get_or_init(|| Kind::of(self.line.source.format, self.text))
     }
 
     fn has(&self, part: Part) -> bool {
@@ -99,6 +119,10 @@ impl<'a> Probe<'a> {
         let found = seen.get().unwrap_or_else(|| self.parts.finders[part].find(self.text.as_bytes()).is_some());
         seen.set(Some(found));
         found
+    }
+
+    fn has_backslash(&self) -> bool {
+        *self.has_backslash.get_or_init(|| memchr::memchr(b'\\', self.text.as_bytes()).is_some())
     }
 
     fn has_exponent(&self) -> bool {
@@ -130,8 +154,23 @@ impl Condition {
             Self::Contains(part) => line.has(*part),
             Self::Begins(start) => line.text.starts_with(start),
             Self::Ends(end) => line.text.ends_with(end),
-            Self::Json(written) => line.is_object && written.iter().any(|written| written.may_stand_in(line)),
+            Self::Field(key, written) => key.may_have(written, line),
             Self::Any(alternatives) => any(alternatives, line),
+        }
+    }
+}
+
+impl Key {
+    /// Whether the line may have the key with one of the values.
+    fn may_have(&self, written: &[Written], line: &Probe<'_>) -> bool {
+        let may_stand = || written.iter().any(|written| written.may_stand_in(line));
+        match line.kind() {
+            // the value may stand in another piece
+            Kind::Object => line.line.is_piece || may_stand(),
+            Kind::Syslog => self.in_syslog && (self.is_computed || may_stand()),
+            // most values of text may be written in hexadecimal
+            Kind::Audit => self.in_events || !line.line.earlier.is_empty() || line.has(self.in_records),
+            Kind::Text => false,
         }
     }
 }
@@ -139,7 +178,10 @@ impl Condition {
 impl Written {
     fn may_stand_in(&self, line: &Probe<'_>) -> bool {
         match self {
-            Self::Text(part) => line.has_backslash || line.has(*part),
+            Self::Text { quoted, bare } => {
+                let part = if line.kind() == Kind::Object { *quoted } else { *bare };
+                line.has_backslash() || line.has(part)
+            }
             Self::Number(digits) => line.has(*digits) || line.has_exponent(),
         }
     }
@@ -187,13 +229,15 @@ impl Reader<'_> {
         match form(expr) {
             Form::Call(name, [subject, part]) if !self.is_own(&name) => self.of_call(&name, subject, part),
             Form::Equal(a, b) => {
-                let (path, value) = if is_field(a) { (a, b) } else { (b, a) };
-                let written = self.written(value).filter(|_| is_field(path))?;
-                Some(Condition::Json(vec![written]))
+                let (key, value) = match self.key(a) {
+                    Some(key) => (key, b),
+                    None => (self.key(b)?, a),
+                };
+                Some(Condition::Field(key, vec![self.written(value)?]))
             }
-            Form::Member(value, collection) if is_field(value) => {
-                let Form::List(items) = form(collection) else { return None };
-                Some(Condition::Json(items.iter().map(|item| self.written(item)).collect::<Option<_>>()?))
+            Form::Member(value, collection) => {
+                let (key, Form::List(items)) = (self.key(value)?, form(collection)) else { return None };
+                Some(Condition::Field(key, items.iter().map(|item| self.written(item)).collect::<Option<_>>()?))
             }
             Form::Path(path) if depth < INLINE_MAX => match path.as_slice() {
                 [name] if !own.contains(&name.as_str()) => self.of_local_rule(name, depth),
@@ -210,8 +254,9 @@ impl Reader<'_> {
             "contains" if of_message => Some(Condition::Contains(self.part(part))),
             "startswith" if of_message => Some(Condition::Begins(part.to_owned())),
             "endswith" if of_message => Some(Condition::Ends(part.to_owned())),
-            "contains" | "startswith" | "endswith" if is_field(subject) => {
-                Some(Condition::Json(vec![Written::Text(self.part(part))]))
+            "contains" | "startswith" | "endswith" => {
+                let (key, part) = (self.key(subject)?, self.part(part));
+                Some(Condition::Field(key, vec![Written::Text { quoted: part, bare: part }]))
             }
             _ => None,
         }
@@ -228,13 +273,27 @@ impl Reader<'_> {
 
     fn written(&self, value: &Expr) -> Option<Written> {
         match form(value) {
-            Form::Text(text) => Some(Written::Text(self.part(&format!("\"{text}\"")))),
+            Form::Text(text) => {
+                Some(Written::Text { quoted: self.part(&format!("\"{text}\"")), bare: self.part(text) })
+            }
             Form::Number(number) => {
                 let digits = number.as_u64().ok().filter(|number| *number > 0)?;
                 Some(Written::Number(self.part(&digits.to_string())))
             }
             _ => None,
         }
+    }
+
+    /// The first key of a field below `input.fields`.
+    fn key(&self, expr: &Expr) -> Option<Key> {
+        let Form::Path(path) = form(expr) else { return None };
+        let [input, fields, key, ..] = path.as_slice() else { return None };
+        (input == "input" && fields == "fields").then(|| Key {
+            in_syslog: syslog::KEYS.contains(&key.as_str()),
+            is_computed: syslog::COMPUTED.contains(&key.as_str()),
+            in_events: auditd::KEYS.contains(&key.as_str()),
+            in_records: self.part(&format!("{key}=")),
+        })
     }
 
     fn part(&self, text: &str) -> Part {
@@ -247,10 +306,6 @@ impl Reader<'_> {
     }
 }
 
-fn is_field(expr: &Expr) -> bool {
-    matches!(form(expr), Form::Path(path) if path.len() > 2 && path[0] == "input" && path[1] == "fields")
-}
-
 /// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others
 /// may look through any of them.
 pub(super) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
@@ -258,20 +313,28 @@ pub(super) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
     own || (package.iter().any(|file| look(file).others) && all.iter().any(|file| look(file).fields))
 }
 
+/// Whether any of the files may look at `input.labels`.
+pub(super) fn reads_labels(all: &[&Syntax]) -> bool {
+    all.iter().any(|file| look(file).labels)
+}
+
 struct Look {
     fields: bool,
+    labels: bool,
     others: bool,
 }
 
 fn look(file: &Syntax) -> Look {
-    let mut look =
-        Look { fields: file.imports.iter().any(|(_, path)| path[0] == "input"), others: !file.imports.is_empty() };
+    let imports_input = file.imports.iter().any(|(_, path)| path[0] == "input");
+    let mut look = Look { fields: imports_input, labels: imports_input, others: !file.imports.is_empty() };
     for rule in &file.rules {
         rule.each_expr(&mut |expr| match form(expr) {
             Form::Path(path) if path[0] == "data" => look.others = true,
             Form::Path(path) if path[0] == "input" => {
-                let plain = ["message", "source", "host", "time"];
-                look.fields |= path.get(1).is_none_or(|key| !plain.contains(&key.as_str()));
+                let key = path.get(1).map(String::as_str);
+                let is_plain = matches!(key, Some("message" | "source" | "host" | "time"));
+                look.fields |= !is_plain && key != Some("labels");
+                look.labels |= !is_plain && key != Some("fields");
             }
             _ => {}
         });

@@ -9,6 +9,7 @@
 //! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
+//! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
 //! gate      conditions every rule needs  -> is this package worth running on this line?
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
@@ -33,6 +34,7 @@ mod coverage;
 mod evaluate;
 mod explain;
 mod fault;
+pub mod format;
 mod gate;
 mod growth;
 mod hint;

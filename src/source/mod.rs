@@ -11,12 +11,16 @@
 //! - after `Ended` or `Vanished` the key and its cursor are done with.
 
 mod file;
+mod kubernetes;
+mod labels;
 mod lines;
 mod progress;
 mod stdin;
 mod stop;
 
 pub use file::Files;
+pub use labels::LabelConfig;
+pub use lines::{Encoding, Multiline, Opens, TextConfig};
 pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
@@ -92,6 +96,33 @@ pub enum Error {
         /// The source.
         name: String,
     },
+    /// A pattern that is no regular expression.
+    #[error("source {name:?}: the pattern of `multiline` is none: {reason}")]
+    Multiline {
+        /// The source.
+        name: String,
+        /// What regex says.
+        reason: String,
+    },
+    /// What the downward API says of the pod can't be read.
+    #[error(
+        "source {name:?}: cannot read {}: {reason}; mount a downwardAPI volume with `labels` or `annotations` there, or take \
+         `downward_api` out", path.display()
+    )]
+    DownwardApi {
+        /// The source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More labels than a line may hold.
+    #[error("source {name:?}: its labels are larger than 64 KiB; give it fewer")]
+    Labels {
+        /// The source.
+        name: String,
+    },
     /// Standard input can't be read.
     #[error("source {name:?}: cannot read standard input: {reason}; give sealtail a pipe or a file there")]
     Stdin {
@@ -125,6 +156,22 @@ impl Config {
             Config::Stdin(stdin) => &stdin.name,
         }
     }
+
+    /// What its text looks like.
+    pub fn text(&self) -> &TextConfig {
+        match self {
+            Config::File(file) => &file.text,
+            Config::Stdin(stdin) => &stdin.text,
+        }
+    }
+
+    /// What is known of it besides its lines.
+    pub fn labels(&self) -> &LabelConfig {
+        match self {
+            Config::File(file) => &file.labels,
+            Config::Stdin(stdin) => &stdin.labels,
+        }
+    }
 }
 
 /// `type = "file"`.
@@ -140,6 +187,10 @@ pub struct FileConfig {
     pub start_at: StartAt,
     /// A longer line is handed on in parts of this many bytes.
     pub max_line_bytes: usize,
+    /// What its text looks like.
+    pub text: TextConfig,
+    /// What is known of it besides its lines.
+    pub labels: LabelConfig,
     /// Files that match and are compressed are read too.
     pub compressed: bool,
 }
@@ -151,6 +202,10 @@ pub struct StdinConfig {
     pub name: String,
     /// A longer line is handed on in parts of this many bytes.
     pub max_line_bytes: usize,
+    /// What its text looks like.
+    pub text: TextConfig,
+    /// What is known of it besides its lines.
+    pub labels: LabelConfig,
 }
 
 /// Where a file without a cursor is begun.

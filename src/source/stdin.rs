@@ -3,14 +3,15 @@
 //! A pipe's bytes can't be read a second time: what is taken out is handed on, even when the stop comes meanwhile, as
 //! far as the output takes it within [`PARTING`]. What is still in the pipe stays there.
 
-use super::lines::Cut;
+use super::labels::SourceLabels;
+use super::lines::{Cut, Shape, Units};
 use super::{Error, Keys, StdinConfig, Stop};
 use crate::record::{Batch, Cursor, Item, Labels, SourceEvent, SourceKey};
 use crossbeam_channel::{SendTimeoutError, Sender, select};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 128 * 1024;
@@ -28,6 +29,12 @@ pub struct Stdin {
     input: OwnedFd,
     /// Bytes handed on, over all processes that read this source.
     offset: u64,
+    labels: Labels,
+    shape: Shape,
+    /// What this pipe's text is made of, once its first bytes told.
+    units: Option<Units>,
+    /// When lines that may go on are handed on all the same.
+    due: Option<Instant>,
 }
 
 impl Stdin {
@@ -38,26 +45,26 @@ impl Stdin {
     }
 
     fn reading(config: &StdinConfig, known: Vec<Cursor>, keys: &Keys, input: OwnedFd) -> Result<Stdin, Error> {
-        if config.max_line_bytes == 0 {
-            return Err(Error::NoLine { name: config.name.clone() });
-        }
+        let shape = Shape::new(&config.name, config.max_line_bytes, &config.text)?;
+        let labels = SourceLabels::new(&config.name, &config.labels)?.common();
         let offset = known.iter().map(Cursor::offset).max().unwrap_or(0);
-        Ok(Stdin { config: config.clone(), key: keys.next(), input, offset })
+        let key = keys.next();
+        Ok(Stdin { config: config.clone(), key, input, offset, labels, shape, units: None, due: None })
     }
 
     pub(super) fn run(mut self, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
         let opened = SourceEvent::Opened {
             name: self.config.name.clone(),
             cursor: Cursor::Stdin { offset: self.offset },
-            labels: Labels::default(),
+            labels: self.labels.clone(),
         };
         let mut batch = Batch { bytes: Vec::new(), items: vec![Item::Source(self.key, opened)] };
         loop {
             let read = self.read(&mut batch.bytes, stop);
             let read = read.map_err(|reason| Error::Stdin { name: self.config.name.clone(), reason })?;
-            let more = read == Read::Some;
+            let more = matches!(read, Read::Some | Read::Quiet);
             loop {
-                let rest = self.cut(&mut batch, !more);
+                let rest = self.cut(&mut batch, !more, read == Read::Quiet);
                 if batch.items.is_empty() {
                     batch.bytes = rest;
                     break;
@@ -98,11 +105,14 @@ impl Stdin {
         }
     }
 
-    /// Appends what the pipe holds, at most [`READ_BYTES`], once it holds something.
+    /// Appends what the pipe holds, at most [`READ_BYTES`], once it holds something or what is held back is due.
     fn read(&self, bytes: &mut Vec<u8>, stop: &Stop) -> io::Result<Read> {
         while !stop.is_set() {
             let mut waiting = [PollFd::new(&self.input, PollFlags::IN)];
-            match poll(&mut waiting, Some(&NOTICE)) {
+            let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|left| Timespec::try_from(left).ok()).map_or(NOTICE, |left| left.min(NOTICE));
+            match poll(&mut waiting, Some(&left)) {
+                Ok(0) if self.due.is_some_and(|due| due <= Instant::now()) => return Ok(Read::Quiet),
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}
                 Err(error) => return Err(error.into()),
@@ -119,17 +129,35 @@ impl Stdin {
     }
 
     /// Makes lines of the batch's bytes, moves on over them and takes half a line off the end.
-    fn cut(&mut self, batch: &mut Batch, at_end: bool) -> Vec<u8> {
-        let cut = Cut { key: self.key, max_line_bytes: self.config.max_line_bytes, at_end };
+    fn cut(&mut self, batch: &mut Batch, at_end: bool, is_quiet: bool) -> Vec<u8> {
+        let units = match self.units {
+            Some(units) => units,
+            // a byte order mark may have more bytes than came yet
+            None if matches!(batch.bytes[..], [] | [0xfe | 0xff] | [0xff, 0xfe] | [0xff, 0xfe, _]) && !at_end => {
+                return std::mem::take(&mut batch.bytes);
+            }
+            None => {
+                let units = self.shape.encoding.units(&batch.bytes);
+                // units of two bytes begin at even offsets, and the first of a pipe at its first byte
+                if units != Units::Bytes {
+                    self.offset = self.offset.next_multiple_of(2);
+                }
+                *self.units.insert(units)
+            }
+        };
+        let cut = Cut { key: self.key, shape: &self.shape, units, at_end, is_quiet };
         let taken = cut.lines(batch, 0, self.offset);
-        self.offset += taken as u64;
-        batch.bytes.split_off(taken)
+        self.offset += taken.bytes as u64;
+        self.due = taken.held.then(|| Instant::now() + self.shape.timeout());
+        batch.bytes.split_off(taken.bytes)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read {
     Some,
+    /// Nothing came for long enough.
+    Quiet,
     End,
     Stopped,
 }
@@ -138,13 +166,22 @@ enum Read {
 mod tests {
     use super::*;
     use crate::record::End;
+    use crate::source::{Multiline, Opens, TextConfig};
     use crossbeam_channel::{Receiver, bounded};
     use std::io::Write;
 
     /// A source that reads a pipe, the pipe's other end, and what it hands on.
     fn piped(stop: Stop) -> (io::PipeWriter, Receiver<Batch>, std::thread::JoinHandle<Result<(), Error>>) {
+        piped_as(TextConfig::default(), stop)
+    }
+
+    fn piped_as(
+        text: TextConfig,
+        stop: Stop,
+    ) -> (io::PipeWriter, Receiver<Batch>, std::thread::JoinHandle<Result<(), Error>>) {
         let (reader, writer) = io::pipe().unwrap();
-        let config = StdinConfig { name: "in".into(), max_line_bytes: 8 };
+        let labels = Default::default();
+        let config = StdinConfig { name: "in".into(), max_line_bytes: 8, text, labels };
         let known = vec![Cursor::Stdin { offset: 100 }];
         let stdin = Stdin::reading(&config, known, &Keys::default(), reader.into()).unwrap();
         let (output, batches) = bounded(1);
@@ -192,5 +229,44 @@ mod tests {
         assert_eq!(rest.last().map(|(text, _, end)| (text.as_slice(), *end)), Some((b"half".as_slice(), End::Eof)));
         assert!(events.is_empty(), "the pipe has not ended: {events:?}");
         assert!(matches!(first[0].items[0], Item::Source(_, SourceEvent::Opened { .. })));
+    }
+
+    #[test]
+    fn lines_that_may_go_on_wait_for_the_timeout_and_no_longer() {
+        let multiline = Multiline { opens: Opens::Start(r"^\d".into()), timeout: Duration::from_millis(30) };
+        let (mut writer, batches, thread) =
+            piped_as(TextConfig { multiline: Some(multiline), ..TextConfig::default() }, Stop::never());
+        writer.write_all(b"1 a\n b\n2 c\n").unwrap();
+        // the pipe stays open: time alone brings the last one
+        let mut found = Vec::new();
+        for batch in &batches {
+            for item in &batch.items {
+                if let Item::Line(line) = item {
+                    found.push(batch.text(line).to_vec());
+                }
+            }
+            if found.len() == 2 {
+                break;
+            }
+        }
+        assert_eq!(found, [b"1 a\n b".to_vec(), b"2 c".to_vec()]);
+        drop(writer);
+        assert!(matches!(&lines(&batches).1[..], [SourceEvent::Ended]));
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn utf_16_is_told_by_the_first_bytes_of_the_pipe() {
+        let (mut writer, batches, thread) = piped(Stop::never());
+        writer.write_all(b"\xff").unwrap();
+        let first: Vec<Batch> = batches.iter().take(1).collect();
+        assert_eq!(first[0].items.len(), 1, "it is opened");
+        writer.write_all(b"\xfea\0\n\0b\0").unwrap();
+        drop(writer);
+        let (lines, _) = lines(&batches);
+        let texts: Vec<&[u8]> = lines.iter().map(|(text, ..)| text.as_slice()).collect();
+        assert_eq!(texts, [b"\xff\xfea\0\n\0".as_slice(), b"b\0"]);
+        assert_eq!((lines[1].1, lines[1].2), (108, End::Utf16Le));
+        thread.join().unwrap().unwrap();
     }
 }

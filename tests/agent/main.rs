@@ -9,6 +9,7 @@ mod delivers;
 mod disk_faults;
 mod failing;
 mod field;
+mod lines;
 mod long;
 mod many_files;
 mod random;

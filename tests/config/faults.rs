@@ -70,8 +70,40 @@ fn each_value_that_cannot_be_is_told() {
         ("[\"/var/log/*.log\"]", "[]", "5:1: [[source]] include", "missing"),
         ("[spool]", "max_line = \"1MiB\"\n[spool]", "8:12: [[source]] max_line", "choose 1KiB to 512KiB"),
         ("[spool]", "max_line = 4096\n[spool]", "8:12: [[source]] max_line", "write \"4096B\", in quotes"),
-        ("[spool]", "format = \"cri\"\n[spool]", "8:10: [[source]] format", "not in this version yet"),
-        ("[spool]", "multiline = { start = '^x' }\n[spool]", "8:13: [[source]] multiline", "not in this version yet"),
+        ("[spool]", "format = \"xml\"\n[spool]", "8:10: [[source]] format", "\"syslog\" or \"auditd\""),
+        ("[spool]", "encoding = \"latin1\"\n[spool]", "8:12: [[source]] encoding", "\"utf-16le\" or \"utf-16be\""),
+        ("[spool]", "multiline = '^x'\n[spool]", "8:13: [[source]] multiline", "write multiline = {"),
+        (
+            "[spool]",
+            "multiline = { timeout = '1s' }\n[spool]",
+            "8:13: [[source]] multiline",
+            "either start or continue",
+        ),
+        (
+            "[spool]",
+            "multiline = { start = 'a', continue = 'b' }\n[spool]",
+            "8:13: [[source]] multiline",
+            "either start or",
+        ),
+        ("[spool]", "multiline = { start = '(' }\n[spool]", "8:23: [[source]] multiline.start", "unclosed group"),
+        ("[spool]", "multiline = { begin = 'a' }\n[spool]", "8:15: [[source]] multiline.begin", "not known here"),
+        (
+            "[spool]",
+            "multiline = { start = 'a', timeout = '1h' }\n[spool]",
+            "8:38: [[source]] multiline.timeout",
+            "10ms to 1m",
+        ),
+        (
+            "[spool]",
+            "format = 'cri'\nmultiline = { start = 'a' }\n[spool]",
+            "9:13: [[source]] multiline",
+            "this format says",
+        ),
+        ("[spool]", "format = 'auditd'\nmultiline = { start = 'a' }\n[spool]", "9:13: [[source]]", "this format says"),
+        ("[spool]", "labels = { 'a b' = 'c' }\n[spool]", "8:12: [[source]] labels.a b", "cannot be a name"),
+        ("[spool]", "labels = { a = 1 }\n[spool]", "8:16: [[source]] labels.a", "is a whole number, not a string"),
+        ("[spool]", "labels = ['a']\n[spool]", "8:10: [[source]] labels", "write labels = {"),
+        ("[spool]", "downward_api = ''\n[spool]", "8:16: [[source]] downward_api", "no path"),
         ("[spool]", "start_at = \"now\"\n[spool]", "8:12: [[source]] start_at", "\"beginning\" or \"end\""),
         ("dir = \"spool\"", "dir = \"\"", "9:7: [spool] dir", "no path"),
         ("dir = \"spool\"", "dir = \"s\"\nmax_size = \"1MiB\"", "10:12: [spool] max_size", "choose 8MiB to"),
@@ -87,7 +119,12 @@ fn each_value_that_cannot_be_is_told() {
         ("tls = {", "batch = {", "10:1: [[target]] tls", "missing"),
         ("tls = {", "required = false\ntls = {", "10:1: [[target]]", "no target is required"),
     ] {
-        let told = if to.starts_with("batch") { fault_first(from, to, "tls: missing") } else { fault(from, to) };
+        let told = match to {
+            _ if to.starts_with("batch") => fault_first(from, to, "tls: missing"),
+            // and that neither start nor continue is there
+            _ if to.contains("begin =") => fault_first(from, to, "not known here"),
+            _ => fault(from, to),
+        };
         assert!(told.starts_with(&format!("sealtail.toml:{place}")) && told.contains(what), "{to}: {told}");
     }
 }

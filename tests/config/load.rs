@@ -2,7 +2,8 @@
 
 use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::config::Config;
-use sealtail::source::{self, StartAt};
+use sealtail::record::Format;
+use sealtail::source::{self, Encoding, Multiline, Opens, StartAt};
 use std::fs;
 use std::time::Duration;
 
@@ -52,6 +53,10 @@ fn what_is_written_counts() {
         [[source]]
         type = "stdin"
         max_line = "1KiB"
+        encoding = "utf-16le"
+        multiline = {{ start = '^\d{{4}}-' }}
+        labels = {{ env = "${{PATH}}", "a.b/c_d-e" = "" }}
+        downward_api = "podinfo"
         [policy]
         paths = ["policies", "/p"]
         max_instructions = 5_000
@@ -90,6 +95,11 @@ fn what_is_written_counts() {
     assert_eq!(file.include, [below("logs/**/*.json"), below("b.log"), "/var/log/a.log".to_owned()]);
     assert_eq!((file.start_at, file.max_line_bytes), (StartAt::End, 512 * 1024));
     assert_eq!((stdin.name.as_str(), stdin.max_line_bytes), ("stdin", 1024));
+    assert_eq!((file.text.format, stdin.text.encoding), (Format::Plain, Encoding::Utf16Le));
+    let multiline = Multiline { opens: Opens::Start(r"^\d{4}-".into()), timeout: Duration::from_secs(1) };
+    assert_eq!((&file.text.multiline, &stdin.text.multiline), (&None, &Some(multiline)));
+    assert_eq!(stdin.labels.fixed["env"], std::env::var("PATH").unwrap());
+    assert_eq!((stdin.labels.fixed.len(), &stdin.labels.downward_api), (2, &Some(folder.path().join("podinfo"))));
     assert_eq!(agent.policy.paths, [folder.path().join("policies"), "/p".into()]);
     assert_eq!(agent.policy.max_instructions, 5_000);
     assert_eq!(agent.chain.max_stream_age, Duration::from_secs(7 * 24 * 60 * 60));
@@ -181,6 +191,20 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let agent = config.agent.unwrap();
     assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (2, 1, 1));
     assert!(config.receive.unwrap().trust.is_some());
+}
+
+#[test]
+fn the_files_for_kubernetes_load() {
+    for (text, sources) in
+        [(include_str!("../../config/sidecar.toml"), 1), (include_str!("../../config/kubernetes-node.toml"), 2)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("auditor.pub"), format!("{RECIPIENT}\n")).unwrap();
+        // the one variable that they take, and the machine that runs the tests has
+        let text = text.replace("${NODE_NAME}", "node-1").replace("${POD_NAME}", "web-7d4b-x");
+        let agent = load_in(folder.path(), &text).unwrap_or_else(|faults| panic!("{faults:?}")).agent.unwrap();
+        assert_eq!(agent.sources.len(), sources);
+    }
 }
 
 #[test]

@@ -24,8 +24,15 @@ fn set() -> PolicySet {
 }
 
 fn ids(evaluator: &mut Evaluator, line: &str) -> Vec<String> {
-    let source = SourceContext { kind: "file", name: "sample".into(), path: None };
-    let context = LineContext { message: line.as_bytes(), source: &source, host: "h", time: "2026-01-12T06:25:41Z" };
+    let source = SourceContext { kind: "file", name: "sample".into(), path: None, ..SourceContext::default() };
+    let context = LineContext {
+        message: line.as_bytes(),
+        earlier: b"",
+        is_piece: false,
+        source: &source,
+        host: "h",
+        time: "2026-01-12T06:25:41Z",
+    };
     let json = evaluator.verdicts(&context).json;
     let verdicts: Vec<Verdict> = if json.is_empty() { Vec::new() } else { serde_json::from_slice(&json).unwrap() };
     assert!(verdicts.iter().all(|verdict| verdict.decision != Decision::Undecided), "{verdicts:?}: {line}");

@@ -7,6 +7,7 @@ mod field;
 mod finds;
 mod follows;
 mod heirs;
+mod lines;
 mod matrix;
 mod random;
 mod resumes;
@@ -14,7 +15,7 @@ mod rotates;
 
 use crossbeam_channel::{Receiver, bounded};
 use sealtail::record::{Batch, Cursor, End, Item, SourceEvent, SourceKey};
-use sealtail::source::{Config, FileConfig, Keys, Source, StartAt, Stop, Stopper};
+use sealtail::source::{Config, FileConfig, Keys, LabelConfig, Source, StartAt, Stop, Stopper, TextConfig};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -64,6 +65,8 @@ impl World {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             max_line_bytes: 256 * 1024,
+            text: TextConfig::default(),
+            labels: LabelConfig::default(),
             compressed: false,
         };
         World {

@@ -36,9 +36,20 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         Err(error) => return crate::cli::fail(&[error]),
     };
     let time = rfc3339(std::time::SystemTime::now());
-    let source =
-        SourceContext { kind: if path.is_some() { "file" } else { "stdin" }, name: "explain".to_owned(), path };
-    let context = LineContext { message: &message, source: &source, host: "localhost", time: &time };
+    let source = SourceContext {
+        kind: if path.is_some() { "file" } else { "stdin" },
+        name: "explain".to_owned(),
+        path,
+        ..SourceContext::default()
+    };
+    let context = LineContext {
+        message: &message,
+        earlier: b"",
+        is_piece: false,
+        source: &source,
+        host: "localhost",
+        time: &time,
+    };
     let explained = match explain(&args.policies, &context) {
         Ok(explained) => explained,
         Err(faults) => return super::refuse(&faults),

@@ -33,6 +33,9 @@ pub(super) struct TryArgs {
     /// One JSON object a line: source, message, verdicts
     #[arg(long)]
     json: bool,
+    /// With --json: the document that policies see of the line, as `input`; for tests
+    #[arg(long, requires = "json")]
+    input: bool,
     /// Files to follow from their end, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -119,8 +122,10 @@ impl Shower<'_> {
             kind: if path.is_some() { "file" } else { "stdin" },
             name: shown.to_string(),
             path: path.map(|path| path.to_string_lossy().into_owned()),
+            ..SourceContext::default()
         };
-        let context = LineContext { message, source: &source, host: "localhost", time: &time };
+        let context =
+            LineContext { message, earlier: b"", is_piece: false, source: &source, host: "localhost", time: &time };
         let json = self.evaluator.verdicts(&context).json;
         // what our own evaluator rendered parses
         let verdicts: Vec<Verdict> = serde_json::from_slice(&json).unwrap_or_default();
@@ -134,7 +139,11 @@ impl Shower<'_> {
         }
         let line = if self.args.json {
             let text = String::from_utf8_lossy(message);
-            serde_json::json!({"source": shown, "message": text, "verdicts": verdicts}).to_string()
+            let mut row = serde_json::json!({"source": shown, "message": text, "verdicts": verdicts});
+            if self.args.input {
+                row["input"] = serde_json::from_str(&self.evaluator.document(&context)).unwrap_or_default();
+            }
+            row.to_string()
         } else {
             render(time.get(11..19).unwrap_or_default(), &shown, message, &verdicts)
         };

@@ -13,8 +13,9 @@ use super::packed::Packed;
 use super::prefix::{PrefixHash, Proof};
 use super::unpack::Codec;
 use super::{Files, file_id};
-use crate::record::{Cursor, FileId, Fingerprint, Item, Labels, Prefix, SourceEvent};
+use crate::record::{Cursor, FileId, Fingerprint, Item, Prefix, SourceEvent};
 use crate::source::StartAt;
+use crate::source::lines::Units;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,8 @@ impl Files {
     /// Says that a cursor's file is not there any more.
     pub(super) fn give_up(&mut self, cursor: Cursor) {
         let key = self.keys.next();
-        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
+        let labels = self.labels.of(cursor_path(&cursor).and_then(|path| self.base(path)).as_deref());
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels };
         self.batch.items.push(Item::Source(key, opened));
         self.batch.items.push(Item::Source(key, SourceEvent::Vanished { lost: None }));
     }
@@ -139,7 +141,8 @@ impl Files {
     /// Says that nothing is to be read any more at a cursor.
     fn end(&mut self, cursor: Cursor) {
         let key = self.keys.next();
-        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels: Labels::default() };
+        let labels = self.labels.of(cursor_path(&cursor).and_then(|path| self.base(path)).as_deref());
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor, labels };
         self.batch.items.extend([Item::Source(key, opened), Item::Source(key, SourceEvent::Ended)]);
     }
 
@@ -174,7 +177,10 @@ impl Files {
                 }
                 (cursor.offset(), Some(cursor))
             }
-            None => (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look)), None),
+            None => {
+                let units = self.shape.encoding.units(head);
+                (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look, units)), None)
+            }
         };
         let left = (candidate.path != candidate.base).then(|| {
             let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
@@ -205,15 +211,13 @@ impl Files {
             grown: Instant::now(),
             used: 0,
             before: Vec::new(),
+            held: None,
             hash: PrefixHash::resume(prefix.filter(|prefix| prefix.len <= offset)),
             prefix,
             packed: codec.map(Packed::new),
         };
-        let opened = SourceEvent::Opened {
-            name: self.config.name.clone(),
-            cursor: followed.cursor(),
-            labels: Labels::default(),
-        };
+        let labels = self.labels.of(Some(&followed.base));
+        let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor(), labels };
         self.batch.items.push(Item::Source(followed.key, opened));
         self.ready_to_read(followed, again.is_some());
         if is_same {
@@ -272,7 +276,7 @@ impl Files {
     }
 
     /// Where a file without a cursor is begun.
-    fn start(&self, candidate: &Candidate, file: &File, look: &Look) -> u64 {
+    fn start(&self, candidate: &Candidate, file: &File, look: &Look, units: Units) -> u64 {
         let came_later = match (self.restarted, look.id.born_ns, self.youngest_ns) {
             (false, ..) => false,
             (true, Some(born), Some(youngest)) => born > youngest,
@@ -282,7 +286,7 @@ impl Files {
         if !at_end || came_later {
             return 0;
         }
-        last_line_end(file, look.size, self.config.max_line_bytes as u64).unwrap_or(look.size)
+        last_line_end(file, look.size, self.config.max_line_bytes as u64, units).unwrap_or(look.size)
     }
 
     /// The cursor of a file that could not be opened before.
@@ -290,6 +294,13 @@ impl Files {
         let is_its = |cursor: &Cursor| matches!(cursor, Cursor::File { id, .. } if identity::same(id, file));
         let at = self.known.iter().position(is_its)?;
         Some(self.known.swap_remove(at))
+    }
+}
+
+fn cursor_path(cursor: &Cursor) -> Option<&Path> {
+    match cursor {
+        Cursor::File { path, .. } => Some(path),
+        Cursor::Journal { .. } | Cursor::Stdin { .. } => None,
     }
 }
 
@@ -308,7 +319,7 @@ fn prefix_of(cursor: &Cursor) -> Option<Prefix> {
 }
 
 /// The offset after the last newline before `size`; a line that is longer than any may be is not searched through.
-fn last_line_end(file: &File, size: u64, max_line_bytes: u64) -> io::Result<u64> {
+fn last_line_end(file: &File, size: u64, max_line_bytes: u64, units: Units) -> io::Result<u64> {
     const STEP: u64 = 64 * 1024;
     let mut bytes = Vec::new();
     let (mut end, least) = (size, size.saturating_sub(max_line_bytes.saturating_add(STEP)));
@@ -316,10 +327,11 @@ fn last_line_end(file: &File, size: u64, max_line_bytes: u64) -> io::Result<u64>
         let start = end.saturating_sub(STEP).max(least);
         bytes.resize((end - start) as usize, 0);
         let got = identity::read_at(file, &mut bytes, start)?;
-        if let Some(at) = memchr::memrchr(b'\n', &bytes[..got]) {
-            return Ok(start + at as u64 + 1);
+        if let Some(at) = units.last_end(&bytes[..got], start) {
+            return Ok(start + at as u64);
         }
-        end = start;
+        // a newline of two bytes may lie across
+        end = if units == Units::Bytes || start == least { start } else { start + 1 };
     }
     Ok(if least == 0 { 0 } else { size })
 }

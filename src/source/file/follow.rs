@@ -9,11 +9,11 @@ use super::left_out;
 use super::packed::Packed;
 use super::prefix::{PrefixHash, Trace};
 use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, Prefix, SourceEvent, SourceKey};
-use crate::source::lines::{Cut, ITEMS_MAX};
+use crate::source::lines::{Cut, ITEMS_MAX, Shape};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
 pub(super) const TURN_BYTES: usize = 256 * 1024;
@@ -72,6 +72,16 @@ pub(super) struct Followed {
     pub(super) prefix: Option<Prefix>,
     /// It is compressed.
     pub(super) packed: Option<Packed>,
+    /// Lines after the offset are held back, since others may belong to them.
+    pub(super) held: Option<Held>,
+}
+
+/// Lines that are held back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// The size of the file then: while it stays, nothing came.
+    size: u64,
+    since: Instant,
 }
 
 /// A file that no pattern leads to any more.
@@ -128,9 +138,9 @@ impl Followed {
     }
 
     /// Reads at most [`TURN_BYTES`] (or one line, when lines may be longer) into the batch.
-    pub(super) fn turn(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+    pub(super) fn turn(&mut self, batch: &mut Batch, shape: &Shape, at_end: bool) -> io::Result<Turn> {
         if self.packed.is_some() {
-            return self.turn_packed(batch, max_line_bytes, at_end);
+            return self.turn_packed(batch, shape, at_end);
         }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let look = Look::of(file)?;
@@ -143,8 +153,7 @@ impl Followed {
         if self.offset == 0 {
             self.offset = identity::after_hole(file, look.size)?;
         }
-        // one byte more than the longest line tells a line from a part
-        let window = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
+        let window = TURN_BYTES.max(shape.window_bytes()) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
         if unread > 0 && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
@@ -163,9 +172,16 @@ impl Followed {
             return Ok(Turn::Binary(what));
         }
         let all = got == unread;
-        let cut = Cut { key: self.key, max_line_bytes, at_end: at_end && all };
-        let taken = cut.lines(batch, from, self.offset);
-        batch.bytes.truncate(from + taken);
+        let (units, is_quiet) = (shape.encoding.units(&head), self.is_quiet(&look, shape.timeout()));
+        let mut cut = Cut { key: self.key, shape, units, at_end: at_end && all, is_quiet };
+        let mut taken = cut.lines(batch, from, self.offset);
+        if taken.held && taken.bytes == 0 && !all {
+            // what may still belong to them does not fit
+            cut.is_quiet = true;
+            taken = cut.lines(batch, from, self.offset);
+        }
+        batch.bytes.truncate(from + taken.bytes);
+        self.hold(taken.held, &look);
         self.advance(&batch.bytes[from..]);
         let outgrown = identity::outgrown(&self.fingerprint, &head);
         if outgrown {
@@ -197,6 +213,7 @@ impl Followed {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         self.fingerprint = identity::fingerprint(&identity::head(file)?);
         self.offset = 0;
+        self.held = None;
         self.before.clear();
         (self.hash, self.prefix) = (PrefixHash::new(), None);
         self.read = false;
@@ -220,6 +237,21 @@ impl Followed {
         let now = &mut now[..self.before.len()];
         let got = identity::read_at(file, now, self.offset - self.before.len() as u64)?;
         Ok(now[..got] == self.before[..])
+    }
+
+    /// When lines that are held back are handed on all the same.
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
+        self.held.map(|held| held.since + timeout)
+    }
+
+    pub(super) fn is_quiet(&self, look: &Look, timeout: Duration) -> bool {
+        self.held.is_some_and(|held| held.size == look.size && held.since.elapsed() >= timeout)
+    }
+
+    pub(super) fn hold(&mut self, is_held: bool, look: &Look) {
+        let same = self.held.filter(|held| held.size == look.size);
+        let new = Held { size: look.size, since: Instant::now() };
+        self.held = is_held.then(|| same.unwrap_or(new));
     }
 
     /// Its cursor with a hash of all that was read, if it has not that already.

@@ -39,9 +39,10 @@ mod unpack;
 mod watch;
 mod whereabouts;
 
+use super::labels::SourceLabels;
+use super::lines::{ITEMS_MAX, Shape};
 use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
 use crate::record::{Batch, Cursor, FileId, Item, SourceEvent};
-use crate::source::lines::ITEMS_MAX;
 use crossbeam_channel::{Select, Sender};
 use heir::Legacy;
 use identity::Look;
@@ -82,6 +83,8 @@ const FILL_BYTES: usize = 64 * 1024;
 pub struct Files {
     config: FileConfig,
     patterns: Patterns,
+    shape: Shape,
+    labels: SourceLabels,
     keys: Arc<Keys>,
     /// Folders of sealtail itself, without symbolic links.
     own: Vec<PathBuf>,
@@ -109,6 +112,8 @@ pub struct Files {
     listings: Listings,
     /// Files with something to read, in turn.
     ready: VecDeque<FileId>,
+    /// When files that hold lines back, since others may belong to them, hand them on all the same.
+    held: HashMap<FileId, Instant>,
     /// What is read and not sent.
     batch: Batch,
     watch: Watch,
@@ -130,13 +135,13 @@ impl Files {
         keys: Arc<Keys>,
         own: &[PathBuf],
     ) -> Result<Files, Error> {
-        if config.max_line_bytes == 0 {
-            return Err(Error::NoLine { name: config.name.clone() });
-        }
+        let shape = Shape::new(&config.name, config.max_line_bytes, &config.text)?;
         let births = known.iter().filter_map(file_id).filter_map(|id| id.born_ns);
         let now = Instant::now();
         Ok(Files {
             patterns: Patterns::new(config)?,
+            shape,
+            labels: SourceLabels::new(&config.name, &config.labels)?,
             config: config.clone(),
             keys,
             own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
@@ -154,6 +159,7 @@ impl Files {
             lineages: HashMap::new(),
             listings: Listings::default(),
             ready: VecDeque::new(),
+            held: HashMap::new(),
             batch: Batch::default(),
             watch: Watch::none(),
             left_out: LeftOut::default(),
@@ -221,6 +227,10 @@ impl Files {
             self.note_changes();
         }
         let now = Instant::now();
+        if !self.held.is_empty() {
+            let due: Vec<FileId> = self.held.extract_if(|_, due| *due <= now).map(|(id, _)| id).collect();
+            due.into_iter().for_each(|id| self.queue(id));
+        }
         if now >= self.said {
             self.say();
             self.said = now + SAY;
@@ -266,6 +276,7 @@ impl Files {
         let woken = select.recv(self.watch.channel());
         let sending = (!self.batch.items.is_empty()).then(|| select.send(output));
         let due = if self.wanted { self.rested.min(self.polled) } else { self.polled }.min(self.said);
+        let due = self.held.values().fold(due, |due, held| due.min(*held));
         // with `once` nothing is looked for, so only the output can be waited for
         let due = if self.once { Instant::now() + POLL } else { due };
         let Ok(ready) = select.select_deadline(due) else { return Ok(()) };

@@ -4,8 +4,11 @@ use super::follow::{Followed, TURN_BYTES, Turn};
 use super::identity::{self, Look};
 use super::unpack::{Codec, Unpacked};
 use crate::record::{Batch, Item, SourceEvent};
-use crate::source::lines::{Cut, ITEMS_MAX};
+use crate::source::lines::{Cut, ITEMS_MAX, Shape, Units};
 use std::io::{self, Read};
+
+/// A byte order mark, and enough behind it to tell it from that of UTF-32.
+const MARK_BYTES: u64 = 4;
 
 /// How a compressed file is being read.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(super) struct Packed {
     codec: Codec,
     /// None before the first turn, and once it was closed or its end was met.
     reader: Option<Unpacked>,
+    /// What its lines are made of.
+    units: Units,
     /// Unpacked bytes after the offset.
     rest: Vec<u8>,
     /// Everything is read, as far as it can be unpacked.
@@ -30,7 +35,7 @@ enum Got {
 
 impl Packed {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { codec, reader: None, rest: Vec::new(), ended: false }
+        Self { codec, reader: None, units: Units::Bytes, rest: Vec::new(), ended: false }
     }
 
     /// Lets go of the file: the next turn unpacks again up to the offset.
@@ -42,7 +47,7 @@ impl Packed {
 
 impl Followed {
     /// Reads about [`TURN_BYTES`] of what the file unpacks to.
-    pub(super) fn turn_packed(&mut self, batch: &mut Batch, max_line_bytes: usize, at_end: bool) -> io::Result<Turn> {
+    pub(super) fn turn_packed(&mut self, batch: &mut Batch, shape: &Shape, at_end: bool) -> io::Result<Turn> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let Some(packed) = self.packed.as_mut().filter(|packed| !packed.ended) else {
             self.read = true;
@@ -53,14 +58,23 @@ impl Followed {
             if !identity::fits(&self.fingerprint, &identity::head(file)?) {
                 return Ok(Turn::Rewritten);
             }
+            let mut head = Vec::new();
+            // what is damaged is met again by the reader
+            let _ = packed.codec.unpack(file)?.take(MARK_BYTES).read_to_end(&mut head);
+            packed.units = shape.encoding.units(&head);
             packed.reader = Some(packed.codec.unpack(file)?);
         }
         let from = batch.bytes.len();
-        let got = packed.read(self.offset, max_line_bytes, &mut batch.bytes);
+        let got = packed.read(self.offset, shape.window_bytes(), &mut batch.bytes);
         let last = matches!(got, Got::End | Got::Damaged(_)) || (at_end && matches!(got, Got::Torn));
-        let cut = Cut { key: self.key, max_line_bytes, at_end: last };
+        let (units, look) = (packed.units, self.look);
+        // while there is more, or it is still being written, lines that may go on wait
+        let is_quiet = !matches!(got, Got::More) && self.is_quiet(&look, shape.timeout());
+        let cut = Cut { key: self.key, shape, units, at_end: last, is_quiet };
         let taken = cut.lines(batch, from, self.offset);
-        packed.rest = batch.bytes.split_off(from + taken);
+        self.hold(taken.held, &look);
+        let Some(packed) = &mut self.packed else { return Ok(Turn::Drained) };
+        packed.rest = batch.bytes.split_off(from + taken.bytes);
         let all = batch.items.len() < ITEMS_MAX;
         self.advance(&batch.bytes[from..]);
         self.publish(batch);
@@ -94,7 +108,7 @@ impl Followed {
 
 impl Packed {
     /// Appends the rest of the last turn and what comes next.
-    fn read(&mut self, offset: u64, max_line_bytes: usize, bytes: &mut Vec<u8>) -> Got {
+    fn read(&mut self, offset: u64, window_bytes: usize, bytes: &mut Vec<u8>) -> Got {
         let Some(reader) = &mut self.reader else { return Got::End };
         bytes.append(&mut self.rest);
         if reader.at < offset {
@@ -104,7 +118,7 @@ impl Packed {
                 Err(error) => return Got::of(error),
             }
         }
-        let want = TURN_BYTES.max(max_line_bytes.saturating_add(1)) as u64;
+        let want = TURN_BYTES.max(window_bytes) as u64;
         match reader.take(want).read_to_end(bytes) {
             Ok(got) if got as u64 == want => Got::More,
             Ok(_) => Got::End,

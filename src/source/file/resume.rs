@@ -126,6 +126,10 @@ fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) ->
 
 /// Whether a line ends right before `offset`.
 fn ends_a_line(file: &std::fs::File, look: &Look, offset: u64) -> bool {
-    let mut byte = [0];
-    offset == 0 || (offset <= look.size && identity::read_at(file, &mut byte, offset - 1).is_ok_and(|_| byte == *b"\n"))
+    let mut last = [0; 2];
+    let before = &mut last[..offset.min(2) as usize];
+    let (at, wanted) = (offset - before.len() as u64, before.len());
+    let got = offset <= look.size && identity::read_at(file, before, at).is_ok_and(|got| got == wanted);
+    // of UTF-16, little endian, the newline's second byte is a NUL
+    got && (offset == 0 || before.ends_with(b"\n") || before == b"\n\0")
 }

@@ -32,7 +32,7 @@ impl Files {
         }
         let Some(followed) = self.table.get_mut(&id) else { return };
         let at_end = self.once || followed.finishing;
-        match followed.turn(&mut self.batch, self.config.max_line_bytes, at_end) {
+        match followed.turn(&mut self.batch, &self.shape, at_end) {
             Ok(Turn::More) => return self.ready.push_back(id),
             Ok(Turn::Drained) => self.drained(id),
             Ok(Turn::Rewritten) => match self.rewritten(id) {
@@ -87,6 +87,7 @@ impl Files {
     /// Lets go of a file for good.
     pub(super) fn release(&mut self, id: FileId, last: SourceEvent) {
         let Some(followed) = self.table.remove(&id) else { return };
+        self.held.remove(&id);
         if last == SourceEvent::Ended && followed.offset > 0 {
             // it may turn up again, compressed
             self.ended.truncate(ENDED_MAX - 1);
@@ -113,6 +114,10 @@ impl Files {
     fn settle(&mut self, id: FileId) {
         let Some(followed) = self.table.get_mut(&id) else { return };
         followed.queued = false;
+        match followed.due(self.shape.timeout()) {
+            Some(due) => self.held.insert(id, due),
+            None => self.held.remove(&id),
+        };
         if std::mem::take(&mut followed.awaited) {
             self.let_pass(id);
         }

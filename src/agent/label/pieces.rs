@@ -1,0 +1,167 @@
+//! Puts together what is chained in pieces, so that policies see it whole: the parts of a line that is longer than
+//! `max_line`, and the partial lines of a container's streams.
+//!
+//! What is put together is lost with the process. After a restart the rest of a line is all that policies see of it.
+
+use crate::policy::format::container::Stream;
+use crate::record::SourceKey;
+use std::collections::HashMap;
+
+/// A line longer than this is looked at in stretches.
+const PIECE_MAX_BYTES: usize = 1024 * 1024;
+/// Bound of all that is being put together. The one that has waited longest gives way.
+const ALL_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Bound of how many there are.
+const SLOTS_MAX: usize = 1024;
+
+/// What pieces are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Slot {
+    /// The line that a source is in the middle of.
+    Line(SourceKey),
+    /// The line that a container's stream is in the middle of.
+    Stream(SourceKey, Stream),
+}
+
+/// Lines that are not whole yet.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    open: HashMap<Slot, Open>,
+    bytes: usize,
+    /// Grows with each piece.
+    now: u64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    bytes: Vec<u8>,
+    /// An earlier stretch of the line was looked at already.
+    is_rest: bool,
+    /// The log's path without what rotation adds; of containers' streams.
+    log: Option<String>,
+    grown: u64,
+}
+
+impl Pieces {
+    /// Keeps a piece that others follow. If there is no room for it the stretch before it is given back, to be looked at
+    /// without it.
+    pub(super) fn add(&mut self, slot: &Slot, piece: &[u8]) -> Option<Vec<u8>> {
+        self.add_of(slot, piece, None)
+    }
+
+    /// The same for a container's log.
+    pub(super) fn add_of(&mut self, slot: &Slot, piece: &[u8], path: Option<&str>) -> Option<Vec<u8>> {
+        self.make_room(slot, piece.len());
+        self.now += 1;
+        let open = self.open.entry(*slot).or_insert_with(|| Open { log: path.map(log), ..Open::default() });
+        open.grown = self.now;
+        self.bytes += piece.len();
+        if open.bytes.len() + piece.len() <= PIECE_MAX_BYTES {
+            open.bytes.extend_from_slice(piece);
+            return None;
+        }
+        open.is_rest = true;
+        let full = std::mem::replace(&mut open.bytes, piece.to_vec());
+        self.bytes -= full.len();
+        Some(full)
+    }
+
+    /// The whole line (or its last stretch, which is said) once its last piece came; None if it came in one.
+    pub(super) fn finish(&mut self, slot: &Slot, piece: &[u8]) -> Option<(Vec<u8>, bool)> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let Open { mut bytes, is_rest, .. } = self.take(slot)?;
+        bytes.extend_from_slice(piece);
+        Some((bytes, is_rest))
+    }
+
+    /// A container's log goes on in another file after a rotation, which may come in the middle of a line: what was begun
+    /// in the file before is gone on with by the first line of the stream in the new one.
+    pub(super) fn inherit(&mut self, slot: &Slot, path: &str) {
+        let Slot::Stream(_, stream) = *slot else { return };
+        let log = log(path);
+        let is_before = |(other, open): (&Slot, &Open)| {
+            let same_stream = matches!(other, Slot::Stream(_, of) if *of == stream) && other != slot;
+            (same_stream && open.log.as_ref() == Some(&log)).then_some((open.grown, *other))
+        };
+        let Some((_, before)) = self.open.iter().filter_map(is_before).max_by_key(|(grown, _)| *grown) else { return };
+        if let Some(open) = self.open.remove(&before) {
+            self.open.insert(*slot, open);
+        }
+    }
+
+    /// Forgets what was begun in a source.
+    pub(super) fn forget(&mut self, key: SourceKey) {
+        for slot in [Slot::Line(key), Slot::Stream(key, Stream::Out), Slot::Stream(key, Stream::Err)] {
+            self.take(&slot);
+        }
+    }
+
+    /// Forgets the line that a source ended in the middle of; its streams may go on in another file.
+    pub(super) fn forget_line(&mut self, key: SourceKey) {
+        self.take(&Slot::Line(key));
+    }
+
+    fn take(&mut self, slot: &Slot) -> Option<Open> {
+        let open = self.open.remove(slot)?;
+        self.bytes -= open.bytes.len();
+        Some(open)
+    }
+
+    fn make_room(&mut self, slot: &Slot, bytes: usize) {
+        while self.bytes + bytes > ALL_MAX_BYTES || (self.open.len() >= SLOTS_MAX && !self.open.contains_key(slot)) {
+            let others = self.open.iter().filter(|(other, _)| *other != slot);
+            let Some(oldest) = others.min_by_key(|(_, open)| open.grown).map(|(slot, _)| *slot) else { return };
+            self.take(&oldest);
+        }
+    }
+}
+
+/// A log's path without what rotation adds: `0.log` of `0.log.20240101-120000`.
+fn log(path: &str) -> String {
+    path.rfind(".log").map_or(path, |at| &path[..at + 4]).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Slot = Slot::Line(1);
+
+    #[test]
+    fn what_is_too_long_is_looked_at_in_stretches() {
+        let mut pieces = Pieces::default();
+        let piece = vec![b'x'; 400 * 1024];
+        assert_eq!(pieces.finish(&LINE, b"alone"), None);
+        assert_eq!((pieces.add(&LINE, &piece), pieces.add(&LINE, &piece)), (None, None));
+        assert_eq!(pieces.add(&LINE, &piece).unwrap().len(), 800 * 1024);
+        let (rest, is_rest) = pieces.finish(&LINE, b"end").unwrap();
+        assert_eq!((rest.len(), is_rest, pieces.bytes), (400 * 1024 + 3, true, 0));
+    }
+
+    #[test]
+    fn all_of_it_is_bounded_and_the_oldest_gives_way() {
+        let mut pieces = Pieces::default();
+        for key in 0..2 * SLOTS_MAX as u32 {
+            pieces.add(&Slot::Line(key), &[b'x'; 64 * 1024]);
+            assert!(pieces.bytes <= ALL_MAX_BYTES && pieces.open.len() <= SLOTS_MAX);
+        }
+        assert_eq!(pieces.bytes, pieces.open.values().map(|open| open.bytes.len()).sum::<usize>());
+        assert!(pieces.finish(&Slot::Line(0), b"").is_none());
+        assert!(pieces.finish(&Slot::Line(2 * SLOTS_MAX as u32 - 1), b"").is_some());
+    }
+
+    #[test]
+    fn a_stream_goes_on_in_the_file_after_its_own_and_in_no_other() {
+        let out = |key| Slot::Stream(key, Stream::Out);
+        let mut pieces = Pieces::default();
+        pieces.add_of(&out(1), b"be", Some("/p/c/0.log.20240101-000000"));
+        pieces.inherit(&out(2), "/p/other/0.log");
+        pieces.inherit(&Slot::Stream(2, Stream::Err), "/p/c/0.log");
+        assert_eq!(pieces.finish(&out(2), b"gin"), None);
+        pieces.inherit(&out(3), "/p/c/0.log");
+        assert_eq!(pieces.finish(&out(3), b"gin"), Some((b"begin".to_vec(), false)));
+        assert_eq!(pieces.bytes, 0);
+    }
+}

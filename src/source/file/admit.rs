@@ -32,8 +32,8 @@ pub(super) struct Candidate {
     pub(super) known: Option<Cursor>,
     /// The file whose lines come first.
     pub(super) after: Option<FileId>,
-    /// Where it is begun, if that is known without a cursor.
-    pub(super) start: Option<u64>,
+    /// Where it is begun and what it begins with, if that is known without a cursor.
+    pub(super) start: Option<(u64, Option<Prefix>)>,
 }
 
 /// What became of a candidate.
@@ -156,7 +156,7 @@ impl Files {
         codec: Option<Codec>,
     ) -> bool {
         let other = known.as_ref().filter(|cursor| file_id(cursor) != Some(look.id)).cloned();
-        let prefix = known.as_ref().and_then(prefix_of);
+        let prefix = known.as_ref().and_then(prefix_of).or(candidate.start.and_then(|(_, prefix)| prefix));
         let begin = match known {
             Some(cursor) => self.judge(cursor, &candidate, &look, head, codec),
             None => None,
@@ -179,7 +179,8 @@ impl Files {
             }
             None => {
                 let units = self.shape.encoding.units(head);
-                (candidate.start.unwrap_or_else(|| self.start(&candidate, &file, &look, units)), None)
+                let start = candidate.start.map(|(offset, _)| offset);
+                (start.unwrap_or_else(|| self.start(&candidate, &file, &look, units)), None)
             }
         };
         let left = (candidate.path != candidate.base).then(|| {

@@ -202,9 +202,10 @@ impl Followed {
     }
 
     /// Takes note of the first bytes of a file that was empty.
-    pub(super) fn look_at_head(&mut self) -> io::Result<()> {
+    pub(super) fn look_at_head(&mut self, batch: &mut Batch) -> io::Result<()> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         self.fingerprint = identity::fingerprint(&identity::head(file)?);
+        batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
         Ok(())
     }
 

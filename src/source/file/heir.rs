@@ -31,6 +31,8 @@ pub(super) const ENDED_MAX: usize = 256;
 pub(super) struct Legacy {
     id: FileId,
     pub(super) base: PathBuf,
+    /// It had the path itself, not the name of a rotation: what is younger than its heir was not read yet.
+    is_newest: bool,
     trace: Trace,
     /// Its last write that is known of; a copy can't be older.
     written_ns: Option<i128>,
@@ -51,7 +53,8 @@ impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
         let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
-        Legacy { id: followed.id, base: followed.base.clone(), trace, written_ns }
+        let is_newest = followed.known_as == followed.base;
+        Legacy { id: followed.id, base: followed.base.clone(), is_newest, trace, written_ns }
     }
 
     /// The file was empty when it was last looked into.
@@ -61,9 +64,9 @@ impl Legacy {
 
     /// Of a file that an earlier process followed.
     pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
-        let Cursor::File { id, fingerprint, prefix, offset, .. } = cursor else { return None };
+        let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
         let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
-        Some(Legacy { id: *id, base: base.to_owned(), trace, written_ns: None })
+        Some(Legacy { id: *id, base: base.to_owned(), is_newest: path == base, trace, written_ns: None })
     }
 }
 
@@ -82,7 +85,7 @@ impl Files {
             if !is_heir && (!is_news() || self.is_read(&copy.path, copy.id)) {
                 continue;
             }
-            let start = Some(if is_heir { legacy.trace.offset } else { 0 });
+            let start = Some(if is_heir { (legacy.trace.offset, legacy.trace.prefix) } else { (0, None) });
             let base = legacy.base.clone();
             match self.admit(Candidate { path: copy.path, id: copy.id, base, known: None, after: last, start }) {
                 Admission::Followed(id) => last = Some(id),
@@ -91,6 +94,11 @@ impl Files {
             }
         }
         last.map_or(Inheritance::Nothing, |heir| Inheritance::Last { heir, proof })
+    }
+
+    /// A deleted file whose compressed form the next start would take for what came after its other cursors.
+    pub(super) fn may_have_heirs(file: &Followed) -> bool {
+        Self::copies(&file.base).iter().any(|copy| compressed(&copy.path))
     }
 
     /// The heir and what is younger.
@@ -115,6 +123,7 @@ impl Files {
         // those that were begun by the process before this one were begun together
         let together = self.known_ids.contains(&copies[heir].id);
         copies.drain(..heir);
+        copies.truncate(if legacy.is_newest { copies.len() } else { 1 });
         copies.retain(|copy| !together || self.known_ids.contains(&copy.id));
         Some((copies, proof))
     }

@@ -88,8 +88,14 @@ impl Files {
                 return;
             };
             for age in between {
-                let candidate =
-                    Candidate { path: age.path, id: age.id, base: base.to_owned(), known: None, after, start: Some(0) };
+                let candidate = Candidate {
+                    path: age.path,
+                    id: age.id,
+                    base: base.to_owned(),
+                    known: None,
+                    after,
+                    start: Some((0, None)),
+                };
                 match self.admit(candidate) {
                     Admission::Followed(id) => after = Some(id),
                     Admission::LeftOut => {}

@@ -209,7 +209,7 @@ impl Files {
     fn part(&mut self, output: &Sender<Batch>) {
         for file in self.table.values() {
             let deleted = file.file.as_ref().and_then(|file| Look::of(file).ok()).filter(|look| look.unlinked);
-            if deleted.is_some_and(|look| look.size == file.offset) {
+            if deleted.is_some_and(|look| look.size == file.offset) && !Self::may_have_heirs(file) {
                 self.batch.items.push(Item::Source(file.key, SourceEvent::Ended));
             } else if let Some(cursor) = file.last_cursor() {
                 self.batch.items.push(Item::Source(file.key, SourceEvent::Identified { cursor }));

@@ -155,7 +155,7 @@ impl Trace {
             return Ok(None);
         }
         let covered = self.prefix.map_or(0, |prefix| prefix.len).max(got as u64);
-        if self.offset.saturating_sub(covered) > covered.max(BLOCK_BYTES) {
+        if self.offset.saturating_sub(covered) > covered {
             return Ok(None);
         }
         let Some(last) = self.goes_on(&mut head.as_slice().chain(content))? else { return Ok(None) };

@@ -61,7 +61,7 @@ impl Files {
             // it is what it was, with its first bytes
             Inheritance::Nothing if legacy.is_empty() => {
                 followed.written_ns = followed.look.written_ns;
-                return followed.look_at_head();
+                return followed.look_at_head(&mut self.batch);
             }
             Inheritance::Nothing => {}
             Inheritance::Last { heir, .. } => followed.after = Some(heir),

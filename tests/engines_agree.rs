@@ -160,11 +160,27 @@ fn kubernetes_lines() -> Vec<String> {
     [lines, damaged, spaced].concat()
 }
 
+/// The packs' sample logs, whole and without their first or last third.
+fn sample_lines() -> Vec<String> {
+    let packs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let folders = fs::read_dir(packs).unwrap().map(|entry| entry.unwrap().path().join("samples"));
+    let logs = folders.filter(|folder| folder.is_dir()).flat_map(|folder| fs::read_dir(folder).unwrap());
+    let logs = logs.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "log"));
+    let mut lines = Vec::new();
+    for line in logs.flat_map(|log| fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()) {
+        let third = (0..=line.len() / 3).rev().find(|at| line.is_char_boundary(*at)).unwrap();
+        let two_thirds = (0..=line.len() * 2 / 3).rev().find(|at| line.is_char_boundary(*at)).unwrap();
+        lines.extend([line[third..].to_owned(), line[..two_thirds].to_owned()]);
+        lines.push(line);
+    }
+    lines
+}
+
 #[test]
 fn on_the_packs() {
-    let mut both = Both::new(packs::PACKS);
-    let lines = [text_lines(), kubernetes_lines()].concat();
-    assert!(lines.len() > 500);
+    let mut both = Both::new(&[packs::PACKS, packs::LEFT_OUT].concat());
+    let lines = [text_lines(), kubernetes_lines(), sample_lines()].concat();
+    assert!(lines.len() > 1500);
     let verdicts: usize = lines.iter().map(|line| both.agree(line)).sum();
     assert!(verdicts > 200, "{verdicts}");
 }

@@ -74,7 +74,7 @@ fn every_pack_passes_its_tests() {
 #[test]
 fn every_rule_of_the_packs_has_a_title_a_severity_and_controls() {
     let set = PolicySet::load(&config(&[packs_dir()])).unwrap();
-    assert!(set.rules().count() > 25);
+    assert!(set.rules().count() >= 120);
     for rule in set.rules() {
         let said = &rule.metadata;
         assert!(said.title.is_some() && said.description.is_some(), "{}:{}", rule.file, rule.line);
@@ -99,6 +99,7 @@ fn the_embedded_packs_are_those_of_the_folder() {
         .iter()
         .filter(|path| !is_test(path))
         .map(|path| (path.strip_prefix(&dir).unwrap().to_str().unwrap().replace('\\', "/"), read(path)))
+        .filter(|(name, _)| packs::LEFT_OUT.iter().all(|(left_out, _)| left_out != name))
         .collect();
     let embedded: Vec<(String, String)> =
         packs::PACKS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -326,7 +327,7 @@ fn faults_name_their_place() {
 fn faults_say_what_to_do() {
     let says = |text: &str| faults(text).first().map(|fault| fault.what.clone()).unwrap_or_default();
     assert!(says("package sealtail.a\nverdicts := [1]").contains("verdicts contains"));
-    assert!(says("package other\nverdicts contains {\"id\": \"x\"}").contains("no package below `sealtail`"));
+    assert!(says("package other\nverdicts contains {\"id\": \"x\"}").contains("write `package sealtail.other`"));
     assert!(says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"redact\": [\"a\"]}").contains("`redact`"));
     assert!(
         says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"decision\": \"block\"}")

@@ -6,7 +6,7 @@ ids(message) := {v.id | some v in privilege.verdicts with input as {"message": m
 
 test_sudo_command if {
 	ids("Jan 12 06:30:01 web-1 sudo:    alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update") == {"sudo-command"}
-	ids("Jan 12 06:30:01 web-1 sudo[77]:    alice : TTY=pts/0 ; PWD=/ ; USER=postgres ; COMMAND=/bin/sh") == {"sudo-command"}
+	ids("Jan 12 06:30:01 web-1 sudo[77]:    alice : TTY=pts/0 ; PWD=/ ; USER=postgres ; COMMAND=/bin/sh") == {"sudo-command", "sudo-shell"}
 }
 
 test_sudo_command_near_miss if {
@@ -49,3 +49,36 @@ test_su_failed if {
 }
 
 test_su_failed_near_miss if count(ids("Jan 12 06:31:10 web-1 su[99]: (to root) alice on pts/0")) == 0
+
+# an entry of the journal, and a line of syslog that was taken apart
+ids_of(program, message) := {v.id | some v in privilege.verdicts with input as {"message": message, "fields": {"SYSLOG_IDENTIFIER": program}}} & parsed_ids(program, message)
+
+parsed_ids(program, message) := {v.id | some v in privilege.verdicts with input as {"message": concat(" ", ["<86>1 - web-1", program, "- - -", message]), "fields": {"appname": program, "msg": message}}}
+
+test_sudo_shell if {
+	"sudo-shell" in ids("Jan 12 06:25:41 web-1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/bash")
+	"sudo-shell" in ids("Jan 12 06:25:41 web-1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/su -")
+	"sudo-shell" in ids_of("sudo", "   alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/zsh")
+}
+
+test_sudo_shell_near_miss if {
+	not "sudo-shell" in ids("Jan 12 06:25:41 web-1 sudo:    alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/bashful")
+	not "sudo-shell" in ids("Jan 12 06:25:41 web-1 sudo:    bob : command not allowed ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/bash")
+}
+
+test_pkexec_command if {
+	"pkexec-command" in ids("Jan 12 06:25:41 web-1 pkexec[812]: alice: Executing command [USER=root] [TTY=unknown] [CWD=/home/alice] [COMMAND=/usr/bin/id]")
+	"pkexec-command" in ids_of("pkexec", "alice: Executing command [USER=root] [TTY=unknown] [CWD=/] [COMMAND=/usr/bin/id]")
+}
+
+test_pkexec_command_near_miss if {
+	not "pkexec-command" in ids("Jan 12 06:25:41 web-1 app[812]: Executing command [USER=root]")
+}
+
+test_pkexec_refused if {
+	"pkexec-refused" in ids("Jan 12 06:25:41 web-1 pkexec[812]: bob: Error executing command as another user: Not authorized [USER=root] [TTY=/dev/pts/1] [CWD=/] [COMMAND=/bin/sh]")
+}
+
+test_pkexec_refused_near_miss if {
+	not "pkexec-refused" in ids("Jan 12 06:25:41 web-1 pkexec[812]: bob: Error executing command as another user: No session found")
+}

@@ -51,3 +51,34 @@ test_password_login_near_miss if {
 test_login_near_miss if {
 	count(ids("Jan 12 06:26:01 web-1 sshd[900]: pam_unix(sshd:session): session opened for user bob(uid=1000) by (uid=0)")) == 0
 }
+
+# an entry of the journal, and a line of syslog that was taken apart
+ids_of(program, message) := {v.id | some v in ssh.verdicts with input as {"message": message, "fields": {"SYSLOG_IDENTIFIER": program}}} & parsed_ids(program, message)
+
+parsed_ids(program, message) := {v.id | some v in ssh.verdicts with input as {"message": concat(" ", ["<86>1 - web-1", program, "- - -", message]), "fields": {"appname": program, "msg": message}}}
+
+test_ssh_user_not_allowed if {
+	"ssh-user-not-allowed" in ids("Jan 12 06:25:41 web-1 sshd[812]: User bob from 203.0.113.7 not allowed because not listed in AllowUsers")
+	"ssh-user-not-allowed" in ids_of("sshd-session", "User bob from 203.0.113.7 not allowed because shell /bin/false does not exist")
+}
+
+test_ssh_user_not_allowed_near_miss if {
+	not "ssh-user-not-allowed" in ids("Jan 12 06:25:41 web-1 app[812]: User bob not allowed because")
+}
+
+test_ssh_break_in_attempt if {
+	"ssh-break-in-attempt" in ids("Jan 12 06:25:41 web-1 sshd[812]: reverse mapping checking getaddrinfo for x.example.com [203.0.113.7] failed - POSSIBLE BREAK-IN ATTEMPT!")
+}
+
+test_ssh_break_in_attempt_near_miss if {
+	not "ssh-break-in-attempt" in ids("Jan 12 06:25:41 web-1 app[812]: POSSIBLE BREAK-IN ATTEMPT!")
+}
+
+test_ssh_server_stopped if {
+	"ssh-server-stopped" in ids("Jan 12 06:25:41 web-1 sshd[600]: Received signal 15; terminating.")
+}
+
+test_ssh_server_stopped_near_miss if {
+	not "ssh-server-stopped" in ids("Jan 12 06:25:41 web-1 sshd[600]: Received signal 15; ignored.")
+	not "ssh-server-stopped" in ids("Jan 12 06:25:41 web-1 app[600]: Received signal 15; terminating.")
+}

@@ -70,7 +70,7 @@ impl Show {
     }
 }
 
-fn render(clock: &str, source: &str, message: &[u8], verdicts: &[Verdict]) -> String {
+pub(super) fn render(clock: &str, source: &str, message: &[u8], verdicts: &[Verdict]) -> String {
     let dim = Style::new().dimmed();
     let text = printable(message);
     if verdicts.is_empty() {
@@ -113,7 +113,7 @@ fn style(decision: Decision, severity: Option<Severity>) -> Style {
 }
 
 /// A log line must not move the cursor, change colours or forge further lines on the terminal of who reads it.
-fn printable(message: &[u8]) -> String {
+pub(super) fn printable(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

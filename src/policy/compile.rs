@@ -8,11 +8,12 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine, Value};
 
+use super::controls::distance;
 use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
-use super::{Config, Fault, Metadata, circle, refuse};
+use super::{Config, Fault, Metadata, circle, growth, refuse};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -61,6 +62,8 @@ pub struct RuleInfo {
     pub file: String,
     /// Its first line.
     pub line: u32,
+    /// The controls that are written out in its verdicts, besides those of its METADATA.
+    pub controls: Vec<String>,
     /// What its METADATA and that of its package say.
     pub metadata: Metadata,
 }
@@ -71,14 +74,24 @@ impl PolicySet {
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let sources = Sources::read(&config.paths, Tests::Skipped, &mut faults);
+        Self::of(&sources, config.max_instructions, faults)
+    }
+
+    /// The policies that come with sealtail.
+    pub fn packs() -> Result<Self, Vec<Fault>> {
+        Self::of(&Sources::packs(), Config::MAX_INSTRUCTIONS, Vec::new())
+    }
+
+    /// Compiles what has been read.
+    pub(super) fn of(sources: &Sources, max_instructions: u64, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let digest = sources.digest();
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
-        if !config.paths.is_empty() {
-            let mut engine = engine(&sources, &mut faults);
+        if !sources.modules.is_empty() || !faults.is_empty() {
+            let mut engine = engine(sources, &mut faults);
             data = engine.get_data();
-            let files = read_files(&mut engine, &sources, &mut faults);
+            let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
                 packages = compile(&mut engine, &files, &mut parts, &mut faults);
             }
@@ -86,7 +99,7 @@ impl PolicySet {
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
+        let max_instructions = usize::try_from(max_instructions).unwrap_or(usize::MAX);
         Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
     }
 
@@ -159,7 +172,11 @@ fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fa
         files.push(File { source, syntax });
     }
     let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|file| (file.source.path.as_str(), &file.syntax)).collect();
+    let circles = faults.len();
     circle::check(&syntaxes, faults);
+    if faults.len() == circles {
+        growth::check(&syntaxes, faults);
+    }
     Files { files, annotations }
 }
 
@@ -167,8 +184,11 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
-        let what = "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
-        faults.push(Fault::of(first, what));
+        faults.push(files.why_none().unwrap_or_else(|| {
+            let what =
+                "no package below `sealtail` has a rule `verdicts`, here or in another file; see policies/README.md";
+            Fault::of(first, what)
+        }));
     }
     for (file, rule) in files.policies() {
         if rule.shape() != Shape::Set {
@@ -200,7 +220,7 @@ fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Pro
     let policy: CompiledPolicy =
         engine.compile_with_entrypoint(&entry.as_str().into()).map_err(|error| from_engine(&error))?;
     let program = Compiler::compile_from_policy(&policy, &[&entry]).map_err(|error| match &error.span {
-        Some(span) => Fault::at(span.source.get_path(), (span.line, span.col), error.error.to_string()),
+        Some(span) => Fault::hinted(span.source.get_path(), (span.line, span.col), &error.error.to_string()),
         None => from_engine(&error),
     })?;
     // rules and data that claim the same path are found here, not on the first line
@@ -214,6 +234,22 @@ impl<'a> Files<'a> {
         let below = |file: &&File<'_>| file.syntax.package.first().is_some_and(|first| first == ROOT);
         let rules = |file| Files::rules_of(file).filter(|(_, rule)| rule.name == VERDICTS);
         self.files.iter().filter(below).flat_map(rules)
+    }
+
+    /// Where no policy is found: `verdicts` in a package that is none, or a rule with nearly that name.
+    fn why_none(&self) -> Option<Fault> {
+        let (file, rule) =
+            self.files.iter().flat_map(Self::rules_of).find(|(_, rule)| distance(&rule.name, VERDICTS) <= 2)?;
+        let (path, name) = (&file.source.path, file.syntax.package_name());
+        Some(match rule.name == VERDICTS {
+            true => {
+                let what = format!(
+                    "`package {name}` is not looked at: a policy is a package below `sealtail`; write `package sealtail.{name}`"
+                );
+                Fault::at(path, file.syntax.package_place, what)
+            }
+            false => Fault::at(path, rule.place, format!("`{}` is not looked at; did you mean `verdicts`?", rule.name)),
+        })
     }
 
     fn rules_of<'f>(file: &'f File<'a>) -> impl Iterator<Item = (&'f File<'a>, &'f RuleSyntax)> {
@@ -263,6 +299,7 @@ impl<'a> Files<'a> {
                 ids,
                 file: file.source.path.clone(),
                 line: rule.place.0,
+                controls: written_controls(rule),
                 metadata,
             };
             match (rule.name == VERDICTS, info.ids.is_empty()) {
@@ -300,6 +337,22 @@ impl Package {
             }
         }
     }
+}
+
+/// The controls that are written out in a rule, under the key `controls` of literal objects.
+fn written_controls(rule: &RuleSyntax) -> Vec<String> {
+    let mut controls = BTreeSet::new();
+    rule.each_expr(&mut |expr| {
+        let Form::Object(fields) = form(expr) else { return };
+        for (key, value) in fields {
+            let (Form::Text("controls"), Form::List(items)) = (form(key), form(value)) else { continue };
+            controls.extend(items.iter().filter_map(|item| match form(item) {
+                Form::Text(id) => Some(id.to_owned()),
+                _ => None,
+            }));
+        }
+    });
+    controls.into_iter().collect()
 }
 
 /// The ids that are written out in a rule: literal strings under the key `id` of literal objects.

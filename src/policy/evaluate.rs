@@ -19,7 +19,7 @@ use crate::record::{Verdict, Verdicts};
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
 const TIME_MAX: Duration = Duration::from_millis(500);
 /// How many instructions pass between looks at the clock.
-const CLOCK_INTERVAL: NonZeroU32 = NonZeroU32::new(1024).expect("not zero");
+const CLOCK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
 /// Evaluates lines. Each thread has its own.
 pub struct Evaluator {

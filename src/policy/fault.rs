@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::hint;
+
 /// Bound of a fault's text in bytes: the engine repeats source lines in its messages.
 const WHAT_MAX: usize = 400;
 
@@ -20,6 +22,11 @@ impl Fault {
     /// A fault at a place.
     pub(super) fn at(file: &str, (line, column): (u32, u32), what: impl Into<String>) -> Self {
         Self { file: file.to_owned(), place: Some((line, column)), what: what.into() }
+    }
+
+    /// What the engine says of a place, with what to do about it.
+    pub(super) fn hinted(file: &str, place: (u32, u32), what: &str) -> Self {
+        Self::at(file, place, with_hint(what, "", ""))
     }
 
     /// A fault of a whole file.
@@ -53,10 +60,18 @@ impl Fault {
             let (file, line) = rest.rsplit_once(':')?;
             Some((file, line.parse().ok()?, column.parse().ok()?))
         });
-        match place {
-            Some((file, line, column)) => Self::at(file, (line, column), what),
-            None => Self::of(file, what),
-        }
+        let Some((file, line, column)) = place else { return Self::of(file, with_hint(&what, "", "")) };
+        let source = message.lines().find_map(|shown| shown.trim_start().strip_prefix(&format!("{line} | ")));
+        let source = source.unwrap_or_default();
+        let rest = source.char_indices().nth(usize::try_from(column).unwrap_or(1).saturating_sub(1));
+        Self::at(file, (line, column), with_hint(&what, source, rest.map_or("", |(at, _)| &source[at..])))
+    }
+}
+
+fn with_hint(what: &str, line: &str, rest: &str) -> String {
+    match hint::of(what, line, rest) {
+        Some(hint) => format!("{}; {hint}", what.trim_end_matches('.')),
+        None => what.to_owned(),
     }
 }
 

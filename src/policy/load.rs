@@ -12,6 +12,7 @@ use regorus::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Fault;
+use super::packs::{LEFT_OUT, PACKS};
 
 /// Bound of one file, in bytes; the engine's own bound of a module is the same.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -62,6 +63,16 @@ impl Sources {
         sources.modules.sort();
         sources.data.sort();
         sources
+    }
+
+    /// The policies that come with sealtail, those that quickstart leaves out besides.
+    pub(super) fn packs() -> Self {
+        let file = |(name, text): &(&str, &str)| SourceFile {
+            name: (*name).to_owned(),
+            path: format!("policies/{name}"),
+            text: (*text).to_owned(),
+        };
+        Self { modules: PACKS.iter().chain(LEFT_OUT).map(file).collect(), data: Vec::new() }
     }
 
     /// The documents of the `data.json` files, each where OPA puts it: `a/b/data.json` is `data.a.b`.

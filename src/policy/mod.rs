@@ -6,6 +6,7 @@
 //! syntax    the engine's syntax tree     -> what we ask of it: rules, ids, calls
 //! metadata  `# METADATA` comments (yaml) -> Metadata, by OPA's rules of scope
 //! refuse    what a policy may not do     -> Faults
+//! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
@@ -14,6 +15,11 @@
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
+//! coverage  the same                     -> Coverage: which rules and lines they reach
+//! hint      the engine's messages    -> what to do about them
+//! lint      rules that compile, and never fire or name no control -> Faults, for `policy check` only
+//! explain   PolicySet + line             -> each statement of a rule: did it hold, and on what values
+//! controls  the catalogue of controls, and which rule answers which
 //! packs     the policies that come with sealtail
 //! ```
 //! A policy is a package: it has its own program, its own limits, and its own `undecided` when it fails.
@@ -23,11 +29,17 @@ use std::path::PathBuf;
 
 mod circle;
 mod compile;
+pub mod controls;
+mod coverage;
 mod evaluate;
+mod explain;
 mod fault;
 pub mod format;
 mod gate;
+mod growth;
+mod hint;
 mod input;
+mod lint;
 mod load;
 mod metadata;
 pub mod packs;
@@ -38,9 +50,12 @@ mod verdict;
 mod yaml;
 
 pub use compile::{PolicySet, RuleInfo};
+pub use coverage::{Coverage, RuleCoverage, coverage};
 pub use evaluate::Evaluator;
+pub use explain::{Explained, Outcome, Step, explain};
 pub use fault::Fault;
 pub use input::{LineContext, SourceContext};
+pub use lint::check;
 pub use metadata::Metadata;
 pub use testing::{TestFailure, TestReport, run_tests};
 

@@ -38,6 +38,9 @@ pub(super) fn check(file: &str, syntax: &Syntax, faults: &mut Vec<Fault>) {
             if let Form::Object(fields) = form(expr)
                 && is_verdict(rule, expr, &fields)
             {
+                if let Some(what) = lacks_id(&fields) {
+                    faults.push(Fault::at(file, place(expr), what));
+                }
                 check_verdict(file, &fields, faults);
             }
         });
@@ -67,6 +70,19 @@ fn is_verdict(rule: &RuleSyntax, expr: &Expr, fields: &[(&Expr, &Expr)]) -> bool
     let is_member = rule.name == "verdicts" && rule.member().is_some_and(|member| std::ptr::eq(member, expr));
     let has = |wanted: &str| fields.iter().any(|(key, _)| matches!(form(key), Form::Text(key) if key == wanted));
     is_member || (has("id") && ["decision", "severity", "controls", REDACT].into_iter().any(has))
+}
+
+/// A verdict whose keys are all written out must have an id among them.
+fn lacks_id(fields: &[(&Expr, &Expr)]) -> Option<String> {
+    let written: Option<Vec<&str>> = fields
+        .iter()
+        .map(|(key, _)| match form(key) {
+            Form::Text(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    let lacks = written.is_some_and(|keys| !keys.contains(&"id"));
+    lacks.then(|| "a verdict needs an `id`, the name of what was found: {\"id\": \"what-it-is\", …}".to_owned())
 }
 
 fn check_verdict(file: &str, fields: &[(&Expr, &Expr)], faults: &mut Vec<Fault>) {

@@ -50,17 +50,28 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     let mut faults = Vec::new();
     let sources = Sources::read(paths, Tests::Included, &mut faults);
     let mut engine = engine(&sources, &mut faults);
-    let files: Vec<(String, Syntax)> = engine
-        .get_modules()
-        .iter()
-        .map(|module| (module.package.span.source.get_path().clone(), Syntax::of(module)))
-        .collect();
+    let files = files(&mut engine);
     // the interpreter, too, overflows its stack on these
     let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|(file, syntax)| (file.as_str(), syntax)).collect();
     circle::check(&syntaxes, &mut faults);
     if !faults.is_empty() {
         return Err(sources.mend_places(faults));
     }
+    Ok(run(&mut engine, files))
+}
+
+/// Runs all tests of an engine whose modules are known to be sound; for what it leaves behind in the engine.
+pub(super) fn run_all(engine: &mut Engine) -> TestReport {
+    let files = files(engine);
+    run(engine, files)
+}
+
+fn files(engine: &mut Engine) -> Vec<(String, Syntax)> {
+    let modules = engine.get_modules().iter();
+    modules.map(|module| (module.package.span.source.get_path().clone(), Syntax::of(module))).collect()
+}
+
+fn run(engine: &mut Engine, files: Vec<(String, Syntax)>) -> TestReport {
     engine.set_execution_timer_config(TIMER);
     // prints of tests are gathered and dropped: standard output is the report's
     engine.set_gather_prints(true);
@@ -70,12 +81,12 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
             report.skipped += 1;
             continue;
         }
-        match why_failed(&mut engine, &test.name) {
+        match why_failed(engine, &test.name) {
             None => report.passed += 1,
             Some(why) => report.failures.push(TestFailure { file: test.file, line: test.line, name: test.name, why }),
         }
     }
-    Ok(report)
+    report
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

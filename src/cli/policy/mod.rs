@@ -1,11 +1,16 @@
-//! `sealtail policy`: checks and tests policies.
+//! `sealtail policy`: checks, tests, tries and explains policies.
+
+mod controls;
+mod explain;
+mod follow;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::policy::{Config, Fault, PolicySet, run_tests};
+use crate::policy::{self, Config, Fault, PolicySet};
 
 /// Arguments of `sealtail policy`.
 #[derive(Debug, Args)]
@@ -22,24 +27,29 @@ enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Run the test_ rules, as `opa test` does
-    Test {
-        /// Files and folders of .rego and data.json, tests among them
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<PathBuf>,
-    },
+    /// Run the test_ rules, as `opa test` does, and say which rules they reach
+    Test(test::TestArgs),
+    /// Show each line with its verdicts, live or to the end; nothing is shipped
+    Try(follow::TryArgs),
+    /// Say why a verdict fell on a line, or why none did
+    Explain(explain::ExplainArgs),
+    /// List the controls, and what answers each: rules, the chain, or nothing in a log
+    Controls(controls::ControlsArgs),
 }
 
 /// Runs `sealtail policy`. Exits with 0 if all is well, else with 1.
 pub fn run(args: PolicyArgs) -> ExitCode {
     match args.command {
         Command::Check { paths } => check(paths),
-        Command::Test { paths } => test(&paths),
+        Command::Test(args) => test::run(&args),
+        Command::Try(args) => follow::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Controls(args) => controls::run(&args),
     }
 }
 
 fn check(paths: Vec<PathBuf>) -> ExitCode {
-    match PolicySet::load(&Config { paths, max_instructions: Config::MAX_INSTRUCTIONS }) {
+    match policy::check(&Config { paths, max_instructions: Config::MAX_INSTRUCTIONS }) {
         Ok(set) => {
             anstream::println!("{} packages, {} rules: no fault", set.packages().count(), set.rules().count());
             ExitCode::SUCCESS
@@ -48,24 +58,12 @@ fn check(paths: Vec<PathBuf>) -> ExitCode {
     }
 }
 
-fn test(paths: &[PathBuf]) -> ExitCode {
-    let report = match run_tests(paths) {
-        Ok(report) => report,
-        Err(faults) => return refuse(&faults),
-    };
-    for failure in &report.failures {
-        anstream::println!("FAIL {}:{}: {}: {}", failure.file, failure.line, failure.name, failure.why);
+/// The policies under these paths; those that come with sealtail if there are none.
+fn load(paths: &[PathBuf]) -> Result<PolicySet, Vec<Fault>> {
+    match paths {
+        [] => PolicySet::packs(),
+        paths => PolicySet::load(&Config { paths: paths.to_vec(), max_instructions: Config::MAX_INSTRUCTIONS }),
     }
-    let all = report.passed + report.failures.len();
-    if all == 0 {
-        anstream::eprintln!("no tests found; a test is a rule whose name begins with `test_`");
-        return ExitCode::FAILURE;
-    }
-    anstream::println!("PASS: {}/{all}", report.passed);
-    if report.skipped > 0 {
-        anstream::println!("SKIPPED: {}", report.skipped);
-    }
-    if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn refuse(faults: &[Fault]) -> ExitCode {

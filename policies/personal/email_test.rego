@@ -1,0 +1,19 @@
+package sealtail.personal.email_test
+
+import data.sealtail.personal.email
+
+ids(message) := {v.id | some v in email.verdicts with input as {"message": message}}
+
+test_personal_email if {
+	"personal-email" in ids("order of alice@example.com placed")
+	"personal-email" in ids("{\"to\":\"bob.b+x@mail.example.co.uk\"}")
+}
+
+test_personal_email_near_miss if {
+	not "personal-email" in ids("Started user@1000.service - User Manager for UID 1000.")
+	not "personal-email" in ids("kex: aes128-gcm@openssh.com")
+	not "personal-email" in ids("cloned git@github.com:x/y")
+	not "personal-email" in ids("root@localhost")
+	not "personal-email" in ids("a @ b.com")
+	not "personal-email" in ids("cipher none-mac@libssh.org")
+}

@@ -11,8 +11,9 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use memchr::memmem::Finder;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::LineContext;
 use super::format::{Kind, auditd, syslog};
@@ -21,11 +22,13 @@ use super::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, form};
 /// How deep local rules are looked into.
 const INLINE_MAX: usize = 4;
 
-/// The texts that the gates of a set search for. Rules share them, so each is searched for once a line at most.
+/// The texts that the gates of a set search for. All are searched for together, in one pass over a line.
 #[derive(Default)]
 pub(super) struct Parts {
-    finders: Vec<Finder<'static>>,
+    texts: Vec<String>,
     known: BTreeMap<String, Part>,
+    /// Made when the first line comes; None where the texts are too many for it, and then every answer is "perhaps".
+    search: OnceLock<Option<AhoCorasick>>,
 }
 
 /// A text of [`Parts`], by its index.
@@ -36,15 +39,28 @@ impl Parts {
         if let Some(part) = self.known.get(text) {
             return *part;
         }
-        self.finders.push(Finder::new(text.as_bytes()).into_owned());
-        self.known.insert(text.to_owned(), self.finders.len() - 1);
-        self.finders.len() - 1
+        self.texts.push(text.to_owned());
+        self.known.insert(text.to_owned(), self.texts.len() - 1);
+        self.texts.len() - 1
+    }
+
+    /// Notes which of them stand in a line.
+    fn find_all(&self, line: &str, seen: &[Cell<bool>]) {
+        let make = || AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(&self.texts).ok();
+        match self.search.get_or_init(make) {
+            Some(search) => {
+                for found in search.find_overlapping_iter(line) {
+                    seen[found.pattern().as_usize()].set(true);
+                }
+            }
+            None => seen.iter().for_each(|seen| seen.set(true)),
+        }
     }
 }
 
-/// Which parts were found in a line, as far as they were searched for; kept from line to line for its memory.
+/// Which parts were found in a line; kept from line to line for its memory.
 #[derive(Default)]
-pub(super) struct Seen(Vec<Cell<Option<bool>>>);
+pub(super) struct Seen(Vec<Cell<bool>>);
 
 /// The conditions of a package: it can match if all conditions of one alternative can hold.
 #[derive(Debug)]
@@ -93,7 +109,8 @@ enum Written {
 pub(super) struct Probe<'a> {
     text: &'a str,
     parts: &'a Parts,
-    seen: &'a [Cell<Option<bool>>],
+    seen: &'a [Cell<bool>],
+    searched: Cell<bool>,
     line: &'a LineContext<'a>,
     // known once they were asked for
     kind: OnceCell<Kind>,
@@ -105,9 +122,9 @@ impl<'a> Probe<'a> {
     /// Looks at a line.
     pub(super) fn of(line: &'a LineContext<'a>, text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
         seen.0.clear();
-        seen.0.resize(parts.finders.len(), Cell::new(None));
+        seen.0.resize(parts.texts.len(), Cell::new(false));
         let (kind, has_backslash, has_exponent) = Default::default();
-        Self { text, parts, seen: &seen.0, line, kind, has_backslash, has_exponent }
+        Self { text, parts, seen: &seen.0, searched: Cell::new(false), line, kind, has_backslash, has_exponent }
     }
 
     fn kind(&self) -> Kind {
@@ -115,10 +132,10 @@ impl<'a> Probe<'a> {
     }
 
     fn has(&self, part: Part) -> bool {
-        let seen = &self.seen[part];
-        let found = seen.get().unwrap_or_else(|| self.parts.finders[part].find(self.text.as_bytes()).is_some());
-        seen.set(Some(found));
-        found
+        if !self.searched.replace(true) {
+            self.parts.find_all(self.text, self.seen);
+        }
+        self.seen[part].get()
     }
 
     fn has_backslash(&self) -> bool {

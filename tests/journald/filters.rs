@@ -53,11 +53,16 @@ fn units_are_those_that_journalctl_chooses() {
         daemon.send(format!("MESSAGE=forged for {unit}\nUNIT={unit}\n").as_bytes());
     }
     daemon.sync();
-    let expected: Vec<String> = daemon
-        .oracle(&["-u", "sshd", "-u", "user@*.service"])
-        .iter()
-        .map(|entry| entry["MESSAGE"].as_str().unwrap().to_owned())
-        .collect();
+    let about = || -> Vec<String> {
+        let entries = daemon.oracle(&["-u", "sshd", "-u", "user@*.service"]);
+        entries.iter().map(|entry| entry["MESSAGE"].as_str().unwrap().to_owned()).collect()
+    };
+    // journalctl lists the units that a pattern matches from an index that can lag behind
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while about().len() < 2 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let expected = about();
     let mut reader = Reader::new(daemon.config());
     reader.config.units = vec!["sshd".into(), "user@*.service".into()];
     reader.once();

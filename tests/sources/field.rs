@@ -7,7 +7,7 @@
 //! | small or empty files never read | beats#44780, vector#643, vector#2701 | `finds::empty_and_small_files_and_identical_heads_are_each_read`, [`a_file_that_stays_empty_or_tiny_through_restarts_is_read_when_it_grows`] |
 //! | restart, or two rotations while the output is blocked | vector#22954, loki#14462 | `rotates::while_the_output_is_blocked_nothing_is_lost`, [`two_rotations_while_the_output_is_blocked_and_a_restart_lose_no_middle_file`] |
 //! | plain file becomes .gz | otel-contrib#40523, #46239, vector#7990, alloy#3193 | [`a_rotation_that_is_compressed_is_not_read_again`], `copies`, `heirs`, `agent: rotates_for_real` |
-//! | copytruncate to a file with the same first kilobyte | otel-contrib#43693, #27037, beats#39731 | `follows::copytruncate_to_the_same_head_is_noticed_though_it_outgrew_the_offset`, `failing::copytruncate_to_the_same_head_while_stopped_is_noticed` |
+//! | copytruncate to a file with the same first kilobyte | otel-contrib#43693, #27037, beats#39731 | `follows::copytruncate_to_the_same_head_is_noticed_though_it_outgrew_the_offset`, `regression::copytruncate_to_the_same_head_while_stopped_is_noticed` |
 //! | close and reopen while the output is slow | beats#50738 | [`files_closed_and_opened_again_under_a_slow_output_go_on_where_they_were`] |
 //! | half a line at the end of the file across a restart | fluent-bit#11265 | `follows::half_a_line_stays_for_the_next_start` |
 //! | inode reuse | fluent-bit#8025, rsyslog#2659, #4648, #4875 | `resumes::a_reused_inode_number_is_another_file`, [`inode_numbers_that_wander_through_the_rotations_confuse_nothing`] |

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
 mod copies;
-mod failing;
 mod field;
 mod finds;
 mod follows;
@@ -10,6 +9,7 @@ mod heirs;
 mod lines;
 mod matrix;
 mod random;
+mod regression;
 mod resumes;
 mod rotates;
 

@@ -10,9 +10,6 @@ use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Whether an unread rest is read from the copy that copytruncate made.
-const COPIES_ARE_READ: bool = true;
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Old {
     Keep,
@@ -157,7 +154,7 @@ impl Scene {
             }
             (Reading::Running, _) => {}
             (Reading::Blocked, Way::RenameAndCreate) if old == Old::Delete => self.await_opened(),
-            (_, Way::Copytruncate) if old == Old::Delete || !COPIES_ARE_READ => {
+            (_, Way::Copytruncate) if old == Old::Delete => {
                 self.at_risk.extend(self.written.iter().cloned());
             }
             _ => {}

@@ -90,66 +90,78 @@ fn begun(world: &mut World, first: &str) {
     world.until("the first line", |world| world.lines.iter().any(|line| line.text == first.as_bytes()));
 }
 
+/// The files.
+const NAMES: [&str; 2] = ["a.log", "b.log"];
+
 fn play(steps: &[(Step, bool)]) {
     let mut world = World::new(&["[ab].log"]);
     let mut model = Model::default();
     world.start_with(1);
     for (step, second) in steps {
         let file = usize::from(*second);
-        let name = ["a.log", "b.log"][file];
-        match step {
-            Step::Write => world.append(name, model.line(file)),
-            Step::Half => {
-                model.half[file].push_str("half ");
-                world.append(name, "half ");
-            }
-            Step::Burst => {
-                let lines: String = (0..3000).map(|_| model.line(file)).collect();
-                world.append(name, lines);
-            }
-            Step::Rotate if file == 0 && world.path(name).exists() => {
-                rotate(&world, name);
-                model.whole[file] = 0;
-                // what has no newline by now is a line of the old file
-                let half = std::mem::take(&mut model.half[file]);
-                model.expected.extend(Some(half).filter(|half| !half.is_empty()));
-            }
-            Step::CopyTruncate if file == 1 && model.whole[file] > 0 => {
-                begun(&mut world, &model.first[file]);
-                model.whole[file] = 0;
-                make_room(world.dir.path(), name);
-                copytruncate(&world, name, &format!("{name}.1"));
-                let half = std::mem::take(&mut model.half[file]);
-                model.expected.extend(Some(half).filter(|half| !half.is_empty()));
-            }
-            Step::Compress if world.path(&format!("{name}.1")).exists() => {
-                sync(&mut world, &model);
-                compress(&world, &format!("{name}.1"), "gzip");
-                // the next file of the path is the first again, if the last one that is known ends with this
-                model.seen[file] &= world.path(name).exists();
-            }
-            Step::Delete if world.path(name).exists() && model.half[file].is_empty() => {
-                sync(&mut world, &model);
-                world.remove(name);
-                model.seen[file] = false;
-                model.whole[file] = 0;
-            }
-            Step::Restart => {
-                world.stop();
-                world.start_with(1);
-            }
-            Step::Crash => {
-                world.crash();
-                world.start_with(1);
-            }
-            Step::Sync => sync(&mut world, &model),
-            Step::Rotate | Step::CopyTruncate | Step::Compress | Step::Delete => {}
-        }
-        if !model.seen[file] && world.path(name).exists() {
-            seen(&mut world, name);
+        take(&mut world, &mut model, *step, file);
+        if !model.seen[file] && world.path(NAMES[file]).exists() {
+            seen(&mut world, NAMES[file]);
             model.seen[file] = true;
         }
     }
+    finish(world, model);
+}
+
+fn take(world: &mut World, model: &mut Model, step: Step, file: usize) {
+    let name = NAMES[file];
+    match step {
+        Step::Write => world.append(name, model.line(file)),
+        Step::Half => {
+            model.half[file].push_str("half ");
+            world.append(name, "half ");
+        }
+        Step::Burst => {
+            let lines: String = (0..3000).map(|_| model.line(file)).collect();
+            world.append(name, lines);
+        }
+        Step::Rotate if file == 0 && world.path(name).exists() => {
+            rotate(world, name);
+            model.whole[file] = 0;
+            // what has no newline by now is a line of the old file
+            let half = std::mem::take(&mut model.half[file]);
+            model.expected.extend(Some(half).filter(|half| !half.is_empty()));
+        }
+        Step::CopyTruncate if file == 1 && model.whole[file] > 0 => {
+            begun(world, &model.first[file]);
+            model.whole[file] = 0;
+            make_room(world.dir.path(), name);
+            copytruncate(world, name, &format!("{name}.1"));
+            let half = std::mem::take(&mut model.half[file]);
+            model.expected.extend(Some(half).filter(|half| !half.is_empty()));
+        }
+        Step::Compress if world.path(&format!("{name}.1")).exists() => {
+            sync(world, model);
+            compress(world, &format!("{name}.1"), "gzip");
+            // the next file of the path is the first again, if the last one that is known ends with this
+            model.seen[file] &= world.path(name).exists();
+        }
+        Step::Delete if world.path(name).exists() && model.half[file].is_empty() => {
+            sync(world, model);
+            world.remove(name);
+            model.seen[file] = false;
+            model.whole[file] = 0;
+        }
+        Step::Restart => {
+            world.stop();
+            world.start_with(1);
+        }
+        Step::Crash => {
+            world.crash();
+            world.start_with(1);
+        }
+        Step::Sync => sync(world, model),
+        Step::Rotate | Step::CopyTruncate | Step::Compress | Step::Delete => {}
+    }
+}
+
+/// Reads what is left, and makes sure that every line came exactly once.
+fn finish(mut world: World, model: Model) {
     let halves = model.half.into_iter().filter(|half| !half.is_empty());
     let expected: Vec<String> = model.expected.into_iter().chain(halves).collect();
     if world.running.is_some() {

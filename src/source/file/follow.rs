@@ -17,6 +17,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes of one file at a turn, so that a busy file doesn't hold up the others.
 pub(super) const TURN_BYTES: usize = 256 * 1024;
+/// What was read of a file up to this long is read and compared again after a restart even if nothing was added: the file may
+/// have been written anew.
+const SMALL_BYTES: u64 = 256 * 1024;
 /// Bytes before the offset that are compared at each turn.
 const BEFORE_BYTES: usize = 64;
 
@@ -156,7 +159,8 @@ impl Followed {
         let window = TURN_BYTES.max(shape.window_bytes()) as u64;
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
-        if unread > 0 && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
+        let is_worth_it = unread > 0 || self.offset <= SMALL_BYTES;
+        if is_worth_it && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
             self.look = look;
             return Ok(Turn::Rewritten);
         }

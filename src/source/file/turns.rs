@@ -58,9 +58,12 @@ impl Files {
                 self.wanted = true;
                 return Err(io::Error::other("its copies are being renamed"));
             }
-            // it is what it was, with its first bytes
+            // it has its first bytes; or it was emptied again, of what nobody saw
             Inheritance::Nothing if legacy.is_empty() => {
                 followed.written_ns = followed.look.written_ns;
+                if followed.look.size == 0 {
+                    self.batch.items.push(Item::Source(followed.key, SourceEvent::Truncated { lost: None }));
+                }
                 return followed.look_at_head(&mut self.batch);
             }
             Inheritance::Nothing => {}

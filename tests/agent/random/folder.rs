@@ -11,10 +11,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Whether an unread rest is read from the copy that copytruncate made, and a copy is never taken for a file of its own.
-const COPIES_ARE_READ: bool = true;
-/// Whether a truncation while sealtail is down is noticed in spite of an identical first kilobyte.
-const SAME_HEADS_ARE_TOLD: bool = false;
 /// Bytes of a head that tells files of one folder apart from none.
 const HEAD_BYTES: usize = 1100;
 /// Rotations that stay, though they are archived.
@@ -89,21 +85,19 @@ impl Folder {
             10 => (0..200).for_each(|_| self.write()),
             11..16 if if self.copies { self.may_cut() } else { self.may_rotate() } => self.rotate(random),
             16..18 if self.may_cut() => self.truncate(),
-            18 if calm && self.may_delete() => self.delete(),
+            18 if calm && self.may_rotate() => self.delete(),
             _ => self.calm = calm,
         }
     }
 
+    /// A content that is cut off and begun with the same head may not be told from the old one after a kill: what the cursor has of
+    /// it is the head.
+    fn may_cut(&self) -> bool {
+        self.may_rotate() && self.head.is_none()
+    }
+
     fn may_rotate(&self) -> bool {
         self.live.is_some() && !self.unseen
-    }
-
-    fn may_cut(&self) -> bool {
-        self.may_rotate() && (SAME_HEADS_ARE_TOLD || self.head.is_none())
-    }
-
-    fn may_delete(&self) -> bool {
-        self.may_rotate() && (COPIES_ARE_READ || !self.copies)
     }
 
     /// A whole line; it ends half a line that stands there.
@@ -217,7 +211,7 @@ impl Folder {
         let read = |content: &Content| content.lines.iter().all(|line| at.contains_key(line.as_str()));
         while self.rotations.len() > KEPT {
             let oldest = &self.contents[self.rotations[self.rotations.len() - 1]];
-            if !archived(oldest) && !(oldest.copied && (read(oldest) || !COPIES_ARE_READ)) {
+            if !archived(oldest) && !(oldest.copied && read(oldest)) {
                 break;
             }
             fs::remove_file(self.rotated(self.rotations.len())).unwrap();
@@ -262,9 +256,6 @@ impl Folder {
     fn may_miss(&self, content: &Content, text: &str, told: &[Told], at: &BTreeMap<&str, Vec<usize>>) -> bool {
         if !content.truncated || content.half == text {
             return content.truncated;
-        }
-        if COPIES_ARE_READ && content.copied {
-            return false;
         }
         let file = self.contents.iter().filter(|other| other.file == content.file);
         let earlier = file

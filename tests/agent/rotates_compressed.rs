@@ -1,4 +1,4 @@
-//! What was found and is not mended yet; each test moves to its kin once it passes.
+//! Real logrotate where bytes move to other files: `compress` and `copytruncate`; and what else their tests found.
 
 use crate::rotates_for_real::{Agent, DATED, Logrotate, Scene, rotate};
 use crate::world::{World, text};

@@ -1,4 +1,4 @@
-//! What was found and is not mended yet; each test moves to its kin once it passes.
+//! Bugs that tests of rotation found, each by what it took to show it.
 
 use super::copies::copytruncate;
 use super::field::{change_ids, gzip};

@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A place that lines come from.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a thread, moved once")]
 pub enum Source {
     /// Files by glob.
     File(Files),

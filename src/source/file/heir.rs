@@ -3,7 +3,14 @@
 //! copytruncate copies a file and empties it; logrotate's compress puts a file's bytes into another one and deletes it.
 //! What was not read by then stands in the copy, plain or compressed: a file named NAME.* or NAME-* beside it that begins
 //! with all that was read, byte for byte, as the hash of it tells (see `prefix`). Such an heir is read from the old
-//! offset on. Copies that are younger than the heir hold what came after it and are read as a whole.
+//! offset on. If the file had the path itself, copies that are younger than its heir hold what came after it and are read
+//! as a whole; after an older rotation of the path they may have been read from the path itself.
+//!
+//! | what is known | an heir is |
+//! | --- | --- |
+//! | all that was read (while sealtail runs, after a clean stop) | a file that begins with it |
+//! | more than half of it (after a kill) | the same, if a line ends at the offset; a gap is said, as the lines between are not proven |
+//! | the head of a file of which nothing was read | while sealtail runs, a copy that was written after the last look; else none |
 //!
 //! While a file is there, its copies (a pattern such as `/var/log/**` matches them) are left alone: they
 //! hold what is read from the file itself.

@@ -211,7 +211,7 @@ impl Folder {
         let read = |content: &Content| content.lines.iter().all(|line| at.contains_key(line.as_str()));
         while self.rotations.len() > KEPT {
             let oldest = &self.contents[self.rotations[self.rotations.len() - 1]];
-            if !archived(oldest) && !(oldest.copied && read(oldest)) {
+            if !(archived(oldest) || oldest.copied && read(oldest)) {
                 break;
             }
             fs::remove_file(self.rotated(self.rotations.len())).unwrap();

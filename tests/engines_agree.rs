@@ -70,6 +70,11 @@ impl Both {
             // there is no second reader of the other formats: their fields are the evaluator's own
             _ => drop(document.get("fields").map(|fields| input["fields"] = fields.clone())),
         }
+        if self.source.kind == "journald" {
+            let fields = input["fields"].clone();
+            input["message"] = fields["MESSAGE"].clone();
+            input["source"] = serde_json::json!({"type": "journald", "name": "j", "unit": fields["_SYSTEMD_UNIT"]});
+        }
         self.interpreter.set_input(Value::from(input));
         let mut found = Found::new();
         for package in &self.packages {
@@ -183,6 +188,26 @@ fn on_the_packs() {
     assert!(lines.len() > 1500);
     let verdicts: usize = lines.iter().map(|line| both.agree(line)).sum();
     assert!(verdicts > 200, "{verdicts}");
+}
+
+/// The message of a journal's entry stands in its JSON in another spelling, and beside other fields.
+#[test]
+fn on_entries_of_a_journal() {
+    let mut both = Both::new(&[packs::PACKS, packs::LEFT_OUT].concat());
+    both.source =
+        SourceContext { kind: "journald", name: "j".into(), format: Format::Json, ..SourceContext::default() };
+    let identifiers = ["sshd", "sudo", "su", "CRON", "systemd", "kernel", "useradd", "\u{1b}odd \"one\""];
+    let entries = sample_lines().into_iter().enumerate().map(|(at, line)| {
+        let identifier = identifiers[at % identifiers.len()];
+        let message = line.split_once("]: ").map_or(line.as_str(), |(_, message)| message);
+        serde_json::json!({
+            "__CURSOR": "s=0;i=1", "PRIORITY": "6", "SYSLOG_IDENTIFIER": identifier, "_COMM": identifier,
+            "_SYSTEMD_UNIT": format!("{identifier}.service"), "MESSAGE": message,
+        })
+        .to_string()
+    });
+    let verdicts: usize = entries.map(|entry| both.agree(&entry)).sum();
+    assert!(verdicts > 100, "{verdicts}");
 }
 
 #[test]

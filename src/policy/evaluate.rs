@@ -81,16 +81,23 @@ impl Evaluator {
 }
 
 impl Evaluator {
-    /// What they say of a journal's entry. Gates ask the bytes of a line, and here those are not the message's.
+    /// What they say of a journal's entry: its message is one of its fields.
     fn of_journal(&mut self, set: &Inner, line: &LineContext<'_>) -> Verdicts {
-        let fields = self.input.fields(line, &text(line.message));
+        let entry = text(line.message);
+        let fields = self.input.fields(line, &entry);
         let message = fields.journal_message();
-        let document = self.input.document(line, &message, &fields);
-        let mut found = Vec::new();
+        let probe = Probe::of_both(line, &message, &entry, &set.parts, &mut self.seen);
+        let (mut found, mut document) = (Vec::new(), None);
         for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+            if !package.gate.may_match(&probe) {
+                continue;
+            }
             match &fields {
                 Fields::OverBounds(why) => found.push(undecided(&package.name, why)),
-                _ => run(set, package, machine, document.clone(), &mut found),
+                _ => {
+                    let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
+                    run(set, package, machine, document.clone(), &mut found);
+                }
             }
         }
         verdict::render(found)

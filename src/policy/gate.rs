@@ -107,7 +107,10 @@ enum Written {
 
 /// A line, as gates see it.
 pub(super) struct Probe<'a> {
+    /// The message.
     text: &'a str,
+    /// What the fields are written in: of most lines the message itself.
+    written: &'a str,
     parts: &'a Parts,
     seen: &'a [Cell<bool>],
     searched: Cell<bool>,
@@ -121,29 +124,54 @@ pub(super) struct Probe<'a> {
 impl<'a> Probe<'a> {
     /// Looks at a line.
     pub(super) fn of(line: &'a LineContext<'a>, text: &'a str, parts: &'a Parts, seen: &'a mut Seen) -> Self {
+        Self::of_both(line, text, text, parts, seen)
+    }
+
+    /// Looks at a line whose message is one of its fields. A text that stands in either is taken to stand in both, which errs
+    /// towards "perhaps".
+    pub(super) fn of_both(
+        line: &'a LineContext<'a>,
+        text: &'a str,
+        written: &'a str,
+        parts: &'a Parts,
+        seen: &'a mut Seen,
+    ) -> Self {
         seen.0.clear();
         seen.0.resize(parts.texts.len(), Cell::new(false));
         let (kind, has_backslash, has_exponent) = Default::default();
-        Self { text, parts, seen: &seen.0, searched: Cell::new(false), line, kind, has_backslash, has_exponent }
+        Self {
+            text,
+            written,
+            parts,
+            seen: &seen.0,
+            searched: Cell::new(false),
+            line,
+            kind,
+            has_backslash,
+            has_exponent,
+        }
     }
 
     fn kind(&self) -> Kind {
-        *self.kind.get_or_init(|| Kind::of(self.line.source.format, self.text))
+        *self.kind.get_or_init(|| Kind::of(self.line.source.format, self.written))
     }
 
     fn has(&self, part: Part) -> bool {
         if !self.searched.replace(true) {
-            self.parts.find_all(self.text, self.seen);
+            self.parts.find_all(self.written, self.seen);
+            if !std::ptr::eq(self.text, self.written) {
+                self.parts.find_all(self.text, self.seen);
+            }
         }
         self.seen[part].get()
     }
 
     fn has_backslash(&self) -> bool {
-        *self.has_backslash.get_or_init(|| memchr::memchr(b'\\', self.text.as_bytes()).is_some())
+        *self.has_backslash.get_or_init(|| memchr::memchr(b'\\', self.written.as_bytes()).is_some())
     }
 
     fn has_exponent(&self) -> bool {
-        *self.has_exponent.get_or_init(|| has_exponent(self.text.as_bytes()))
+        *self.has_exponent.get_or_init(|| has_exponent(self.written.as_bytes()))
     }
 }
 

@@ -56,6 +56,9 @@ pub(super) enum Inheritance {
     Moving,
 }
 
+/// A file was renamed while it was looked for.
+struct Moved;
+
 impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
@@ -80,7 +83,11 @@ impl Legacy {
 impl Files {
     /// Begins the heir of a file and what came after it, oldest first.
     pub(super) fn inherit(&mut self, legacy: &Legacy) -> Inheritance {
-        let Some((copies, proof)) = self.heirs(legacy) else { return Inheritance::Nothing };
+        let (copies, proof) = match self.heirs(legacy) {
+            Ok(Some(heirs)) => heirs,
+            Ok(None) => return Inheritance::Nothing,
+            Err(Moved) => return Inheritance::Moving,
+        };
         let mut last = None;
         for (at, copy) in copies.into_iter().enumerate() {
             if self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
@@ -88,7 +95,8 @@ impl Files {
                 continue;
             }
             let is_heir = at == 0 && !legacy.is_empty();
-            let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !self.is_awaited(&copy, legacy);
+            let Ok(is_awaited) = self.is_awaited(&copy, legacy) else { return Inheritance::Moving };
+            let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !is_awaited;
             if !is_news || (!is_heir && self.is_read(&copy.path, copy.id)) {
                 continue;
             }
@@ -109,42 +117,54 @@ impl Files {
     }
 
     /// The heir and what is younger.
-    fn heirs(&mut self, legacy: &Legacy) -> Option<(Vec<Age>, Proof)> {
+    fn heirs(&mut self, legacy: &Legacy) -> Result<Option<(Vec<Age>, Proof)>, Moved> {
         let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
         if legacy.is_empty() {
             // any copy would fit; what was written after the last look is what came and went since
-            legacy.written_ns?;
-            copies.retain(|copy| copy.written_ns > legacy.written_ns && self.table.get(&copy.id).is_none());
-            return (!copies.is_empty()).then_some((copies, Proof::Whole));
+            let is_later = |copy: &Age| legacy.written_ns.is_some() && copy.written_ns > legacy.written_ns;
+            copies.retain(|copy| is_later(copy) && self.table.get(&copy.id).is_none());
+            return Ok((!copies.is_empty()).then_some((copies, Proof::Whole)));
         }
         if legacy.trace.is_vague() {
-            // after a restart nothing tells such a copy from older ones
-            legacy.written_ns?;
+            if legacy.written_ns.is_none() {
+                // after a restart nothing tells such a copy from older ones
+                return Ok(None);
+            }
             // what is followed already is rather another file of which as little is known
             copies.retain(|copy| !self.known_ids.contains(&copy.id) && self.table.get(&copy.id).is_none());
         }
         let old = copies.len().saturating_sub(COPIES_MAX);
-        let heir = |(at, copy): (usize, &Age)| Some((at, proof(&copy.path, copy.id, &legacy.trace)?));
-        let (heir, proof) = copies.iter().enumerate().skip(old).rev().find_map(heir)?;
+        let mut heir = None;
+        for (at, copy) in copies.iter().enumerate().skip(old).rev() {
+            if let Some(proof) = proof(copy, &legacy.trace)? {
+                heir = Some((at, proof));
+                break;
+            }
+        }
+        let Some((heir, proof)) = heir else { return Ok(None) };
         // those that were begun by the process before this one were begun together
         let together = self.known_ids.contains(&copies[heir].id);
         copies.drain(..heir);
         copies.truncate(if legacy.is_newest { copies.len() } else { 1 });
         copies.retain(|copy| !together || self.known_ids.contains(&copy.id));
-        Some((copies, proof))
+        Ok(Some((copies, proof)))
     }
 
     /// Whether it is the heir of another file that an earlier process followed and that is not there any more.
-    fn is_awaited(&mut self, copy: &Age, legacy: &Legacy) -> bool {
-        let others = self.resuming.iter().filter(|other| other.base == legacy.base && other.id != legacy.id);
-        let mut claims =
-            others.filter(|other| other.trace.offset > 0 && proof(&copy.path, copy.id, &other.trace).is_some());
+    fn is_awaited(&mut self, copy: &Age, legacy: &Legacy) -> Result<bool, Moved> {
         let folder = legacy.base.parent().unwrap_or(Path::new("/"));
-        claims.any(|other| match self.listings.find(&other.id, folder) {
-            Whereabouts::Named(_, look) => look.size < other.trace.offset,
-            _ => true,
-        })
+        let others = self.resuming.iter().filter(|other| other.base == legacy.base && other.id != legacy.id);
+        for other in others.filter(|other| other.trace.offset > 0) {
+            let is_gone = match self.listings.find(&other.id, folder) {
+                Whereabouts::Named(_, look) => look.size < other.trace.offset,
+                _ => true,
+            };
+            if is_gone && proof(copy, &other.trace)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
@@ -209,8 +229,14 @@ impl Files {
     }
 }
 
-fn proof(path: &Path, id: FileId, trace: &Trace) -> Option<Proof> {
-    content(path, id).and_then(|mut content| trace.begins(&mut content)).ok().flatten()
+/// How sure it is that a file begins with what was read. What can't be unpacked is no heir; what has another name by now
+/// may be one.
+fn proof(copy: &Age, trace: &Trace) -> Result<Option<Proof>, Moved> {
+    match content(&copy.path, copy.id).and_then(|mut content| trace.begins(&mut content)) {
+        Ok(proof) => Ok(proof),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Moved),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The lines of a file, unpacked if need be.

@@ -97,7 +97,7 @@ impl Files {
             let is_heir = at == 0 && !legacy.is_empty();
             let Ok(is_awaited) = self.is_awaited(&copy, legacy) else { return Inheritance::Moving };
             let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !is_awaited;
-            if !is_news || (!is_heir && self.is_read(&copy.path, copy.id)) {
+            if !is_news || (!is_heir && (self.is_read(&copy.path, copy.id) || is_copy_of_now(&copy, &legacy.base))) {
                 continue;
             }
             let start = Some(if is_heir { (legacy.trace.offset, legacy.trace.prefix) } else { (0, None) });
@@ -273,6 +273,15 @@ fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
             Some(file) => is_prefix(&mut copy, &mut FromStart { file, at: 0 }),
             None => Ok(original.trace().begins(&mut copy)?.is_some()),
         }
+    };
+    same().unwrap_or(false)
+}
+
+/// Whether it is a copy of what the path holds now: made, and the path not emptied yet.
+fn is_copy_of_now(copy: &Age, base: &Path) -> bool {
+    let same = || -> io::Result<bool> {
+        let (file, look) = identity::open(base)?;
+        Ok(look.id != copy.id && is_prefix(&mut content(&copy.path, copy.id)?, &mut FromStart { file, at: 0 })?)
     };
     same().unwrap_or(false)
 }

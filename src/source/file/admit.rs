@@ -6,7 +6,7 @@
 //! sealtail ran and did not match: the patterns changed, and `start_at` counts again.
 
 use super::follow::{Followed, Left};
-use super::heir::{Inheritance, Legacy};
+use super::heir::Inheritance;
 use super::identity::{self, Look};
 use super::left_out;
 use super::packed::Packed;
@@ -119,7 +119,7 @@ impl Files {
 
     /// Says that a cursor's file is not there any more, unless what it held is. The cursor is kept while that can't be told.
     pub(super) fn give_up_to_heirs(&mut self, cursor: Cursor, base: &Path) {
-        let legacy = Legacy::known(&cursor, base);
+        let legacy = self.legacy(&cursor, base);
         match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
             Inheritance::Moving => {
                 self.wanted = true;
@@ -165,7 +165,7 @@ impl Files {
         let (offset, again) = match begin {
             Some(Begin::At(offset)) => (offset, None),
             Some(Begin::Again(cursor)) => {
-                let legacy = Legacy::known(&cursor, &candidate.base);
+                let legacy = self.legacy(&cursor, &candidate.base);
                 match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
                     Inheritance::Moving => {
                         self.wanted = true;

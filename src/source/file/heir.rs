@@ -15,7 +15,6 @@
 //! While a file is there, its copies (a pattern such as `/var/log/**` matches them) are left alone: they
 //! hold what is read from the file itself.
 
-use super::Files;
 use super::admit::{Admission, Candidate};
 use super::follow::Followed;
 use super::identity::{self, Look};
@@ -24,7 +23,9 @@ use super::patterns::{compressed, is_copy, originals};
 use super::prefix::{Proof, Trace};
 use super::unpack::{Codec, FromStart};
 use super::whereabouts::{LISTINGS_MAX, Whereabouts};
+use super::{Files, file_id};
 use crate::record::{Cursor, FileId};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,8 @@ pub(super) struct Legacy {
     pub(super) base: PathBuf,
     /// It had the path itself, not the name of a rotation: what is younger than its heir was not read yet.
     is_newest: bool,
+    /// It was compressed.
+    packed: bool,
     trace: Trace,
     /// Its last write that is known of; a copy can't be older.
     written_ns: Option<i128>,
@@ -64,7 +67,8 @@ impl Legacy {
     pub(super) fn of(followed: &Followed) -> Legacy {
         let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
         let is_newest = followed.known_as == followed.base;
-        Legacy { id: followed.id, base: followed.base.clone(), is_newest, trace, written_ns }
+        let packed = followed.packed.is_some();
+        Legacy { id: followed.id, base: followed.base.clone(), is_newest, packed, trace, written_ns }
     }
 
     /// The file was empty when it was last looked into.
@@ -76,11 +80,32 @@ impl Legacy {
     pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
         let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
         let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
-        Some(Legacy { id: *id, base: base.to_owned(), is_newest: path == base, trace, written_ns: None })
+        let (is_newest, packed) = (path == base, compressed(path));
+        Some(Legacy { id: *id, base: base.to_owned(), is_newest, packed, trace, written_ns: None })
+    }
+}
+
+impl Legacy {
+    /// A path whose file was just renamed has no cursor of its own: then the youngest of its rotations is the newest.
+    pub(super) fn with_newest(mut all: Vec<Legacy>) -> Vec<Legacy> {
+        let with_path: HashSet<PathBuf> = all.iter().filter(|one| one.is_newest).map(|one| one.base.clone()).collect();
+        let mut youngest: HashMap<PathBuf, usize> = HashMap::new();
+        // sorted by birth; what was compressed was born later than it was written
+        for (at, one) in all.iter().enumerate().filter(|(_, one)| !one.packed && !with_path.contains(&one.base)) {
+            youngest.insert(one.base.clone(), at);
+        }
+        youngest.into_values().for_each(|at| all[at].is_newest = true);
+        all
     }
 }
 
 impl Files {
+    /// What is known of a cursor's file, and of its place among the others.
+    pub(super) fn legacy(&self, cursor: &Cursor, base: &Path) -> Option<Legacy> {
+        let known = self.resuming.iter().find(|legacy| Some(legacy.id) == file_id(cursor)).cloned();
+        known.or_else(|| Legacy::known(cursor, base))
+    }
+
     /// Begins the heir of a file and what came after it, oldest first.
     pub(super) fn inherit(&mut self, legacy: &Legacy) -> Inheritance {
         let (copies, proof) = match self.heirs(legacy) {

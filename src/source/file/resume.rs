@@ -38,7 +38,7 @@ impl Files {
             .collect();
         known.sort_by_key(|(id, ..)| id.born_ns);
         let legacies = known.iter().filter_map(|(_, path, cursor)| Legacy::known(cursor, &self.base(path)?));
-        self.resuming = legacies.collect();
+        self.resuming = Legacy::with_newest(legacies.collect());
         for (id, path, cursor) in known {
             let Some(base) = self.base(&path) else {
                 tracing::info!(path = %path.display(), "no pattern matches this file any more, so it is not read on");

@@ -57,7 +57,7 @@ fn units_are_those_that_journalctl_chooses() {
         let entries = daemon.oracle(&["-u", "sshd", "-u", "user@*.service"]);
         entries.iter().map(|entry| entry["MESSAGE"].as_str().unwrap().to_owned()).collect()
     };
-    // journalctl lists the units that a pattern matches from an index that can lag behind
+    // in one run beside others journalctl listed neither entry at first; why is not known
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while about().len() < 2 && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -8,7 +8,7 @@ use sealtail::chain::trust::Trust;
 use sealtail::chain::{Chain, Facts, LogRecord, SEGMENT_BYTES, SEGMENT_LINES};
 use sealtail::durable::Disk;
 use sealtail::policy::{self, Evaluator, LineContext, PolicySet, SourceContext};
-use sealtail::record::{Batch, End, Verdicts};
+use sealtail::record::{Batch, End, Known, Verdicts};
 use sealtail::source::{self, FileConfig, Keys, Source, StartAt, Stop};
 use sealtail::spool::{self, Spool};
 use sealtail::verify::{self, Outcome};
@@ -109,7 +109,7 @@ fn a_source(bencher: Bencher, kind: Kind) {
         compressed: false,
     });
     bencher.bench_local(|| {
-        let source = Source::new(&config, Vec::new(), Arc::new(Keys::default()), &[]).unwrap();
+        let source = Source::new(&config, Known::default(), Arc::new(Keys::default()), &[]).unwrap();
         let (output, batches) = crossbeam_channel::bounded::<Batch>(8);
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || source.run(true, &output, &Stop::never()));

@@ -168,6 +168,24 @@ impl Cursor {
     }
 }
 
+/// A file that was read to its end and let go of. It may turn up again under another name, or compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How far it was read: to its end.
+    pub cursor: Cursor,
+    /// When that was chained, in nanoseconds since 1970: what was written later is not of this file.
+    pub at_ns: i128,
+}
+
+/// What an earlier process, or stream, knew of the files of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Where reading goes on.
+    pub open: Vec<Cursor>,
+    /// What was read to its end, the last of it first.
+    pub ended: Vec<Ended>,
+}
+
 /// How a piece of text ended in its source, so that the exact bytes can be put together again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

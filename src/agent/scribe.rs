@@ -129,7 +129,7 @@ impl Scribe {
             let KnownSource { name, cursor, labels, .. } = source;
             let event = SourceEvent::Opened { name, cursor, labels };
             self.item(open, |open| open.chain.source(&mut open.lines, &at, key, &event))?;
-            self.cursors.apply(key, &event);
+            self.cursors.apply(key, &event, &at.time);
             if open.is_full() {
                 self.seal(open)?;
             }
@@ -145,7 +145,7 @@ impl Scribe {
             match item {
                 Item::Source(key, event) => {
                     self.item(open, |open| open.chain.source(&mut open.lines, &at, *key, event))?;
-                    self.cursors.apply(*key, event);
+                    self.cursors.apply(*key, event, &at.time);
                 }
                 Item::Line(line) => {
                     let message = labelled.batch.text(line);

@@ -5,7 +5,7 @@
 //! start the agent hands the last durable cursors back as `known`. So what was read but not made durable is read again,
 //! and what was made durable is not.
 //!
-//! What a source promises, with [`Cursor`] for the terms:
+//! What a source promises, with [`Cursor`](crate::record::Cursor) for the terms:
 //! - an `Opened` comes before the first line of a key, and the offsets of a key's lines only grow, but for a `Truncated`;
 //! - an `Identified` replaces the cursor's path and fingerprint and never moves the offset of a file; of a journal it does,
 //!   over entries that a filter leaves out;
@@ -29,7 +29,7 @@ pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
-use crate::record::{Batch, Cursor, Format, SourceKey};
+use crate::record::{Batch, Format, Known, SourceKey};
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,13 +48,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// A source as configured. `known` are the durable cursors of the source of this name, `own` the folders of sealtail
+    /// A source as configured. `known` is what is durable of the source of this name, `own` the folders of sealtail
     /// itself, whose files are never followed: a line about a line would never end.
-    pub fn new(config: &Config, known: Vec<Cursor>, keys: Arc<Keys>, own: &[PathBuf]) -> Result<Source, Error> {
+    pub fn new(config: &Config, known: Known, keys: Arc<Keys>, own: &[PathBuf]) -> Result<Source, Error> {
         Ok(match config {
             Config::File(config) => Source::File(Files::new(config, known, keys, own)?),
-            Config::Journald(config) => Source::Journald(Journald::new(config, known, keys)?),
-            Config::Stdin(config) => Source::Stdin(Stdin::new(config, known, &keys)?),
+            Config::Journald(config) => Source::Journald(Journald::new(config, known.open, keys)?),
+            Config::Stdin(config) => Source::Stdin(Stdin::new(config, known.open, &keys)?),
         })
     }
 

@@ -1,15 +1,24 @@
 //! Where the sources are, as the chain's own lines say it: there is no second store that could disagree with them.
 //!
 //! The running agent applies each event as it is chained; recovery applies the same events read back from the spool.
+//!
+//! Files that were read to their end are remembered, the last [`ENDED_MAX`] of them: compressed while nobody looks, one of
+//! them would be taken for a log that was never read.
 
 use crate::chain::header::{HeaderCursor, SourceEventKind, SourceLine, SourcePayload};
-use crate::record::{Cursor, FileId, Fingerprint, JournalTime, Labels, Prefix, SourceEvent, SourceKey, hex, unhex};
+use crate::chain::stamp::parse_rfc3339;
+use crate::record::{
+    Cursor, Ended, FileId, Fingerprint, JournalTime, Known, Labels, Prefix, SourceEvent, SourceKey, hex, unhex,
+};
 use base64::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+/// Files read to their end that are remembered, of all sources together.
+const ENDED_MAX: usize = 4096;
 
 /// A source and how far it has been read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +34,9 @@ pub struct KnownSource {
     /// What else is known of it.
     #[serde(default)]
     pub labels: Labels,
+    /// When it was chained that it was read to its end, if it was (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// The sources of a stream, and those of earlier streams that were not taken up again yet.
@@ -32,6 +44,8 @@ pub struct KnownSource {
 pub struct Cursors {
     open: BTreeMap<SourceKey, KnownSource>,
     inherited: Vec<KnownSource>,
+    /// The last one first.
+    ended: VecDeque<KnownSource>,
 }
 
 impl Cursors {
@@ -40,6 +54,7 @@ impl Cursors {
         let mut cursors = Self::default();
         for source in sources {
             match source.key {
+                _ if source.ended.is_some() => cursors.ended.push_back(source.clone()),
                 Some(key) => drop(cursors.open.insert(key, source.clone())),
                 None => cursors.inherited.push(source.clone()),
             }
@@ -49,7 +64,7 @@ impl Cursors {
 
     /// All of them, for a snapshot.
     pub fn to_snapshot(&self) -> Vec<KnownSource> {
-        self.open.values().chain(&self.inherited).cloned().collect()
+        self.open.values().chain(&self.inherited).chain(&self.ended).cloned().collect()
     }
 
     /// A new process or stream numbers its sources anew.
@@ -63,19 +78,25 @@ impl Cursors {
         self.open.iter().map(|(key, source)| (*key, source))
     }
 
-    /// Cursors of the source of this name, for its reader to go on from.
-    pub fn known(&self, name: &str) -> Vec<Cursor> {
-        let all = self.open.values().chain(&self.inherited);
-        all.filter(|source| source.name == name).map(|source| source.cursor.clone()).collect()
+    /// What is known of the source of this name, for its reader to go on from.
+    pub fn known(&self, name: &str) -> Known {
+        let open = self.open.values().chain(&self.inherited).filter(|source| source.name == name);
+        let ended = self.ended.iter().filter(|source| source.name == name).filter_map(|source| {
+            let at_ns = parse_rfc3339(source.ended.as_deref()?)?;
+            Some(Ended { cursor: source.cursor.clone(), at_ns })
+        });
+        Known { open: open.map(|source| source.cursor.clone()).collect(), ended: ended.collect() }
     }
 
-    /// Applies what happened to a source.
-    pub fn apply(&mut self, key: SourceKey, event: &SourceEvent) {
+    /// Applies what happened to a source, as it was chained at a time (RFC 3339).
+    pub fn apply(&mut self, key: SourceKey, event: &SourceEvent, time: &str) {
         match event {
             SourceEvent::Opened { name, cursor, labels } => {
-                self.inherited.retain(|old| old.name != *name || !same_source(&old.cursor, cursor));
+                let is_other = |old: &KnownSource| old.name != *name || !same_source(&old.cursor, cursor);
+                self.inherited.retain(is_other);
+                self.ended.retain(is_other);
                 let (cursor, labels) = (cursor.clone(), labels.clone());
-                let source = KnownSource { key: Some(key), name: name.clone(), cursor, labels };
+                let source = KnownSource { key: Some(key), name: name.clone(), cursor, labels, ended: None };
                 let displaced = self.open.insert(key, source);
                 // a number that is given again takes no cursor away
                 let same = |old: &KnownSource| {
@@ -91,7 +112,16 @@ impl Cursors {
             }
             SourceEvent::Truncated { .. } => self.read_to(key, 0),
             SourceEvent::Missed { .. } => {}
-            SourceEvent::Vanished { .. } | SourceEvent::Ended => drop(self.open.remove(&key)),
+            SourceEvent::Vanished { .. } => drop(self.open.remove(&key)),
+            SourceEvent::Ended => self.end(key, time),
+        }
+    }
+
+    fn end(&mut self, key: SourceKey, time: &str) {
+        let Some(source) = self.open.remove(&key) else { return };
+        if matches!(source.cursor, Cursor::File { offset: 1.., .. }) {
+            self.ended.truncate(ENDED_MAX - 1);
+            self.ended.push_front(KnownSource { key: None, ended: Some(time.to_owned()), ..source });
         }
     }
 
@@ -103,7 +133,7 @@ impl Cursors {
     }
 
     /// Applies a `source` line read back from the spool; `false` when it makes no sense.
-    pub fn apply_line(&mut self, header: &SourceLine<'_>, payload: &SourcePayload<'_>) -> bool {
+    pub fn apply_line(&mut self, header: &SourceLine<'_>, payload: &SourcePayload<'_>, time: &str) -> bool {
         let cursor = match &header.cursor {
             Some(cursor) => match from_header(cursor, payload) {
                 Some(cursor) => Some(cursor),
@@ -123,7 +153,7 @@ impl Cursors {
             (SourceEventKind::Ended, None) => SourceEvent::Ended,
             _ => return false,
         };
-        self.apply(header.src, &event);
+        self.apply(header.src, &event, time);
         true
     }
 }

@@ -328,7 +328,7 @@ impl<'a> Recovery<'a> {
             Header::Log(log) => self.cursors.read_to(log.src, log.off),
             Header::Source(source) => {
                 let payload: SourcePayload<'_> = serde_json::from_slice(raw.payload?).ok()?;
-                self.cursors.apply_line(source, &payload).then_some(())?;
+                self.cursors.apply_line(source, &payload, &common.time).then_some(())?;
             }
             Header::Close(_) => at.close_seen = true,
             Header::Checkpoint(_) => at.closed = at.close_seen,

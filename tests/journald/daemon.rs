@@ -95,7 +95,9 @@ impl Daemon {
         self.journalctl(&["--sync"]);
     }
 
+    /// Puts everything that was sent into archived files: without a sync, some of it may come after the rotation.
     pub(crate) fn rotate(&self) {
+        self.sync();
         self.journalctl(&["--rotate"]);
     }
 

@@ -125,7 +125,7 @@ impl Reader {
                     self.lines.push(Line { key, offset, text: batch.text(line).to_vec(), end });
                 }
                 Item::Source(key, event) => {
-                    self.cursors.apply(*key, event);
+                    self.cursors.apply(*key, event, "2026-11-26T00:00:00.000000000Z");
                     self.events.push(event.clone());
                 }
             }

@@ -132,7 +132,7 @@ fn faults_in_the_config_say_what_and_where() {
     let world = World::new(&["[.log"]);
     let error = |include: &str| {
         let config = FileConfig { include: vec![include.into()], ..world.config.clone() };
-        Source::new(&Config::File(config), Vec::new(), Arc::default(), &[]).unwrap_err().to_string()
+        Source::new(&Config::File(config), Known::default(), Arc::default(), &[]).unwrap_err().to_string()
     };
     let not_a_glob = error("/var/log/[.log");
     assert!(not_a_glob.contains("\"app\"") && not_a_glob.contains("/var/log/[.log"), "{not_a_glob}");

@@ -14,7 +14,7 @@ mod resumes;
 mod rotates;
 
 use crossbeam_channel::{Receiver, bounded};
-use sealtail::record::{Batch, Cursor, End, Item, SourceEvent, SourceKey};
+use sealtail::record::{Batch, Cursor, End, Ended, Item, Known, SourceEvent, SourceKey};
 use sealtail::source::{Config, FileConfig, Keys, LabelConfig, Source, StartAt, Stop, Stopper, TextConfig};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -22,7 +22,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// A bound for failures only: nothing waits for it when all is well.
@@ -36,6 +36,8 @@ struct World {
     keys: Arc<Keys>,
     /// Durable cursors, by key.
     cursors: BTreeMap<SourceKey, Cursor>,
+    /// Durable too: files that were read to their end, the last of them first.
+    ended: Vec<Ended>,
     lines: Vec<Line>,
     events: Vec<(SourceKey, SourceEvent)>,
     running: Option<Running>,
@@ -75,6 +77,7 @@ impl World {
             own: Vec::new(),
             keys: Arc::default(),
             cursors: BTreeMap::new(),
+            ended: Vec::new(),
             lines: Vec::new(),
             events: Vec::new(),
             running: None,
@@ -115,7 +118,7 @@ impl World {
     }
 
     fn source(&self) -> Source {
-        let known = self.cursors.values().cloned().collect();
+        let known = Known { open: self.cursors.values().cloned().collect(), ended: self.ended.clone() };
         Source::new(&Config::File(self.config.clone()), known, Arc::clone(&self.keys), &self.own).unwrap()
     }
 
@@ -248,7 +251,11 @@ impl World {
             SourceEvent::Truncated { .. } => self.cursors.get_mut(&key).expect("Opened comes first").set_offset(0),
             SourceEvent::Missed { .. } => {}
             SourceEvent::Vanished { .. } | SourceEvent::Ended => {
-                self.cursors.remove(&key).expect("Opened comes first, and it ends once");
+                let cursor = self.cursors.remove(&key).expect("Opened comes first, and it ends once");
+                if *event == SourceEvent::Ended {
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                    self.ended.insert(0, Ended { cursor, at_ns: now.as_nanos().cast_signed() });
+                }
             }
         }
     }

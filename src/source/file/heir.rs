@@ -3,8 +3,8 @@
 //! copytruncate copies a file and empties it; logrotate's compress puts a file's bytes into another one and deletes it.
 //! What was not read by then stands in the copy, plain or compressed: a file named NAME.* or NAME-* beside it that begins
 //! with all that was read, byte for byte, as the hash of it tells (see `prefix`). Such an heir is read from the old
-//! offset on. If the file had the path itself, copies that are younger than its heir hold what came after it and are read
-//! as a whole; after an older rotation of the path they may have been read from the path itself.
+//! offset on. Copies that are younger than the heir hold what came after it. Those of which nothing is known, neither a
+//! cursor nor that they were read to their end, are read as a whole.
 //!
 //! | what is known | an heir is |
 //! | --- | --- |
@@ -19,33 +19,37 @@ use super::admit::{Admission, Candidate};
 use super::follow::Followed;
 use super::identity::{self, Look};
 use super::lineage::{Age, number};
-use super::patterns::{compressed, is_copy, originals};
+use super::patterns::{Patterns, compressed, is_copy, originals};
 use super::prefix::{Proof, Trace};
 use super::unpack::{Codec, FromStart};
 use super::whereabouts::{LISTINGS_MAX, Whereabouts};
 use super::{Files, file_id};
-use crate::record::{Cursor, FileId};
-use std::collections::{HashMap, HashSet};
+use crate::record::{Cursor, Ended, FileId};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Copies of one file that are looked into, the youngest first.
 const COPIES_MAX: usize = 64;
 /// Files that were read to their end and may turn up again compressed.
-pub(super) const ENDED_MAX: usize = 256;
+pub(super) const ENDED_MAX: usize = 4096;
 
 /// A file that was read up to an offset.
 #[derive(Clone, Debug)]
 pub(super) struct Legacy {
     id: FileId,
     pub(super) base: PathBuf,
-    /// It had the path itself, not the name of a rotation: what is younger than its heir was not read yet.
-    is_newest: bool,
-    /// It was compressed.
-    packed: bool,
     trace: Trace,
     /// Its last write that is known of; a copy can't be older.
     written_ns: Option<i128>,
+}
+
+/// A file that was read to its end.
+#[derive(Clone, Debug)]
+pub(super) struct ReadUp {
+    legacy: Legacy,
+    /// When it was let go of: what was written later is not of this file, though it may be the same.
+    at_ns: i128,
 }
 
 /// What became of the rest of a file.
@@ -66,9 +70,7 @@ impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
         let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
-        let is_newest = followed.known_as == followed.base;
-        let packed = followed.packed.is_some();
-        Legacy { id: followed.id, base: followed.base.clone(), is_newest, packed, trace, written_ns }
+        Legacy { id: followed.id, base: followed.base.clone(), trace, written_ns }
     }
 
     /// The file was empty when it was last looked into.
@@ -78,24 +80,36 @@ impl Legacy {
 
     /// Of a file that an earlier process followed.
     pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
-        let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
+        let Cursor::File { id, fingerprint, prefix, offset, .. } = cursor else { return None };
         let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
-        let (is_newest, packed) = (path == base, compressed(path));
-        Some(Legacy { id: *id, base: base.to_owned(), is_newest, packed, trace, written_ns: None })
+        Some(Legacy { id: *id, base: base.to_owned(), trace, written_ns: None })
     }
 }
 
-impl Legacy {
-    /// A path whose file was just renamed has no cursor of its own: then the youngest of its rotations is the newest.
-    pub(super) fn with_newest(mut all: Vec<Legacy>) -> Vec<Legacy> {
-        let with_path: HashSet<PathBuf> = all.iter().filter(|one| one.is_newest).map(|one| one.base.clone()).collect();
-        let mut youngest: HashMap<PathBuf, usize> = HashMap::new();
-        // sorted by birth; what was compressed was born later than it was written
-        for (at, one) in all.iter().enumerate().filter(|(_, one)| !one.packed && !with_path.contains(&one.base)) {
-            youngest.insert(one.base.clone(), at);
+impl ReadUp {
+    /// A file that is let go of now.
+    pub(super) fn now(followed: &Followed) -> ReadUp {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        ReadUp { legacy: Legacy::of(followed), at_ns: now.cast_signed() }
+    }
+
+    /// A file that an earlier process read.
+    pub(super) fn known(ended: &Ended, patterns: &Patterns) -> Option<ReadUp> {
+        let Cursor::File { path, .. } = &ended.cursor else { return None };
+        Some(ReadUp { legacy: Legacy::known(&ended.cursor, &patterns.base(path)?)?, at_ns: ended.at_ns })
+    }
+
+    /// Whether a file is this one, under another name or compressed: nothing is in it that was not read.
+    fn is(&self, age: &Age) -> bool {
+        if self.legacy.id == age.id {
+            return true;
         }
-        youngest.into_values().for_each(|at| all[at].is_newest = true);
-        all
+        let read = || -> io::Result<bool> {
+            let mut content = content(&age.path, age.id)?;
+            Ok(self.legacy.trace.begins(&mut content)?.is_some() && content.read(&mut [0])? == 0)
+        };
+        let may_be = is_copy(&age.path, &self.legacy.base) && age.written_ns.is_some_and(|at| at <= self.at_ns);
+        may_be && read().unwrap_or(false)
     }
 }
 
@@ -122,7 +136,7 @@ impl Files {
             let is_heir = at == 0 && !legacy.is_empty();
             let Ok(is_awaited) = self.is_awaited(&copy, legacy) else { return Inheritance::Moving };
             let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !is_awaited;
-            if !is_news || (!is_heir && (self.is_read(&copy.path, copy.id) || is_copy_of_now(&copy, &legacy.base))) {
+            if !is_news || (!is_heir && (self.is_read(&copy) || is_copy_of_now(&copy, &legacy.base))) {
                 continue;
             }
             let start = Some(if is_heir { (legacy.trace.offset, legacy.trace.prefix) } else { (0, None) });
@@ -168,11 +182,7 @@ impl Files {
             }
         }
         let Some((heir, proof)) = heir else { return Ok(None) };
-        // those that were begun by the process before this one were begun together
-        let together = self.known_ids.contains(&copies[heir].id);
         copies.drain(..heir);
-        copies.truncate(if legacy.is_newest { copies.len() } else { 1 });
-        copies.retain(|copy| !together || self.known_ids.contains(&copy.id));
         Ok(Some((copies, proof)))
     }
 
@@ -194,22 +204,9 @@ impl Files {
 
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
     /// that is followed, or the compressed form of one that ended.
-    pub(super) fn is_read(&self, path: &Path, id: FileId) -> bool {
-        let followed = self.table.values().filter(|file| file.id != id && is_copy(path, &file.base));
-        if followed.into_iter().any(|file| is_copy_of(path, id, file)) {
-            return true;
-        }
-        if self.ended.iter().any(|ended| ended.id == id) {
-            return true;
-        }
-        let ended = self.ended.iter().filter(|ended| is_copy(path, &ended.base));
-        ended.into_iter().any(|ended| {
-            // nothing is in it that was not read
-            let content = content(path, id).and_then(|mut content| {
-                Ok(ended.trace.begins(&mut content)?.is_some() && content.read(&mut [0])? == 0)
-            });
-            content.unwrap_or(false)
-        })
+    pub(super) fn is_read(&self, age: &Age) -> bool {
+        let mut followed = self.table.values().filter(|file| file.id != age.id && is_copy(&age.path, &file.base));
+        followed.any(|file| is_copy_of(&age.path, age.id, file)) || self.ended.iter().any(|ended| ended.is(age))
     }
 
     /// Whether a file that comes up under a matching name is to be left alone: what it holds is, or was, read elsewhere.
@@ -223,7 +220,8 @@ impl Files {
         let first_start = self.round == 1 && !self.restarted;
         // compressing keeps the time of the last write: what was last written before this process began is no news
         let is_old = || self.started_ns.is_some_and(|started| look.written_ns < i128::from(started));
-        let left = self.is_read(path, look.id) || (compressed(path) && !first_start && is_old());
+        let age = Age { id: look.id, written_ns: Some(look.written_ns), path: path.to_owned() };
+        let left = self.is_read(&age) || (compressed(path) && !first_start && is_old());
         if left {
             self.left_copies.insert(look.id, *look);
             self.left_out.note(path, self.round, &"it holds what is read from another file");

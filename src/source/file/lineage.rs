@@ -88,6 +88,10 @@ impl Files {
                 return;
             };
             for age in between {
+                // also one that is being compressed from the one before
+                if self.is_read(&age) {
+                    continue;
+                }
                 let candidate = Candidate {
                     path: age.path,
                     id: age.id,
@@ -126,10 +130,10 @@ impl Files {
     /// Rotations of `base` that are younger than `newest` and not followed, oldest first. None while they are being
     /// renamed: a file that moves while its folder is listed may be missing from the list, or out of order.
     fn between(&mut self, base: &Path, mut newest: Age) -> Option<Vec<Age>> {
-        let mut ages = self.rotations(base)?;
-        if self.rotations(base)? != ages {
-            return None;
-        }
+        let patterns = &self.patterns;
+        let named = self.listings.named_after(base, |path| is_copy(path, base) && !patterns.excludes(path))?;
+        let named = named.into_iter().map(|(path, look)| Age { id: look.id, written_ns: Some(look.written_ns), path });
+        let (mut ages, others): (Vec<Age>, Vec<Age>) = named.partition(|age| is_rotation(&age.path, base));
         if let Some(listed) = ages.iter().find(|age| age.id == newest.id) {
             newest = listed.clone();
         }
@@ -137,23 +141,15 @@ impl Files {
         let is_new = |age: &Age| age.id != newest.id && self.table.get(&age.id).is_none();
         ages.retain(|age| is_new(age) && younger(age, &newest, base));
         // one that was compressed before it was seen is younger by its last write, which compressing keeps; what was last
-        // written before this process began was seen by the one before it, or is an heir's successor
-        let packed =
-            self.listings.named_after(base)?.into_iter().filter(|path| is_copy(path, base) && compressed(path));
-        let packed = packed.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at);
-        let began = self.started_ns.map(|started| i128::from(started) + TICK.as_nanos() as i128);
-        let least = newest.written_ns.zip(began).map(|(newest, began)| newest.max(began));
+        // written before the first start of all is history
+        let began = self.started_ns.filter(|_| !self.restarted);
+        let began = began.map(|started| i128::from(started) + TICK.as_nanos() as i128);
+        let least = newest.written_ns.map(|newest| began.map_or(newest, |began| newest.max(began)));
+        let packed = others.into_iter().filter(|age| compressed(&age.path));
         ages.extend(packed.filter(|age| least.is_some() && age.written_ns >= least && is_new(age)));
-        ages.retain(|age| !self.is_read(&age.path, age.id));
         ages.sort_by(|one, other| order(one, base).cmp(&order(other, base)));
         ages.dedup_by_key(|age| age.id);
         Some(ages)
-    }
-
-    /// Files that have the name of a rotation of `base` and may be read.
-    fn rotations(&mut self, base: &Path) -> Option<Vec<Age>> {
-        let paths = self.listings.named_after(base)?.into_iter().filter(|path| is_rotation(path, base));
-        Some(paths.filter(|path| !self.patterns.excludes(path)).filter_map(Age::at).collect())
     }
 
     /// The same file with what is known of it by now.

@@ -41,10 +41,10 @@ mod whereabouts;
 use super::labels::SourceLabels;
 use super::lines::{ITEMS_MAX, Shape};
 use super::{Doing, Error, FileConfig, Keys, Progress, Stop};
-use crate::record::{Batch, Cursor, FileId, Item, SourceEvent};
+use crate::record::{Batch, Cursor, FileId, Item, Known, SourceEvent};
 use crate::source::watch::Watch;
 use crossbeam_channel::{Select, Sender};
-use heir::Legacy;
+use heir::{Legacy, ReadUp};
 use identity::Look;
 use left_out::LeftOut;
 use lineage::Lineage;
@@ -93,8 +93,8 @@ pub struct Files {
     known_ids: HashSet<FileId>,
     /// What earlier processes followed, while it is looked for.
     resuming: Vec<Legacy>,
-    /// Files that were read to their end, the last of them.
-    ended: VecDeque<Legacy>,
+    /// Files that were read to their end, the last of them first.
+    ended: VecDeque<ReadUp>,
     /// Copies that are left alone, as they were then.
     left_copies: HashMap<FileId, Look>,
     /// The youngest file that the process before this one knew; see `admit`.
@@ -128,17 +128,14 @@ pub struct Files {
 }
 
 impl Files {
-    pub(super) fn new(
-        config: &FileConfig,
-        known: Vec<Cursor>,
-        keys: Arc<Keys>,
-        own: &[PathBuf],
-    ) -> Result<Files, Error> {
+    pub(super) fn new(config: &FileConfig, known: Known, keys: Arc<Keys>, own: &[PathBuf]) -> Result<Files, Error> {
         let shape = Shape::new(&config.name, config.max_line_bytes, &config.text)?;
-        let births = known.iter().filter_map(file_id).filter_map(|id| id.born_ns);
+        let Known { open: known, ended } = known;
+        let all = known.iter().chain(ended.iter().map(|ended| &ended.cursor));
+        let births = all.filter_map(file_id).filter_map(|id| id.born_ns);
         let now = Instant::now();
+        let patterns = Patterns::new(config)?;
         Ok(Files {
-            patterns: Patterns::new(config)?,
             shape,
             labels: SourceLabels::new(&config.name, &config.labels)?,
             config: config.clone(),
@@ -146,10 +143,11 @@ impl Files {
             keys,
             own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
             youngest_ns: births.max(),
-            restarted: !known.is_empty(),
+            restarted: !known.is_empty() || !ended.is_empty(),
             known_ids: known.iter().filter_map(file_id).collect(),
             resuming: Vec::new(),
-            ended: VecDeque::new(),
+            ended: ended.iter().filter_map(|ended| ReadUp::known(ended, &patterns)).collect(),
+            patterns,
             left_copies: HashMap::new(),
             known,
             once: false,

@@ -46,6 +46,14 @@ impl Patterns {
         self.include.is_match(path) && !self.exclude.is_match(path)
     }
 
+    /// The matching path that `path` is, or is a rotation of.
+    pub(super) fn base(&self, path: &Path) -> Option<PathBuf> {
+        if self.matches(path) {
+            return Some(path.to_owned());
+        }
+        originals(path).find(|base| self.matches(base))
+    }
+
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.exclude.is_match(path)
     }

@@ -16,7 +16,6 @@ use super::discover::Found;
 use super::heir::Legacy;
 use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
-use super::patterns::originals;
 use super::prefix::TELLING_BYTES;
 use super::whereabouts::Whereabouts;
 use crate::record::{Cursor, FileId, Fingerprint};
@@ -38,7 +37,7 @@ impl Files {
             .collect();
         known.sort_by_key(|(id, ..)| id.born_ns);
         let legacies = known.iter().filter_map(|(_, path, cursor)| Legacy::known(cursor, &self.base(path)?));
-        self.resuming = Legacy::with_newest(legacies.collect());
+        self.resuming = legacies.collect();
         for (id, path, cursor) in known {
             let Some(base) = self.base(&path) else {
                 tracing::info!(path = %path.display(), "no pattern matches this file any more, so it is not read on");
@@ -100,10 +99,7 @@ impl Files {
 
     /// The matching path that `path` is, or is a rotation of.
     pub(super) fn base(&self, path: &Path) -> Option<PathBuf> {
-        if self.patterns.matches(path) {
-            return Some(path.to_owned());
-        }
-        originals(path).find(|base| self.patterns.matches(base))
+        self.patterns.base(path)
     }
 }
 

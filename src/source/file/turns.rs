@@ -3,7 +3,7 @@
 use super::Files;
 use super::discover::FILES_MAX;
 use super::follow::{Left, Turn};
-use super::heir::{ENDED_MAX, Inheritance, Legacy};
+use super::heir::{ENDED_MAX, Inheritance, Legacy, ReadUp};
 use super::left_out;
 use super::prefix::Proof;
 use crate::record::{FileId, Item, SourceEvent};
@@ -95,7 +95,10 @@ impl Files {
         if last == SourceEvent::Ended && followed.offset > 0 {
             // it may turn up again, compressed
             self.ended.truncate(ENDED_MAX - 1);
-            self.ended.push_front(Legacy::of(&followed));
+            self.ended.push_front(ReadUp::now(&followed));
+            if let Some(cursor) = followed.last_cursor() {
+                self.batch.items.push(Item::Source(followed.key, SourceEvent::Identified { cursor }));
+            }
         }
         self.batch.items.push(Item::Source(followed.key, last));
         if followed.awaited {

@@ -43,7 +43,8 @@ enum Listing {
 #[derive(Debug, PartialEq)]
 struct Names {
     by_inode: HashMap<u64, Vec<OsString>>,
-    sorted: Vec<OsString>,
+    /// With their inode numbers.
+    sorted: Vec<(OsString, u64)>,
 }
 
 impl Listings {
@@ -66,17 +67,37 @@ impl Listings {
         Whereabouts::Nowhere
     }
 
-    /// The other files of a file's folder whose names begin with its name, sorted. None while names there are changing.
-    pub(super) fn named_after(&mut self, base: &Path) -> Option<Vec<PathBuf>> {
+    /// The other files of a file's folder whose names begin with its name and that are `wanted`, sorted by name. None while
+    /// names there are changing, or changed since the folder was listed: then a file may have a name that isn't in the list.
+    pub(super) fn named_after(&mut self, base: &Path, wanted: impl Fn(&Path) -> bool) -> Option<Vec<(PathBuf, Look)>> {
         let (Some(folder), Some(name)) = (base.parent(), base.file_name()) else { return Some(Vec::new()) };
         let names = match self.listing(folder) {
-            Listing::Settled(names) => &names.sorted,
+            Listing::Settled(names) => names,
             Listing::Moving => return None,
             Listing::Hidden => return Some(Vec::new()),
         };
-        let first = names.partition_point(|other| other.as_os_str() <= name);
-        let after = names[first..].iter().take_while(|other| other.as_bytes().starts_with(name.as_bytes()));
-        Some(after.map(|other| folder.join(other)).collect())
+        let first = names.sorted.partition_point(|(other, _)| other.as_os_str() <= name);
+        let after = names.sorted[first..].iter().take_while(|(other, _)| other.as_bytes().starts_with(name.as_bytes()));
+        let paths = after.map(|(other, inode)| (folder.join(other), *inode)).filter(|(path, _)| wanted(path));
+        let mut there = Vec::new();
+        let mut as_listed = true;
+        for (path, inode) in paths {
+            match Look::at(&path) {
+                Ok(look) => {
+                    as_listed &= look.id.ino == inode;
+                    there.push((path, look));
+                }
+                // a link that leads nowhere is no file
+                Err(_) if path.symlink_metadata().is_ok() => {}
+                Err(_) => return None,
+            }
+        }
+        // there are file systems (overlays) whose folders give other numbers than their files
+        if !as_listed && list(folder).ok().as_ref() != Some(names) {
+            return None;
+        }
+        there.retain(|(_, look)| look.regular);
+        Some(there)
     }
 
     fn listing(&mut self, folder: &Path) -> &Listing {
@@ -115,7 +136,7 @@ fn list(folder: &Path) -> io::Result<Names> {
     let mut names = Names { by_inode: HashMap::new(), sorted: Vec::new() };
     for entry in folder.read_dir()? {
         let entry = entry?;
-        names.sorted.push(entry.file_name());
+        names.sorted.push((entry.file_name(), entry.ino()));
         names.by_inode.entry(entry.ino()).or_default().push(entry.file_name());
     }
     names.sorted.sort_unstable();
@@ -152,5 +173,23 @@ mod tests {
         assert!(matches!(listings.find(&id, dir.path()), Whereabouts::Moving));
         listings.forget();
         assert!(matches!(listings.find(&id, dir.path()), Whereabouts::Named(..)));
+    }
+
+    // what was NAME.1 when the folder was listed has the new name NAME.2 by now, which isn't in the list
+    #[test]
+    fn a_rotation_that_moved_since_the_listing_asks_for_another_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("a.1"), "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", path("a.link")).unwrap();
+        let mut listings = Listings::default();
+        let named = |listings: &mut Listings| listings.named_after(&path("a"), |_| true).map(|all| all.len());
+        assert_eq!(named(&mut listings), Some(1));
+        std::fs::rename(path("a.1"), path("a.2")).unwrap();
+        assert_eq!(named(&mut listings), None);
+        std::fs::write(path("a.1"), "y").unwrap();
+        assert_eq!(named(&mut listings), None);
+        listings.forget();
+        assert_eq!(named(&mut listings), Some(2));
     }
 }

@@ -62,8 +62,6 @@ pub(crate) fn rotate(how: &str, agent: Agent) {
     let mut scene = Scene::new(logrotate);
     (0..3).for_each(|_| scene.rotate());
     if agent != Agent::Runs {
-        // of a path whose present file was never begun nothing is known but its rotations
-        scene.await_begun();
         match agent {
             Agent::Dies => scene.world.kill_agent(),
             _ => drop(scene.world.stop_agent()),
@@ -121,13 +119,6 @@ impl Scene {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         self.rotated_at = self.written();
-    }
-
-    /// The file that has the path now gave a line.
-    fn await_begun(&mut self) {
-        let lines = self.rotated_at;
-        let Scene { reader, world, .. } = self;
-        await_that("the new file is begun", || lines_of(&reader.read(world)).len() > lines);
     }
 
     pub(crate) fn await_archived(&mut self) {

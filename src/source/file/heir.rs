@@ -4,7 +4,8 @@
 //! What was not read by then stands in the copy, plain or compressed: a file named NAME.* or NAME-* beside it that begins
 //! with all that was read, byte for byte, as the hash of it tells (see `prefix`). Such an heir is read from the old
 //! offset on. Copies that are younger than the heir hold what came after it. Those of which nothing is known, neither a
-//! cursor nor that they were read to their end, are read as a whole.
+//! cursor nor that they were read to their end, are read as a whole; but not after a copy, as copytruncate makes it, for
+//! what came after that was in the file it was copied from.
 //!
 //! | what is known | an heir is |
 //! | --- | --- |
@@ -39,6 +40,8 @@ pub(super) const ENDED_MAX: usize = 4096;
 pub(super) struct Legacy {
     id: FileId,
     pub(super) base: PathBuf,
+    /// It had the path itself, not the name of a rotation or copy.
+    has_path: bool,
     trace: Trace,
     /// Its last write that is known of; a copy can't be older.
     written_ns: Option<i128>,
@@ -70,7 +73,8 @@ impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
         let (trace, written_ns) = (followed.trace(), Some(followed.written_ns));
-        Legacy { id: followed.id, base: followed.base.clone(), trace, written_ns }
+        let has_path = followed.known_as == followed.base;
+        Legacy { id: followed.id, base: followed.base.clone(), has_path, trace, written_ns }
     }
 
     /// The file was empty when it was last looked into.
@@ -80,9 +84,9 @@ impl Legacy {
 
     /// Of a file that an earlier process followed.
     pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
-        let Cursor::File { id, fingerprint, prefix, offset, .. } = cursor else { return None };
+        let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
         let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
-        Some(Legacy { id: *id, base: base.to_owned(), trace, written_ns: None })
+        Some(Legacy { id: *id, base: base.to_owned(), has_path: path == base, trace, written_ns: None })
     }
 }
 
@@ -183,7 +187,16 @@ impl Files {
         }
         let Some((heir, proof)) = heir else { return Ok(None) };
         copies.drain(..heir);
+        copies.truncate(if self.is_copy(legacy) { 1 } else { copies.len() });
         Ok(Some((copies, proof)))
+    }
+
+    /// Whether it is a copy of the file that has the path, which is older then: what came after the copy was read there.
+    fn is_copy(&self, legacy: &Legacy) -> bool {
+        let known =
+            self.resuming.iter().find(|other| other.has_path && other.base == legacy.base).map(|other| other.id);
+        let own = known.or_else(|| self.at.get(&legacy.base).copied()).filter(|own| *own != legacy.id);
+        own.is_some_and(|own| own.born_ns.zip(legacy.id.born_ns).is_none_or(|(own, copy)| own < copy))
     }
 
     /// Whether it is the heir of another file that an earlier process followed and that is not there any more.

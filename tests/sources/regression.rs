@@ -115,3 +115,37 @@ fn several_files_of_one_path_that_are_compressed_while_stopped_are_each_read_on(
     gzip(&world, "a.log.2");
     world.finish(&["one", "two", "three"]);
 }
+
+// such as those of a job that says the same each day
+#[test]
+fn rotations_with_the_same_lines_are_each_read() {
+    let mut world = World::new(&["a.log"]);
+    world.append("a.log", "done\n");
+    world.once();
+    rotate(&world, "a.log");
+    for _ in 0..2 {
+        world.append("a.log", "done\n");
+        rotate(&world, "a.log");
+    }
+    world.finish(&["done", "done", "done"]);
+}
+
+// both were read before the stop; the first one's compressed rest must not bring the second along
+#[test]
+fn what_was_read_to_its_end_before_the_stop_is_not_read_again_compressed() {
+    let mut world = World::new(&["a.log"]);
+    world.append("a.log", "one\n");
+    world.start();
+    world.expect(&["one"]);
+    rotate(&world, "a.log");
+    world.append("a.log", "two\n");
+    gzip(&world, "a.log.1");
+    world.expect(&["one", "two"]);
+    rotate(&world, "a.log");
+    gzip(&world, "a.log.1");
+    world.append("a.log", "three\n");
+    world.expect(&["one", "two", "three"]);
+    world.event("a file is let go of", is_ended);
+    world.stop();
+    world.finish(&["one", "two", "three"]);
+}

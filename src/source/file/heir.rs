@@ -218,8 +218,11 @@ impl Files {
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
     /// that is followed, or the compressed form of one that ended.
     pub(super) fn is_read(&self, age: &Age) -> bool {
-        let mut followed = self.table.values().filter(|file| file.id != age.id && is_copy(&age.path, &file.base));
-        followed.any(|file| is_copy_of(&age.path, age.id, file)) || self.ended.iter().any(|ended| ended.is(age))
+        // a file that is renamed is not copied besides; what has the same lines as it is the path's next one
+        let may_be = |file: &&Followed| compressed(&age.path) || file.left.is_none();
+        let followed = self.table.values().filter(|file| file.id != age.id && is_copy(&age.path, &file.base));
+        followed.filter(may_be).any(|file| is_copy_of(&age.path, age.id, file))
+            || self.ended.iter().any(|ended| ended.is(age))
     }
 
     /// Whether a file that comes up under a matching name is to be left alone: what it holds is, or was, read elsewhere.

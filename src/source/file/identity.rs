@@ -7,7 +7,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes of a file's head that a fingerprint covers at most.
 pub(super) const HEAD_BYTES: usize = 1024;
@@ -34,6 +34,12 @@ impl Look {
     /// At an open file.
     pub(super) fn of(file: &File) -> io::Result<Look> {
         file.metadata().map(|metadata| Look::from(&metadata))
+    }
+
+    /// How long ago it was written to; a time to come is now.
+    pub(super) fn written_since(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos().cast_signed());
+        u64::try_from(now.saturating_sub(self.written_ns)).map_or(Duration::ZERO, Duration::from_nanos)
     }
 }
 

@@ -8,6 +8,10 @@ use super::left_out;
 use super::prefix::Proof;
 use crate::record::{FileId, Item, SourceEvent};
 use std::io;
+use std::time::Duration;
+
+/// A write(2) takes no longer than this from setting the file's time to setting its size.
+const WRITING: Duration = Duration::from_secs(1);
 
 impl Files {
     /// Gives a file its turn once those before it, and the file it waits for, had theirs.
@@ -36,7 +40,9 @@ impl Files {
             Ok(Turn::More) => return self.ready.push_back(id),
             Ok(Turn::Drained) => self.drained(id),
             Ok(Turn::Rewritten) => match self.rewritten(id) {
-                Ok(()) => return self.go_on(id),
+                Ok(true) => return self.go_on(id),
+                // looked at again at the next look around
+                Ok(false) => {}
                 Err(error) => self.cannot_read(id, &error),
             },
             Ok(Turn::Binary(what)) => {
@@ -48,11 +54,11 @@ impl Files {
         self.settle(id);
     }
 
-    /// Begins again at 0, after what is left of the old content in a copy.
-    fn rewritten(&mut self, id: FileId) -> io::Result<()> {
-        let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(()) };
+    /// Begins again at 0, after what is left of the old content in a copy. False if that can't be told yet.
+    fn rewritten(&mut self, id: FileId) -> io::Result<bool> {
+        let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(true) };
         let inheritance = self.inherit(&legacy);
-        let Some(followed) = self.table.get_mut(&id) else { return Ok(()) };
+        let Some(followed) = self.table.get_mut(&id) else { return Ok(true) };
         match inheritance {
             Inheritance::Moving => {
                 self.wanted = true;
@@ -60,18 +66,22 @@ impl Files {
             }
             // it has its first bytes; or it was emptied again, of what nobody saw
             Inheritance::Nothing if legacy.is_empty() => {
+                // write(2) sets the time first and then the size
+                if followed.look.size == 0 && followed.look.written_since() < WRITING {
+                    return Ok(false);
+                }
                 followed.written_ns = followed.look.written_ns;
                 if followed.look.size == 0 {
                     self.batch.items.push(Item::Source(followed.key, SourceEvent::Truncated { lost: None }));
                 }
-                return followed.look_at_head(&mut self.batch);
+                return followed.look_at_head(&mut self.batch).map(|()| true);
             }
             Inheritance::Nothing => {}
             Inheritance::Last { heir, .. } => followed.after = Some(heir),
         }
         followed.written_ns = followed.look.written_ns;
         followed.restart(&mut self.batch);
-        Ok(())
+        Ok(true)
     }
 
     /// Copies and rotations can have been put before one another by what was known of them at different times.

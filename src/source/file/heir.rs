@@ -164,9 +164,11 @@ impl Files {
         let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
         if legacy.is_empty() {
-            // any copy would fit; what was written after the last look is what came and went since
+            // any copy would fit; what was written after the last look is what came and went since, if it has the path
+            // still: after a rename it is the path's next file
+            let has_path = Look::at(&legacy.base).is_ok_and(|now| now.id == legacy.id);
             let is_later = |copy: &Age| legacy.written_ns.is_some() && copy.written_ns > legacy.written_ns;
-            copies.retain(|copy| is_later(copy) && self.table.get(&copy.id).is_none());
+            copies.retain(|copy| has_path && is_later(copy) && self.table.get(&copy.id).is_none());
             return Ok((!copies.is_empty()).then_some((copies, Proof::Whole)));
         }
         if legacy.trace.is_vague() {
@@ -218,8 +220,8 @@ impl Files {
     /// Whether a file that comes up under a matching name holds only what is, or was, read from another one: a copy of a file
     /// that is followed, or the compressed form of one that ended.
     pub(super) fn is_read(&self, age: &Age) -> bool {
-        // a file that is renamed is not copied besides; what has the same lines as it is the path's next one
-        let may_be = |file: &&Followed| compressed(&age.path) || file.left.is_none();
+        // a file that was renamed is not copied besides; what has the same lines as it is the path's next one
+        let may_be = |file: &&Followed| compressed(&age.path) || file.left.is_none() || file.nameless;
         let followed = self.table.values().filter(|file| file.id != age.id && is_copy(&age.path, &file.base));
         followed.filter(may_be).any(|file| is_copy_of(&age.path, age.id, file))
             || self.ended.iter().any(|ended| ended.is(age))

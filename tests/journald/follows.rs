@@ -72,11 +72,11 @@ fn what_is_vacuumed_while_the_output_is_blocked_is_told_with_its_count() {
     daemon.say(["last".to_owned()]);
     reader.await_that("everything", |reader| reader.messages().last().is_some_and(|message| message == "last"));
     reader.stop();
+    // in pieces, if journald punches its holes into the file while it is read
     let lost: u64 = reader.missed().into_iter().map(Option::unwrap_or_default).sum();
     assert!(lost > 1000, "{:?}", reader.events);
     let last = reader.lines.last().unwrap().offset;
     assert_eq!(reader.entries().len() as u64 + lost, last, "every number is a line or told as missing");
-    assert_eq!(reader.missed().len(), 1);
 }
 
 #[test]

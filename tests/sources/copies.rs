@@ -159,3 +159,27 @@ fn copies_made_while_running_are_not_read_again_after_a_restart() {
         world.finish(&expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
+
+// the copy was made while lines still came, which were read: nothing of it is unread, but what came after it is
+#[test]
+fn what_came_after_a_copy_that_is_shorter_than_what_was_read_is_read() {
+    for gz in [false, true] {
+        let mut world = World::new(&["a.log"]);
+        let long = "the first file ".repeat(80);
+        world.append("a.log", format!("{long}\n"));
+        fs::copy(world.path("a.log"), world.path("a.log.1")).unwrap();
+        world.append("a.log", "read, and in no copy\n");
+        world.once();
+        File::create(world.path("a.log")).unwrap();
+        world.append("a.log", "two\n");
+        world.rename("a.log.1", "a.log.2");
+        copytruncate(&world, "a.log.1");
+        world.append("a.log", "three\n");
+        if gz {
+            gzip(&world, "a.log.1");
+            gzip(&world, "a.log.2");
+        }
+        world.finish(&[&long, "read, and in no copy", "two", "three"]);
+        assert_eq!(world.count(is_truncated), 1);
+    }
+}

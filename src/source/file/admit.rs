@@ -220,7 +220,7 @@ impl Files {
         let labels = self.labels.of(Some(&followed.base));
         let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor(), labels };
         self.batch.items.push(Item::Source(followed.key, opened));
-        self.ready_to_read(followed, again.is_some());
+        self.ready_to_read(followed, again.is_some().then_some(head));
         if is_same {
             self.known_ids.insert(look.id);
         }
@@ -229,10 +229,11 @@ impl Files {
         true
     }
 
-    fn ready_to_read(&mut self, mut followed: Followed, again: bool) {
+    /// With `again`, the file is begun again, and begins so.
+    fn ready_to_read(&mut self, mut followed: Followed, again: Option<&[u8]>) {
         let id = followed.id;
         let prepared = match followed.file.take() {
-            Some(file) if !again => {
+            Some(file) if again.is_none() => {
                 let remembered = match followed.packed {
                     Some(_) => Ok(()),
                     None => followed.remember_before(&file),
@@ -242,7 +243,7 @@ impl Files {
             }
             file => {
                 followed.file = file;
-                followed.restart(&mut self.batch);
+                followed.restart(again.unwrap_or_default(), &mut self.batch);
                 Ok(())
             }
         };

@@ -215,10 +215,10 @@ impl Followed {
         Ok(())
     }
 
-    /// Begins again at 0 and says so.
-    pub(super) fn restart(&mut self, batch: &mut Batch) {
-        // its head is looked at in a turn of its own: by then other content may have come, and gone
-        self.fingerprint = identity::fingerprint(&[]);
+    /// Begins again at 0 and says so. `head` is what it began with before its copies were looked through: by its turn other
+    /// content may have come, and gone.
+    pub(super) fn restart(&mut self, head: &[u8], batch: &mut Batch) {
+        self.fingerprint = identity::fingerprint(head);
         self.offset = 0;
         self.held = None;
         self.before.clear();

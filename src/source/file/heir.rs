@@ -69,6 +69,14 @@ pub(super) enum Inheritance {
 /// A file was renamed while it was looked for.
 struct Moved;
 
+/// Where what was not read of a file stands, oldest first.
+struct Heirs {
+    copies: Vec<Age>,
+    /// The first one holds the rest of it; the others came after it, as a whole.
+    begin_with_rest: bool,
+    proof: Proof,
+}
+
 impl Legacy {
     /// Of a file that is followed.
     pub(super) fn of(followed: &Followed) -> Legacy {
@@ -126,7 +134,7 @@ impl Files {
 
     /// Begins the heir of a file and what came after it, oldest first.
     pub(super) fn inherit(&mut self, legacy: &Legacy) -> Inheritance {
-        let (copies, proof) = match self.heirs(legacy) {
+        let Heirs { copies, begin_with_rest, proof } = match self.heirs(legacy) {
             Ok(Some(heirs)) => heirs,
             Ok(None) => return Inheritance::Nothing,
             Err(Moved) => return Inheritance::Moving,
@@ -137,7 +145,7 @@ impl Files {
                 last = Some(copy.id);
                 continue;
             }
-            let is_heir = at == 0 && !legacy.is_empty();
+            let is_heir = at == 0 && begin_with_rest;
             let Ok(is_awaited) = self.is_awaited(&copy, legacy) else { return Inheritance::Moving };
             let is_news = is_heir || has_digit(&copy.path, &legacy.base) && !is_awaited;
             if !is_news || (!is_heir && (self.is_read(&copy) || is_copy_of_now(&copy, &legacy.base))) {
@@ -160,7 +168,7 @@ impl Files {
     }
 
     /// The heir and what is younger.
-    fn heirs(&mut self, legacy: &Legacy) -> Result<Option<(Vec<Age>, Proof)>, Moved> {
+    fn heirs(&mut self, legacy: &Legacy) -> Result<Option<Heirs>, Moved> {
         let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
         if legacy.is_empty() {
@@ -169,7 +177,8 @@ impl Files {
             let has_path = Look::at(&legacy.base).is_ok_and(|now| now.id == legacy.id);
             let is_later = |copy: &Age| legacy.written_ns.is_some() && copy.written_ns > legacy.written_ns;
             copies.retain(|copy| has_path && is_later(copy) && self.table.get(&copy.id).is_none());
-            return Ok((!copies.is_empty()).then_some((copies, Proof::Whole)));
+            let heirs = Heirs { copies, begin_with_rest: false, proof: Proof::Whole };
+            return Ok((!heirs.copies.is_empty()).then_some(heirs));
         }
         if legacy.trace.is_vague() {
             if legacy.written_ns.is_none() {
@@ -187,10 +196,17 @@ impl Files {
                 break;
             }
         }
-        let Some((heir, proof)) = heir else { return Ok(None) };
-        copies.drain(..heir);
-        copies.truncate(if self.is_copy(legacy) { 1 } else { copies.len() });
-        Ok(Some((copies, proof)))
+        if let Some((heir, proof)) = heir {
+            copies.drain(..heir);
+            copies.truncate(if self.is_copy(legacy) { 1 } else { copies.len() });
+            return Ok(Some(Heirs { copies, begin_with_rest: true, proof }));
+        }
+        let Some(read_up) = shorter(&copies[old..], &legacy.trace)?.filter(|_| legacy.has_path) else {
+            return Ok(None);
+        };
+        copies.drain(..=old + read_up);
+        let heirs = Heirs { copies, begin_with_rest: false, proof: Proof::Part };
+        Ok((!heirs.copies.is_empty()).then_some(heirs))
     }
 
     /// Whether it is a copy of the file that has the path, which is older then: what came after the copy was read there.
@@ -280,6 +296,22 @@ fn proof(copy: &Age, trace: &Trace) -> Result<Option<Proof>, Moved> {
     }
 }
 
+/// The copy that was made of a file before it was read on to the offset, if there is one that it can be: what is younger
+/// came after the file was emptied.
+fn shorter(copies: &[Age], trace: &Trace) -> Result<Option<usize>, Moved> {
+    let mut found = None;
+    for (at, copy) in copies.iter().enumerate() {
+        match content(&copy.path, copy.id).and_then(|mut content| trace.is_longer_than(&mut content)) {
+            // several logs begin alike
+            Ok(true) if found.is_some() => return Ok(None),
+            Ok(true) => found = Some(at),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Moved),
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
 /// The lines of a file, unpacked if need be.
 fn content(path: &Path, id: FileId) -> io::Result<Box<dyn Read>> {
     let (file, look) = identity::open(path)?;
@@ -294,9 +326,6 @@ fn content(path: &Path, id: FileId) -> io::Result<Box<dyn Read>> {
 
 /// Whether a file begins as `original` does, which is still there, or with what was read from it, if it is not.
 fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
-    if original.offset == 0 && original.fingerprint.len == 0 {
-        return false;
-    }
     // a file that had the path before the original is older, and no copy of it
     if original.id.born_ns.zip(id.born_ns).is_some_and(|(original, copy)| copy < original) {
         return false;
@@ -310,6 +339,13 @@ fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
         };
         let mut copy = content(path, id)?;
         match file.filter(|file| original.packed.is_none() && original.is_intact(file)) {
+            // of a file that was empty when it was looked into, anything may be a copy
+            Some(file) if original.offset == 0 && original.fingerprint.len == 0 => {
+                let mut first = [0];
+                let is_empty = copy.read(&mut first)? == 0;
+                Ok(!is_empty && is_prefix(&mut first.as_slice().chain(copy), &mut FromStart { file, at: 0 })?)
+            }
+            None if original.offset == 0 && original.fingerprint.len == 0 => Ok(false),
             // what begins as the original did up to the offset may still be another log with the same head
             Some(file) => is_prefix(&mut copy, &mut FromStart { file, at: 0 }),
             None => Ok(original.trace().begins(&mut copy)?.is_some()),

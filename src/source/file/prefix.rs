@@ -166,6 +166,17 @@ impl Trace {
         Ok((last == Some(b'\n')).then_some(Proof::Part))
     }
 
+    /// Whether `content` begins as what was read did and ends before the offset.
+    pub(super) fn is_longer_than(&self, content: &mut impl Read) -> io::Result<bool> {
+        let mut head = vec![0; self.fingerprint.len as usize];
+        let got = fill(content, &mut head)? as u64;
+        if self.fingerprint.len < TELLING_BYTES || got >= self.offset || !identity::fits(&self.fingerprint, &head) {
+            return Ok(false);
+        }
+        let rest = io::copy(&mut content.take(self.offset - got), &mut io::sink())?;
+        Ok(got + rest < self.offset)
+    }
+
     /// Whether the content is what was read, as far as that is known, and its last byte before the offset.
     fn goes_on(&self, content: &mut impl Read) -> io::Result<Option<Option<u8>>> {
         let (mut hash, mut last, mut piece) = (PrefixHash::new(), Vec::new(), vec![0; PIECE_BYTES]);

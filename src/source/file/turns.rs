@@ -4,8 +4,8 @@ use super::Files;
 use super::discover::FILES_MAX;
 use super::follow::{Left, Turn};
 use super::heir::{ENDED_MAX, Inheritance, Legacy, ReadUp};
-use super::left_out;
 use super::prefix::Proof;
+use super::{identity, left_out};
 use crate::record::{FileId, Item, SourceEvent};
 use std::io;
 use std::time::Duration;
@@ -56,7 +56,9 @@ impl Files {
 
     /// Begins again at 0, after what is left of the old content in a copy. False if that can't be told yet.
     fn rewritten(&mut self, id: FileId) -> io::Result<bool> {
-        let Some(legacy) = self.table.get(&id).map(Legacy::of) else { return Ok(true) };
+        let Some(followed) = self.table.get(&id) else { return Ok(true) };
+        let legacy = Legacy::of(followed);
+        let head = followed.file.as_ref().map(identity::head).transpose()?.unwrap_or_default();
         let inheritance = self.inherit(&legacy);
         let Some(followed) = self.table.get_mut(&id) else { return Ok(true) };
         match inheritance {
@@ -80,7 +82,7 @@ impl Files {
             Inheritance::Last { heir, .. } => followed.after = Some(heir),
         }
         followed.written_ns = followed.look.written_ns;
-        followed.restart(&mut self.batch);
+        followed.restart(&head, &mut self.batch);
         Ok(true)
     }
 

@@ -1,0 +1,224 @@
+//! Alerts, put together: the scribe's side, which says what is raised and has it chained, and the targets' tasks. Between them
+//! a gate holds each notification back until its `alert` line is durable.
+
+use crate::alert::{Alert, Config, Counters, MESSAGE_MAX, MOST_AT_ONCE, QUEUE, Queued, Raised, Raiser, Sighting};
+use crate::alert::{Target, VERSION};
+use crate::chain::header::{Header, LogPayload};
+use crate::chain::line::RawLine;
+use crate::policy::PolicySet;
+use crate::record::{Cursor, Seq, StreamId, Verdicts};
+use crate::spool::{Durable, KnownSource};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// After a stop, how long targets may take to be told; the rest is told at the next start.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The scribe's side.
+pub(super) struct Alerts {
+    raiser: Raiser,
+    host: String,
+    /// The rules' titles, by the ids that they give.
+    titles: HashMap<String, String>,
+    gate: mpsc::Sender<Announced>,
+}
+
+/// A notification whose line may not be durable yet.
+pub(super) struct Announced {
+    target: usize,
+    queued: Queued,
+}
+
+impl Alerts {
+    /// Whether a line with these verdicts may be one to tell of.
+    pub(super) fn wants(&self, verdicts: &Verdicts) -> bool {
+        self.raiser.wants(verdicts)
+    }
+
+    /// The most `alert` lines that one line raises.
+    pub(super) fn most_at_once(&self) -> u64 {
+        (self.raiser.targets() * MOST_AT_ONCE) as u64
+    }
+
+    /// A log line was chained; `line` are its bytes, and all that is told of it stands in them.
+    pub(super) fn see(&mut self, line: &[u8], stream: StreamId, source: Option<&KnownSource>) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let raw = RawLine::parse(line);
+        let header = raw.as_ref().ok().and_then(|raw| Header::parse(raw.header).ok());
+        let (Ok(raw), Some((common, Header::Log(log)))) = (&raw, header) else {
+            debug_assert!(false, "what was chained just now is a log line");
+            return;
+        };
+        let payload = raw.payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
+        let message = payload.as_ref().and_then(LogPayload::message).unwrap_or_default();
+        let (message, message_cut) = excerpt(&message);
+        let now = Instant::now();
+        for verdict in &log.verdicts {
+            let sighting = Sighting {
+                verdict: verdict.clone(),
+                title: self.titles.get(&verdict.id).cloned(),
+                stream,
+                seq: common.seq,
+                time: common.time.clone().into_owned(),
+                source: source.map(|source| source.name.clone()).unwrap_or_default(),
+                path: source.and_then(|source| path(&source.cursor)),
+                message: message.clone(),
+                message_cut,
+            };
+            self.raiser.see(&sighting, now);
+        }
+    }
+
+    /// What is to be chained now.
+    pub(super) fn due(&mut self) -> Vec<Raised> {
+        self.raiser.due(Instant::now())
+    }
+
+    /// The same, whatever the limits, for a stream that ends.
+    pub(super) fn all(&mut self) -> Vec<Raised> {
+        self.raiser.all(Instant::now())
+    }
+
+    /// When to ask again though no line came.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.raiser.next_due()
+    }
+
+    /// The name of a target.
+    pub(super) fn name(&self, raised: &Raised) -> &str {
+        self.raiser.name(raised.target)
+    }
+
+    /// It is chained, as the line `record`: to be told once that is durable.
+    pub(super) fn announce(&self, raised: Raised, record: Seq) {
+        let alert = self.alert(&raised, record);
+        let Some(room) = raised.room else { return self.raiser.unsent(raised.target, &alert) };
+        // a gate that is gone takes nothing more: the agent is at its end
+        let announced = Announced { target: raised.target, queued: Queued { alert, room } };
+        let _: Result<(), _> = self.gate.try_send(announced);
+    }
+
+    fn alert(&self, raised: &Raised, record: Seq) -> Alert {
+        let first = raised.first.clone();
+        Alert {
+            version: VERSION,
+            notification: format!("{}/{record}", first.stream),
+            alert: self.name(raised).to_owned(),
+            id: first.verdict.id,
+            decision: first.verdict.decision,
+            severity: first.verdict.severity,
+            controls: first.verdict.controls,
+            reason: first.verdict.reason,
+            title: first.title,
+            host: self.host.clone(),
+            stream: first.stream,
+            seq: first.seq,
+            time: first.time,
+            source: first.source,
+            path: first.path,
+            message: first.message,
+            message_cut: first.message_cut,
+            count: raised.count,
+            first_seq: first.seq,
+            last_seq: raised.last_seq,
+            mixed: raised.mixed,
+            record,
+        }
+    }
+}
+
+/// The beginning of a message, whole characters.
+fn excerpt(message: &[u8]) -> (String, bool) {
+    // a character that begins within the bound ends within three bytes more
+    let text = String::from_utf8_lossy(&message[..message.len().min(MESSAGE_MAX + 3)]);
+    let end = (0..=MESSAGE_MAX.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    (text[..end].to_owned(), message.len() > MESSAGE_MAX || end < text.len())
+}
+
+fn path(cursor: &Cursor) -> Option<String> {
+    match cursor {
+        Cursor::File { path, .. } | Cursor::Journal { dir: path, .. } => Some(path.to_string_lossy().into_owned()),
+        Cursor::Stdin { .. } => None,
+    }
+}
+
+/// The targets' side; it outlives the streams.
+pub(super) struct Delivery {
+    targets: Vec<Target>,
+    queues: Vec<mpsc::Sender<Queued>>,
+    tasks: JoinSet<Result<(), String>>,
+}
+
+impl Delivery {
+    /// Nothing is delivered before [`start`](Self::start).
+    pub(super) fn new(configs: &[Config]) -> Self {
+        Self { targets: configs.iter().map(Target::new).collect(), queues: Vec::new(), tasks: JoinSet::new() }
+    }
+
+    /// Each target's name and what became of its alerts.
+    pub(super) fn counters(&self) -> Vec<(String, Arc<Counters>)> {
+        self.targets.iter().map(|target| (target.config.name.clone(), Arc::clone(&target.counters))).collect()
+    }
+
+    /// Starts the targets' tasks, if they are not running; the caller has the lock of the spool, whose journal they take up.
+    pub(super) fn start(&mut self, spool: &Path) {
+        for target in &self.targets[self.queues.len()..] {
+            // a permit of the queue goes with each notification, so that there is always room
+            let (queue, queued) = mpsc::channel(QUEUE);
+            let (target, spool) = (target.clone(), spool.to_owned());
+            self.tasks.spawn(async move { target.deliver(&spool, queued).await });
+            self.queues.push(queue);
+        }
+    }
+
+    /// The scribe's side for a run of streams, and the gate's task between: it ends when the scribe has, and all that it raised is
+    /// durable or never will be.
+    pub(super) fn open(
+        &self,
+        host: &str,
+        policies: &PolicySet,
+        durable: watch::Receiver<Option<Durable>>,
+    ) -> (Alerts, impl Future<Output = ()> + Send + 'static) {
+        let (gate, announced) = mpsc::channel(QUEUE * self.targets.len().max(1));
+        let title = |rule: &crate::policy::RuleInfo| {
+            let title = rule.metadata.title.clone()?;
+            Some(rule.ids.iter().map(move |id| (id.clone(), title.clone())).collect::<Vec<_>>())
+        };
+        let titles = policies.rules().filter_map(title).flatten().collect();
+        let alerts = Alerts { raiser: Raiser::new(&self.targets), host: host.to_owned(), titles, gate };
+        (alerts, hold_back(announced, durable, self.queues.clone()))
+    }
+
+    /// Waits, as long as the limit lets, until everything is told or given up. What is left stays in the journal.
+    pub(super) async fn drain(mut self) {
+        self.queues.clear();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_LIMIT, all).await.is_err() {
+            tracing::warn!("stopping before all alerts are delivered; the next start goes on with them");
+        }
+    }
+}
+
+/// Passes notifications on, in their order, once their lines are durable.
+async fn hold_back(
+    mut announced: mpsc::Receiver<Announced>,
+    mut durable: watch::Receiver<Option<Durable>>,
+    queues: Vec<mpsc::Sender<Queued>>,
+) {
+    while let Some(Announced { target, queued }) = announced.recv().await {
+        let (stream, record) = (queued.alert.stream, queued.alert.record);
+        // a later stream begins only when all of the one before it is durable
+        let is_durable = |at: &Option<Durable>| at.is_some_and(|at| at.stream != stream || at.next > record);
+        if durable.wait_for(is_durable).await.is_err() {
+            // the spool failed: its lines are read again, and raise their alerts again
+            return;
+        }
+        if let Some(queue) = queues.get(target) {
+            let _: Result<(), _> = queue.try_send(queued);
+        }
+    }
+}

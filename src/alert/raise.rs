@@ -1,0 +1,288 @@
+//! Which verdicts a target is told of, and when. Nothing here waits or sends: the scribe asks, and chains what is raised.
+//!
+//! The first verdict of an id and a source is raised at once. Those that follow are a group: a number and the first of them, raised
+//! together when the group interval is over, and so on until an interval passes without any. What finds no token or no room in
+//! the target's queue stays in its group until there is some.
+
+use super::Alert;
+use super::bucket::Bucket;
+use super::counters::Counters;
+use super::deliver::{QUEUE, Target};
+use crate::record::{Decision, Seq, Severity, StreamId, Verdict, Verdicts};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Groups of a target; beyond them verdicts share one.
+const GROUPS_MAX: usize = 256;
+/// Notifications of a target that may be raised by one line, of which each verdict is in a group of its own.
+pub const MOST_AT_ONCE: usize = 32;
+/// How often a group that finds the target's queue full looks again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A chained line with a verdict, as notifications show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The title of its rule.
+    pub title: Option<String>,
+    /// The line's stream.
+    pub stream: StreamId,
+    /// Its place there.
+    pub seq: Seq,
+    /// When it was chained.
+    pub time: String,
+    /// The configured name of its source.
+    pub source: String,
+    /// The source's path.
+    pub path: Option<String>,
+    /// The beginning of its message.
+    pub message: String,
+    /// Whether that goes on.
+    pub message_cut: bool,
+}
+
+/// What is to be recorded in the chain and then sent.
+#[derive(Debug)]
+pub struct Raised {
+    /// The target's place in the configuration.
+    pub target: usize,
+    /// The first line that it tells of.
+    pub first: Sighting,
+    /// How many verdicts it tells of.
+    pub count: u64,
+    /// The last of their lines.
+    pub last_seq: Seq,
+    /// Whether they are of several ids or sources.
+    pub mixed: bool,
+    /// Its place in the target's queue; `None` when a stream ends and the queue is full: then it can't be sent.
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+/// All targets' groups.
+#[derive(Default)]
+pub struct Raiser {
+    rules: Vec<Rule>,
+}
+
+/// One target's.
+struct Rule {
+    name: String,
+    min_severity: Option<Severity>,
+    decision: Option<Decision>,
+    interval: Duration,
+    bucket: Bucket,
+    queue: Arc<Semaphore>,
+    counters: Arc<Counters>,
+    groups: HashMap<Key, Group>,
+    /// Nothing is due before.
+    due: Option<Instant>,
+}
+
+/// What is told of together.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    One { id: String, source: String },
+    Mixed,
+}
+
+struct Group {
+    /// When it may be told of again.
+    due: Instant,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    first: Sighting,
+    count: u64,
+    last_seq: Seq,
+}
+
+impl Raiser {
+    /// Nothing seen yet.
+    pub fn new(targets: &[Target]) -> Self {
+        let now = Instant::now();
+        let rule = |target: &Target| Rule {
+            name: target.config.name.clone(),
+            min_severity: target.config.min_severity,
+            decision: target.config.decision,
+            interval: target.config.group_interval,
+            bucket: Bucket::new(target.config.max_per_minute, now),
+            queue: Arc::clone(&target.room),
+            counters: Arc::clone(&target.counters),
+            groups: HashMap::new(),
+            due: None,
+        };
+        Self { rules: targets.iter().map(rule).collect() }
+    }
+
+    /// How many targets there are.
+    pub fn targets(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The name of a target.
+    pub fn name(&self, target: usize) -> &str {
+        &self.rules[target].name
+    }
+
+    /// Whether a line with these verdicts may be one to tell of; cheap, and never wrongly no.
+    pub fn wants(&self, verdicts: &Verdicts) -> bool {
+        !verdicts.json.is_empty() && self.rules.iter().any(|rule| rule.may_want(verdicts))
+    }
+
+    /// A line was chained.
+    pub fn see(&mut self, sighting: &Sighting, now: Instant) {
+        for rule in self.rules.iter_mut().filter(|rule| rule.wants(&sighting.verdict)) {
+            rule.see(sighting, now);
+        }
+    }
+
+    /// A notification that a target's queue had no room for.
+    pub fn unsent(&self, target: usize, alert: &Alert) {
+        self.rules[target].counters.fail();
+        tracing::error!(alert = %alert.alert, notification = %alert.notification, id = %alert.id, count = alert.count,
+            "an alert can't be delivered: the stream ends, and its target has not taken {QUEUE} others yet");
+    }
+
+    /// When something may be due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.rules.iter().filter_map(|rule| rule.due).min()
+    }
+
+    /// What is to be raised now, the longest due first.
+    pub fn due(&mut self, now: Instant) -> Vec<Raised> {
+        let mut raised = Vec::new();
+        for (target, rule) in self.rules.iter_mut().enumerate() {
+            rule.raise_due(target, now, &mut raised);
+        }
+        raised
+    }
+
+    /// All that waits, whatever the limits: its lines are of a stream that ends here. What finds no room in the queue is told of together.
+    pub fn all(&mut self, now: Instant) -> Vec<Raised> {
+        let mut raised = Vec::new();
+        for (target, rule) in self.rules.iter_mut().enumerate() {
+            rule.raise_all(target, now, &mut raised);
+        }
+        raised
+    }
+}
+
+impl Rule {
+    fn may_want(&self, verdicts: &Verdicts) -> bool {
+        let bad_enough = self.min_severity.is_none_or(|least| verdicts.worst.is_some_and(|worst| worst >= least));
+        // as the verdicts are rendered; in a text the quotes would be escaped
+        let decided = self.decision.is_none_or(|decision| {
+            let word: &[u8] = match decision {
+                Decision::Allow => br#""decision":"allow""#,
+                Decision::Flag => br#""decision":"flag""#,
+                Decision::Deny => br#""decision":"deny""#,
+                Decision::Undecided => br#""decision":"undecided""#,
+            };
+            memchr::memmem::find(&verdicts.json, word).is_some()
+        });
+        bad_enough && decided
+    }
+
+    fn wants(&self, verdict: &Verdict) -> bool {
+        self.min_severity.is_none_or(|least| verdict.severity.is_some_and(|severity| severity >= least))
+            && self.decision.is_none_or(|decision| verdict.decision == decision)
+    }
+
+    fn see(&mut self, sighting: &Sighting, now: Instant) {
+        self.counters.see();
+        let key = Key::One { id: sighting.verdict.id.clone(), source: sighting.source.clone() };
+        let key = if self.groups.contains_key(&key) || self.has_room(now) { key } else { Key::Mixed };
+        let group = self.groups.entry(key).or_insert(Group { due: now, waiting: None });
+        match &mut group.waiting {
+            Some(waiting) => {
+                waiting.count += 1;
+                waiting.last_seq = sighting.seq;
+            }
+            waiting @ None => {
+                *waiting = Some(Waiting { first: sighting.clone(), count: 1, last_seq: sighting.seq });
+                self.due = Some(self.due.map_or(group.due, |due| due.min(group.due)));
+            }
+        }
+    }
+
+    /// Room for a group more; those of which nothing came for an interval are forgotten.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.groups.len() >= GROUPS_MAX {
+            self.groups.retain(|_, group| group.waiting.is_some() || group.due > now);
+        }
+        self.groups.len() < GROUPS_MAX
+    }
+
+    fn raise_due(&mut self, target: usize, now: Instant, raised: &mut Vec<Raised>) {
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        let waits = |(key, group): (&Key, &Group)| Some((group.due, group.waiting.as_ref()?.first.seq, key.clone()));
+        let mut waiting: Vec<(Instant, Seq, Key)> = self.groups.iter().filter_map(waits).collect();
+        waiting.sort_by_key(|(due, seq, _)| (*due, *seq));
+        self.due = None;
+        for (due, _, key) in waiting {
+            let room = match self.may_raise(due, now) {
+                Ok(room) => room,
+                Err(later) => {
+                    // the others wait at least as long
+                    self.due = Some(later);
+                    return;
+                }
+            };
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            group.due = now + self.interval;
+            if let Some(waiting) = group.waiting.take() {
+                raised.push(self.counters.raised(target, waiting, key == Key::Mixed, Some(room)));
+            }
+        }
+    }
+
+    fn raise_all(&mut self, target: usize, now: Instant, raised: &mut Vec<Raised>) {
+        let mut all = Vec::new();
+        for (key, group) in &mut self.groups {
+            if let Some(waiting) = group.waiting.take() {
+                group.due = now + self.interval;
+                all.push((waiting, *key == Key::Mixed));
+            }
+        }
+        self.due = None;
+        all.sort_by_key(|(waiting, _)| waiting.first.seq);
+        let room = || Arc::clone(&self.queue).try_acquire_owned().ok();
+        let mut rooms: Vec<OwnedSemaphorePermit> = all.iter().map_while(|_| room()).collect();
+        let rest = all.split_off(rooms.len().saturating_sub(1).min(all.len()));
+        let rest = rest.into_iter().reduce(|(a, _), (b, _)| (a.and(b), true));
+        for (waiting, mixed) in all.into_iter().chain(rest) {
+            raised.push(self.counters.raised(target, waiting, mixed, rooms.pop()));
+        }
+    }
+
+    /// Room in the queue for a group that is due at `due`, or when to ask again.
+    fn may_raise(&mut self, due: Instant, now: Instant) -> Result<OwnedSemaphorePermit, Instant> {
+        if due > now {
+            return Err(due);
+        }
+        let room = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| now + LOOK)?;
+        self.bucket.take(now)?;
+        Ok(room)
+    }
+}
+
+impl Waiting {
+    /// Both, shown by the former.
+    fn and(self, other: Self) -> Self {
+        Self { first: self.first, count: self.count + other.count, last_seq: self.last_seq.max(other.last_seq) }
+    }
+}
+
+impl Counters {
+    fn raised(&self, target: usize, waiting: Waiting, mixed: bool, room: Option<OwnedSemaphorePermit>) -> Raised {
+        let Waiting { first, count, last_seq } = waiting;
+        self.raise(count);
+        Raised { target, first, count, last_seq, mixed, room }
+    }
+}

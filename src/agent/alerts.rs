@@ -1,6 +1,7 @@
 //! Alerts, put together: the scribe's side, which says what is raised and has it chained, and the targets' tasks. Between them
 //! a gate holds each notification back until its `alert` line is durable.
 
+use super::Error;
 use crate::alert::{Alert, Config, Counters, MESSAGE_MAX, MOST_AT_ONCE, QUEUE, Queued, Raised, Raiser, Sighting};
 use crate::alert::{Target, VERSION};
 use crate::chain::header::{Header, LogPayload};
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -24,6 +26,7 @@ pub(super) struct Alerts {
     host: String,
     /// The rules' titles, by the ids that they give.
     titles: HashMap<String, String>,
+    targets: Vec<Target>,
     gate: mpsc::Sender<Announced>,
 }
 
@@ -53,23 +56,24 @@ impl Alerts {
             debug_assert!(false, "what was chained just now is a log line");
             return;
         };
-        let payload = raw.payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
-        let message = payload.as_ref().and_then(LogPayload::message).unwrap_or_default();
-        let (message, message_cut) = excerpt(&message);
-        let now = Instant::now();
+        let name = source.map(|source| source.name.as_str()).unwrap_or_default();
         for verdict in &log.verdicts {
-            let sighting = Sighting {
-                verdict: verdict.clone(),
-                title: self.titles.get(&verdict.id).cloned(),
-                stream,
-                seq: common.seq,
-                time: common.time.clone().into_owned(),
-                source: source.map(|source| source.name.clone()).unwrap_or_default(),
-                path: source.and_then(|source| path(&source.cursor)),
-                message: message.clone(),
-                message_cut,
-            };
-            self.raiser.see(&sighting, now);
+            self.raiser.see(verdict, name, common.seq, &|| {
+                let payload = raw.payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
+                let (message, message_cut) =
+                    excerpt(&payload.as_ref().and_then(LogPayload::message).unwrap_or_default());
+                Sighting {
+                    verdict: verdict.clone(),
+                    title: self.titles.get(&verdict.id).cloned(),
+                    stream,
+                    seq: common.seq,
+                    time: common.time.clone().into_owned(),
+                    source: name.to_owned(),
+                    path: source.and_then(|source| path(&source.cursor)),
+                    message,
+                    message_cut,
+                }
+            });
         }
     }
 
@@ -96,8 +100,11 @@ impl Alerts {
     /// It is chained, as the line `record`: to be told once that is durable.
     pub(super) fn announce(&self, raised: Raised, record: Seq) {
         let alert = self.alert(&raised, record);
-        let Some(room) = raised.room else { return self.raiser.unsent(raised.target, &alert) };
-        // a gate that is gone takes nothing more: the agent is at its end
+        let Some(room) = raised.room else {
+            let why = "the stream ends, and its target has not taken what was raised before";
+            return self.targets[raised.target].counters.give_up(&alert, why);
+        };
+        // the gate is gone when the spool failed: the lines are read again, and raise their alerts again
         let announced = Announced { target: raised.target, queued: Queued { alert, room } };
         let _: Result<(), _> = self.gate.try_send(announced);
     }
@@ -150,7 +157,7 @@ fn path(cursor: &Cursor) -> Option<String> {
 pub(super) struct Delivery {
     targets: Vec<Target>,
     queues: Vec<mpsc::Sender<Queued>>,
-    tasks: JoinSet<Result<(), String>>,
+    tasks: JoinSet<()>,
 }
 
 impl Delivery {
@@ -165,14 +172,16 @@ impl Delivery {
     }
 
     /// Starts the targets' tasks, if they are not running; the caller has the lock of the spool, whose journal they take up.
-    pub(super) fn start(&mut self, spool: &Path) {
+    pub(super) fn start(&mut self, spool: &Path) -> Result<(), Error> {
         for target in &self.targets[self.queues.len()..] {
+            let failed = |reason| Error::Alert { name: target.config.name.clone(), reason };
+            let deliverer = target.deliverer(spool).map_err(failed)?;
             // a permit of the queue goes with each notification, so that there is always room
             let (queue, queued) = mpsc::channel(QUEUE);
-            let (target, spool) = (target.clone(), spool.to_owned());
-            self.tasks.spawn(async move { target.deliver(&spool, queued).await });
+            self.tasks.spawn(deliverer.run(queued));
             self.queues.push(queue);
         }
+        Ok(())
     }
 
     /// The scribe's side for a run of streams, and the gate's task between: it ends when the scribe has, and all that it raised is
@@ -189,7 +198,13 @@ impl Delivery {
             Some(rule.ids.iter().map(move |id| (id.clone(), title.clone())).collect::<Vec<_>>())
         };
         let titles = policies.rules().filter_map(title).flatten().collect();
-        let alerts = Alerts { raiser: Raiser::new(&self.targets), host: host.to_owned(), titles, gate };
+        let alerts = Alerts {
+            raiser: Raiser::new(&self.targets),
+            host: host.to_owned(),
+            titles,
+            targets: self.targets.clone(),
+            gate,
+        };
         (alerts, hold_back(announced, durable, self.queues.clone()))
     }
 
@@ -217,8 +232,10 @@ async fn hold_back(
             // the spool failed: its lines are read again, and raise their alerts again
             return;
         }
-        if let Some(queue) = queues.get(target) {
-            let _: Result<(), _> = queue.try_send(queued);
+        let refused = queues.get(target).and_then(|queue| queue.try_send(queued).err());
+        if let Some(TrySendError::Full(queued) | TrySendError::Closed(queued)) = refused {
+            // its task panicked; the others go on
+            tracing::error!(notification = %queued.alert.notification, "an alert can't be delivered: its target's task died");
         }
     }
 }

@@ -173,7 +173,7 @@ impl Agent {
         delivery: &mut Delivery,
     ) -> Result<(), Error> {
         let (spool, recovered) = self.open_spool().await?;
-        delivery.start(&self.config.spool.dir);
+        delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, &self.policies, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
         let mut forwarders = JoinSet::new();

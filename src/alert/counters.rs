@@ -1,5 +1,6 @@
 //! What became of alerts.
 
+use super::Alert;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counted since the start, by all threads.
@@ -48,8 +49,11 @@ impl Counters {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn fail(&self) {
+    /// A notification will not be delivered: counted, and said in the log.
+    pub fn give_up(&self, alert: &Alert, why: &str) {
         self.failed.fetch_add(1, Relaxed);
+        tracing::error!(alert = %alert.alert, notification = %alert.notification, id = %alert.id, count = alert.count,
+            "an alert is given up: {why}");
     }
 
     /// Now.

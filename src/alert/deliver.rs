@@ -59,26 +59,14 @@ impl Target {
         Self { config: config.clone(), counters: Arc::default(), room: Arc::new(Semaphore::new(QUEUE)) }
     }
 
-    /// Delivers what comes by `queue`, and what the last run left in the journal below `spool`, until the queue is closed and all
-    /// is settled. Dropped before that, what is left stays in the journal.
-    pub async fn deliver(self, spool: &Path, mut queue: mpsc::Receiver<Queued>) -> Result<(), String> {
+    /// What delivers its notifications, those first that the last run left in the journal below `spool`, whose lock the caller has.
+    pub fn deliverer(&self, spool: &Path) -> Result<Deliverer, String> {
         let channel = Channel::new(&self.config)?;
         let journal = Journal::new(spool, &self.config.name);
-        let Self { config, counters, room } = self;
-        let mut delivery = Delivery { config, counters, channel, journal, pending: Vec::new(), told: None };
-        delivery.take_up(&room);
-        let mut open = true;
-        while open || !delivery.pending.is_empty() {
-            let due = delivery.pending.iter().map(|pending| pending.due).min();
-            tokio::select! {
-                queued = queue.recv(), if open => match queued {
-                    Some(queued) => delivery.begin(queued).await,
-                    None => open = false,
-                },
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => delivery.retry().await,
-            }
-        }
-        Ok(())
+        let (config, counters) = (self.config.clone(), Arc::clone(&self.counters));
+        let mut deliverer = Deliverer { config, counters, channel, journal, pending: Vec::new(), told: None };
+        deliverer.take_up(&self.room);
+        Ok(deliverer)
     }
 }
 
@@ -113,7 +101,8 @@ impl Channel {
     }
 }
 
-struct Delivery {
+/// Delivers one target's notifications.
+pub struct Deliverer {
     config: Config,
     counters: Arc<Counters>,
     channel: Channel,
@@ -131,7 +120,22 @@ struct Pending {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-impl Delivery {
+impl Deliverer {
+    /// Until the queue is closed and all is settled. Dropped before that, what is left stays in the journal.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        let mut open = true;
+        while open || !self.pending.is_empty() {
+            let due = self.pending.iter().map(|pending| pending.due).min();
+            tokio::select! {
+                queued = queue.recv(), if open => match queued {
+                    Some(queued) => self.begin(queued).await,
+                    None => open = false,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.retry().await,
+            }
+        }
+    }
+
     /// What the last run left is due at once.
     fn take_up(&mut self, room: &Arc<Semaphore>) {
         for kept in self.journal.kept() {
@@ -194,11 +198,8 @@ impl Delivery {
     }
 
     fn give_up(&self, pending: &Pending, why: &str) {
-        let alert = &pending.kept.alert;
-        self.counters.fail();
-        self.journal.settle(alert);
-        tracing::error!(alert = %self.config.name, notification = %alert.notification, id = %alert.id, count = alert.count,
-            attempts = pending.attempts, "an alert is given up: {why}");
+        self.counters.give_up(&pending.kept.alert, why);
+        self.journal.settle(&pending.kept.alert);
     }
 
     /// The first failure, then one a minute.

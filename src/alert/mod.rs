@@ -43,7 +43,7 @@ mod webhook;
 
 pub use command::is_placeholder;
 pub use counters::{Counters, Counts};
-pub use deliver::{QUEUE, Queued, Target, check};
+pub use deliver::{Deliverer, QUEUE, Queued, Target, check};
 pub use raise::{MOST_AT_ONCE, Raised, Raiser, Sighting};
 
 use crate::record::{Decision, Seq, Severity, StreamId};

@@ -4,10 +4,9 @@
 //! together when the group interval is over, and so on until an interval passes without any. What finds no token or no room in
 //! the target's queue stays in its group until there is some.
 
-use super::Alert;
 use super::bucket::Bucket;
 use super::counters::Counters;
-use super::deliver::{QUEUE, Target};
+use super::deliver::Target;
 use crate::record::{Decision, Seq, Severity, StreamId, Verdict, Verdicts};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -133,18 +132,12 @@ impl Raiser {
         !verdicts.json.is_empty() && self.rules.iter().any(|rule| rule.may_want(verdicts))
     }
 
-    /// A line was chained.
-    pub fn see(&mut self, sighting: &Sighting, now: Instant) {
-        for rule in self.rules.iter_mut().filter(|rule| rule.wants(&sighting.verdict)) {
-            rule.see(sighting, now);
+    /// A line of this source was chained, with this verdict among its. `sighting` shows it, and is asked where it is shown.
+    pub fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, sighting: &dyn Fn() -> Sighting) {
+        let now = Instant::now();
+        for rule in self.rules.iter_mut().filter(|rule| rule.wants(verdict)) {
+            rule.see(verdict, source, seq, sighting, now);
         }
-    }
-
-    /// A notification that a target's queue had no room for.
-    pub fn unsent(&self, target: usize, alert: &Alert) {
-        self.rules[target].counters.fail();
-        tracing::error!(alert = %alert.alert, notification = %alert.notification, id = %alert.id, count = alert.count,
-            "an alert can't be delivered: the stream ends, and its target has not taken {QUEUE} others yet");
     }
 
     /// When something may be due.
@@ -192,18 +185,18 @@ impl Rule {
             && self.decision.is_none_or(|decision| verdict.decision == decision)
     }
 
-    fn see(&mut self, sighting: &Sighting, now: Instant) {
+    fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, sighting: &dyn Fn() -> Sighting, now: Instant) {
         self.counters.see();
-        let key = Key::One { id: sighting.verdict.id.clone(), source: sighting.source.clone() };
+        let key = Key::One { id: verdict.id.clone(), source: source.to_owned() };
         let key = if self.groups.contains_key(&key) || self.has_room(now) { key } else { Key::Mixed };
         let group = self.groups.entry(key).or_insert(Group { due: now, waiting: None });
         match &mut group.waiting {
             Some(waiting) => {
                 waiting.count += 1;
-                waiting.last_seq = sighting.seq;
+                waiting.last_seq = seq;
             }
             waiting @ None => {
-                *waiting = Some(Waiting { first: sighting.clone(), count: 1, last_seq: sighting.seq });
+                *waiting = Some(Waiting { first: sighting(), count: 1, last_seq: seq });
                 self.due = Some(self.due.map_or(group.due, |due| due.min(group.due)));
             }
         }

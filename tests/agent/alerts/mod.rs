@@ -35,7 +35,7 @@ fn world(alerts: &str) -> World {
     fs::remove_dir_all(world.path("q/policies")).unwrap();
     fs::create_dir(world.path("q/policies")).unwrap();
     fs::write(world.path("q/policies/doors.rego"), POLICY).unwrap();
-    world.configure(|config| format!("{config}\n{alerts}"));
+    world.configure(|config| format!("{config}\n\n{alerts}"));
     world
 }
 

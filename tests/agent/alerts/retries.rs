@@ -1,7 +1,7 @@
 //! Targets that fail: tried again, given up, counted; and nothing else is held up by them.
 
 use super::hook::{Answer, Hook};
-use super::world;
+use super::{line, world};
 use crate::world::{World, await_that};
 use std::fs;
 use std::io::{Read, Write};
@@ -102,6 +102,37 @@ fn what_no_attempt_delivers_in_time_is_given_up_and_said() {
     // an address may hold a secret
     let log = world.agent_log();
     assert!(!log.contains("token-in-the-path") && !log.contains("s3cret"), "{log}");
+}
+
+/// Nothing is announced that is not evidence, whenever the agent is killed.
+#[test]
+fn what_was_told_is_in_the_archive_after_any_kill() {
+    const KILLS: usize = 8;
+    let hook = Hook::start();
+    let mut world = world(&hook.webhook("group_interval = \"1s\"\nmax_per_minute = 6000"));
+    world.start_receiver();
+    for round in 0..KILLS {
+        world.start_agent();
+        let before = hook.calls().len();
+        world.append((0..200).map(|n| format!("FORCED {round} {n}\n")).collect::<String>());
+        // right after it was told, when little of it has been shipped
+        hook.await_calls(before + 1);
+        world.append(format!("FORCED {round} at last\n"));
+        world.kill_agent();
+    }
+    world.start_agent();
+    world.append("the end\n");
+    await_that("all is archived", || world.messages().last().is_some_and(|message| message == "the end"));
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&["UNCLEAN-END"]);
+    let archive = world.archive();
+    for call in hook.calls() {
+        let told = call.json();
+        assert_eq!(line(&archive, &told["stream"], &told["seq"])["p"]["msg"], told["message"]);
+        let record = line(&archive, &told["stream"], &told["record"]);
+        assert_eq!((&record["h"]["type"], &record["h"]["line"]), (&"alert".into(), &told["first_seq"]));
+    }
+    assert_eq!(world.messages().len(), KILLS * 201 + 1);
 }
 
 #[test]

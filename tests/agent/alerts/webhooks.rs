@@ -94,6 +94,31 @@ fn the_receiver_that_stores_is_not_needed() {
 }
 
 #[test]
+fn https_shows_a_certificate_and_trusts_whom_it_is_told_to() {
+    let mut world = world("");
+    let hook = Hook::tls(&world);
+    let url = format!("https://localhost:{}/hook", hook.address.port());
+    let target = |name: &str, tls: &str| {
+        format!(
+            "[[alert]]\nname = \"{name}\"\ntype = \"webhook\"\nurl = \"{url}\"\nsecret = \"x\"\ndecision = \"deny\"\n\
+             tls = {{ {tls} }}\ngive_up_after = \"1s\"\n"
+        )
+    };
+    let both = target("both", "ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\"");
+    let nameless = target("nameless", "ca = \"ca.pem\"");
+    // no authority of the client's certificate is one of the server's
+    let stranger = target("stranger", "ca = \"client.pem\", cert = \"client.pem\", key = \"client.key\"");
+    world.configure(|config| format!("{config}\n{both}{nameless}{stranger}"));
+    world.start_agent();
+    world.append("FORCED\n");
+    await_that("the others are given up", || world.agent_log().matches("an alert is given up").count() == 2);
+    let calls = hook.await_calls(1);
+    assert_eq!((calls.len(), calls[0].json()["alert"].as_str()), (1, Some("both")));
+    let log = world.agent_log();
+    assert!(log.contains("CertificateRequired") && log.contains("UnknownIssuer"), "{log}");
+}
+
+#[test]
 fn only_what_the_target_asks_for_is_told() {
     let hook = Hook::start();
     let bad = format!(

@@ -2,7 +2,7 @@
 //! a gate holds each notification back until its `alert` line is durable.
 
 use super::Error;
-use crate::alert::{Alert, Config, Counters, MESSAGE_MAX, MOST_AT_ONCE, QUEUE, Queued, Raised, Raiser, Sighting};
+use crate::alert::{self, Alert, Config, Counters, MESSAGE_MAX, MOST_AT_ONCE, QUEUE, Queued, Raised, Raiser, Sighting};
 use crate::alert::{Target, VERSION};
 use crate::chain::header::{Header, LogPayload};
 use crate::chain::line::RawLine;
@@ -56,9 +56,10 @@ impl Alerts {
             debug_assert!(false, "what was chained just now is a log line");
             return;
         };
+        let now = Instant::now();
         let name = source.map(|source| source.name.as_str()).unwrap_or_default();
         for verdict in &log.verdicts {
-            self.raiser.see(verdict, name, common.seq, &|| {
+            self.raiser.see(verdict, name, common.seq, now, &|| {
                 let payload = raw.payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
                 let (message, message_cut) =
                     excerpt(&payload.as_ref().and_then(LogPayload::message).unwrap_or_default());
@@ -173,6 +174,11 @@ impl Delivery {
 
     /// Starts the targets' tasks, if they are not running; the caller has the lock of the spool, whose journal they take up.
     pub(super) fn start(&mut self, spool: &Path) -> Result<(), Error> {
+        let names: Vec<&str> = self.targets.iter().map(|target| target.config.name.as_str()).collect();
+        for alert in alert::forgotten(spool, &names) {
+            let path = spool.join("alerts").join(&alert);
+            tracing::warn!(alert, path = %path.display(), "alerts wait for a target that is no longer configured; give it its name back, or remove the folder");
+        }
         for target in &self.targets[self.queues.len()..] {
             let failed = |reason| Error::Alert { name: target.config.name.clone(), reason };
             let deliverer = target.deliverer(spool).map_err(failed)?;

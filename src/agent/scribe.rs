@@ -208,7 +208,8 @@ impl Scribe {
             })?;
             self.alerts.announce(raised, record);
             open.is_urgent = true;
-            if open.is_full() {
+            // not where its bytes are full: a line and its alerts are not parted
+            if open.has_all_lines() {
                 self.seal(open)?;
                 at = open.chain.stamp();
             }
@@ -306,7 +307,11 @@ impl Scribe {
 impl Open {
     /// The segment takes no further line but its checkpoint.
     fn is_full(&self) -> bool {
-        self.chain.segment_len() + 1 >= chain::SEGMENT_LINES || self.segment_bytes >= chain::SEGMENT_BYTES
+        self.has_all_lines() || self.segment_bytes >= chain::SEGMENT_BYTES
+    }
+
+    fn has_all_lines(&self) -> bool {
+        self.chain.segment_len() + 1 >= chain::SEGMENT_LINES
     }
 
     fn compress(&mut self) -> Result<(), Error> {

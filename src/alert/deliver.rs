@@ -127,6 +127,7 @@ impl Deliverer {
         while open || !self.pending.is_empty() {
             let due = self.pending.iter().map(|pending| pending.due).min();
             tokio::select! {
+                biased;
                 queued = queue.recv(), if open => match queued {
                     Some(queued) => self.begin(queued).await,
                     None => open = false,

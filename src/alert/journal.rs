@@ -27,6 +27,14 @@ pub(super) struct Kept {
     pub alert: Alert,
 }
 
+/// Targets below `spool` that still have notifications, and that nobody is told by any more.
+pub fn forgotten(spool: &Path, targets: &[&str]) -> Vec<String> {
+    let entries = std::fs::read_dir(spool.join("alerts")).into_iter().flatten().flatten();
+    let full = entries.filter(|entry| std::fs::read_dir(entry.path()).is_ok_and(|mut kept| kept.next().is_some()));
+    let names = full.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| !targets.contains(&name.as_str())).collect()
+}
+
 impl Journal {
     pub(super) fn new(spool: &Path, target: &str) -> Self {
         Self { dir: spool.join("alerts").join(target) }

@@ -44,6 +44,7 @@ mod webhook;
 pub use command::is_placeholder;
 pub use counters::{Counters, Counts};
 pub use deliver::{Deliverer, QUEUE, Queued, Target, check};
+pub use journal::forgotten;
 pub use raise::{MOST_AT_ONCE, Raised, Raiser, Sighting};
 
 use crate::record::{Decision, Seq, Severity, StreamId};

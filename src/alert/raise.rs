@@ -8,6 +8,7 @@ use super::bucket::Bucket;
 use super::counters::Counters;
 use super::deliver::Target;
 use crate::record::{Decision, Seq, Severity, StreamId, Verdict, Verdicts};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,10 +134,9 @@ impl Raiser {
     }
 
     /// A line of this source was chained, with this verdict among its. `sighting` shows it, and is asked where it is shown.
-    pub fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, sighting: &dyn Fn() -> Sighting) {
-        let now = Instant::now();
+    pub fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, now: Instant, sighting: &dyn Fn() -> Sighting) {
         for rule in self.rules.iter_mut().filter(|rule| rule.wants(verdict)) {
-            rule.see(verdict, source, seq, sighting, now);
+            rule.see(verdict, source, seq, now, sighting);
         }
     }
 
@@ -145,7 +145,7 @@ impl Raiser {
         self.rules.iter().filter_map(|rule| rule.due).min()
     }
 
-    /// What is to be raised now, the longest due first.
+    /// What is to be raised now; where not all may be, the worst of each target.
     pub fn due(&mut self, now: Instant) -> Vec<Raised> {
         let mut raised = Vec::new();
         for (target, rule) in self.rules.iter_mut().enumerate() {
@@ -185,7 +185,7 @@ impl Rule {
             && self.decision.is_none_or(|decision| verdict.decision == decision)
     }
 
-    fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, sighting: &dyn Fn() -> Sighting, now: Instant) {
+    fn see(&mut self, verdict: &Verdict, source: &str, seq: Seq, now: Instant, sighting: &dyn Fn() -> Sighting) {
         self.counters.see();
         let key = Key::One { id: verdict.id.clone(), source: source.to_owned() };
         let key = if self.groups.contains_key(&key) || self.has_room(now) { key } else { Key::Mixed };
@@ -197,7 +197,7 @@ impl Rule {
             }
             waiting @ None => {
                 *waiting = Some(Waiting { first: sighting(), count: 1, last_seq: seq });
-                self.due = Some(self.due.map_or(group.due, |due| due.min(group.due)));
+                self.due = sooner(self.due, group.due);
             }
         }
     }
@@ -214,16 +214,21 @@ impl Rule {
         if self.due.is_none_or(|due| due > now) {
             return;
         }
-        let waits = |(key, group): (&Key, &Group)| Some((group.due, group.waiting.as_ref()?.first.seq, key.clone()));
-        let mut waiting: Vec<(Instant, Seq, Key)> = self.groups.iter().filter_map(waits).collect();
-        waiting.sort_by_key(|(due, seq, _)| (*due, *seq));
         self.due = None;
-        for (due, _, key) in waiting {
-            let room = match self.may_raise(due, now) {
+        let mut ready: Vec<(Rank, Key)> = Vec::new();
+        for (key, group) in &self.groups {
+            match &group.waiting {
+                Some(waiting) if group.due <= now => ready.push((waiting.rank(group.due), key.clone())),
+                Some(_) => self.due = sooner(self.due, group.due),
+                None => {}
+            }
+        }
+        ready.sort_by_key(|(rank, _)| *rank);
+        for (_, key) in ready {
+            let room = match self.may_raise(now) {
                 Ok(room) => room,
                 Err(later) => {
-                    // the others wait at least as long
-                    self.due = Some(later);
+                    self.due = sooner(self.due, later);
                     return;
                 }
             };
@@ -254,22 +259,31 @@ impl Rule {
         }
     }
 
-    /// Room in the queue for a group that is due at `due`, or when to ask again.
-    fn may_raise(&mut self, due: Instant, now: Instant) -> Result<OwnedSemaphorePermit, Instant> {
-        if due > now {
-            return Err(due);
-        }
+    /// Room in the queue, or when to ask again.
+    fn may_raise(&mut self, now: Instant) -> Result<OwnedSemaphorePermit, Instant> {
         let room = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| now + LOOK)?;
         self.bucket.take(now)?;
         Ok(room)
     }
 }
 
+/// The worst first, then the longest due.
+type Rank = (Reverse<(Option<Severity>, bool)>, Instant, Seq);
+
 impl Waiting {
+    fn rank(&self, due: Instant) -> Rank {
+        let Verdict { severity, decision, .. } = &self.first.verdict;
+        (Reverse((*severity, *decision == Decision::Deny)), due, self.first.seq)
+    }
+
     /// Both, shown by the former.
     fn and(self, other: Self) -> Self {
         Self { first: self.first, count: self.count + other.count, last_seq: self.last_seq.max(other.last_seq) }
     }
+}
+
+fn sooner(a: Option<Instant>, b: Instant) -> Option<Instant> {
+    Some(a.map_or(b, |a| a.min(b)))
 }
 
 impl Counters {
@@ -277,5 +291,106 @@ impl Counters {
         let Waiting { first, count, last_seq } = waiting;
         self.raise(count);
         Raised { target, first, count, last_seq, mixed, room }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Kind, QUEUE};
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+
+    fn raiser(max_per_minute: u64) -> (Raiser, Target) {
+        let target = Target::new(&Config {
+            name: "a".into(),
+            kind: Kind::Command { argv: vec!["/bin/true".into()] },
+            min_severity: Some(Severity::Low),
+            decision: None,
+            group_interval: INTERVAL,
+            max_per_minute,
+            timeout: INTERVAL,
+            give_up_after: INTERVAL,
+        });
+        (Raiser::new(std::slice::from_ref(&target)), target)
+    }
+
+    fn see(raiser: &mut Raiser, id: &str, severity: Severity, seq: Seq, now: Instant) {
+        let (decision, severity) = (Decision::Flag, Some(severity));
+        let verdict = Verdict { id: id.into(), decision, severity, controls: Vec::new(), reason: None };
+        raiser.see(&verdict, "s", seq, now, &|| Sighting {
+            verdict: verdict.clone(),
+            title: None,
+            stream: StreamId([0; 16]),
+            seq,
+            time: String::new(),
+            source: "s".into(),
+            path: None,
+            message: String::new(),
+            message_cut: false,
+        });
+    }
+
+    /// First seq and count of each.
+    fn told(raised: &[Raised]) -> Vec<(Seq, u64)> {
+        raised.iter().map(|raised| (raised.first.seq, raised.count)).collect()
+    }
+
+    #[test]
+    fn the_first_is_raised_at_once_and_the_others_together_after_the_interval() {
+        let (mut raiser, now) = (raiser(100).0, Instant::now());
+        see(&mut raiser, "x", Severity::Info, 1, now);
+        assert_eq!((told(&raiser.due(now)), raiser.next_due()), (vec![], None));
+        see(&mut raiser, "x", Severity::Low, 2, now);
+        assert_eq!(told(&raiser.due(now)), [(2, 1)]);
+        (3..6).for_each(|seq| see(&mut raiser, "x", Severity::Low, seq, now));
+        see(&mut raiser, "y", Severity::Low, 6, now);
+        assert_eq!(told(&raiser.due(now)), [(6, 1)]);
+        assert_eq!(raiser.next_due(), Some(now + INTERVAL));
+        assert_eq!(told(&raiser.due(now + INTERVAL)), [(3, 3)]);
+        // and so on, until an interval has passed without any
+        see(&mut raiser, "x", Severity::Low, 7, now + INTERVAL);
+        assert_eq!(told(&raiser.due(now + INTERVAL)), []);
+        assert_eq!(told(&raiser.due(now + 2 * INTERVAL)), [(7, 1)]);
+        see(&mut raiser, "x", Severity::Low, 8, now + 4 * INTERVAL);
+        assert_eq!(told(&raiser.due(now + 4 * INTERVAL)), [(8, 1)]);
+    }
+
+    #[test]
+    fn the_worst_is_raised_first_when_not_all_may_be() {
+        let (mut raiser, now) = (raiser(1).0, Instant::now());
+        for (seq, severity) in [Severity::Low, Severity::Medium, Severity::Critical, Severity::High].iter().enumerate()
+        {
+            see(&mut raiser, &seq.to_string(), *severity, seq as Seq, now);
+        }
+        for (minute, seq) in [2, 3, 1, 0].into_iter().enumerate() {
+            let at = now + INTERVAL * minute as u32;
+            assert_eq!(told(&raiser.due(at)), [(seq, 1)]);
+            assert_eq!(told(&raiser.due(at)), []);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_holds_back_and_a_hundred_thousand_ids_take_bounded_room() {
+        let ((mut raiser, target), now) = (raiser(6000), Instant::now());
+        let mut raised = Vec::new();
+        for seq in 0..100_000 {
+            see(&mut raiser, &seq.to_string(), Severity::Low, seq, now);
+            raised.extend(raiser.due(now));
+        }
+        assert_eq!(raised.len(), QUEUE);
+        assert_eq!(raiser.next_due(), Some(now + LOOK));
+        assert!(raiser.rules[0].groups.len() <= GROUPS_MAX + 1);
+        let told: u64 = raised.drain(..QUEUE - 1).map(|raised| raised.count).sum();
+        // room for all but one, which the rest share at the end of the stream
+        let rest = raiser.all(now);
+        assert_eq!(rest.len(), QUEUE - 1);
+        assert!(rest.iter().all(|raised| raised.room.is_some()) && rest[QUEUE - 2].mixed);
+        let count: u64 = raised.iter().chain(&rest).map(|raised| raised.count).sum();
+        assert_eq!(told + count, 100_000);
+        assert_eq!(target.counters.counts().seen, 100_000);
+        // with no room at all it is told of as one that can't be sent
+        see(&mut raiser, "x", Severity::Low, 100_000, now);
+        assert!(matches!(&raiser.all(now)[..], [Raised { room: None, count: 1, .. }]));
     }
 }

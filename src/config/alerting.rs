@@ -79,7 +79,7 @@ fn webhook(table: &Table<'_>) -> Option<Kind> {
             false => Some(Secret::new(text.value)),
         }
     });
-    let tls = tls(table);
+    let tls = tls(table, url.as_deref());
     Some(Kind::Webhook { url: url?, secret: secret?, tls: tls? })
 }
 
@@ -90,7 +90,7 @@ fn alertmanager(table: &Table<'_>) -> Option<Kind> {
             false => url(text),
         }
     });
-    let tls = tls(table);
+    let tls = tls(table, url.as_deref());
     Some(Kind::Alertmanager { url: url?, tls: tls? })
 }
 
@@ -120,9 +120,12 @@ fn unknown_placeholder(argument: &str) -> Option<&str> {
     names.filter(is_word).find(|name| !is_placeholder(name))
 }
 
-/// `tls = { ca, cert, key }`: all optional, but a certificate and its key.
-fn tls(table: &Table<'_>) -> Option<TlsConfig> {
+/// `tls = { ca, cert, key }`: all optional, but a certificate comes with its key.
+fn tls(table: &Table<'_>, url: Option<&str>) -> Option<TlsConfig> {
     let tls = table.table("tls");
+    if tls.is_there() && url.is_some_and(|url| !url.starts_with("https:")) {
+        tls.place.fault("certificates are for https, and url is plain http", "write https there, or take tls out");
+    }
     let ca = tls.optional("ca", Text::into_path);
     let cert = tls.optional("cert", Text::into_path);
     let key = tls.optional("key", Text::into_path);

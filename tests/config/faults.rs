@@ -214,6 +214,12 @@ min_severity = "high"
         ("min_severity = \"high\"", "decision = \"denied\"", "20:12: [[alert]] decision", "\"deny\" or \"undecided\""),
         ("min_severity = \"high\"\n", "", "15:1: [[alert]] min_severity", "say which verdicts"),
         ("secret", "tls = { cert = \"c.pem\" }\nsecret", "19:7: [[alert]] tls.key", "missing"),
+        (
+            "https://hooks.internal/audit?x=1\"",
+            "http://127.0.0.1/\"\ntls = { ca = \"a\" }",
+            "19:7: [[alert]] tls",
+            "for https",
+        ),
         ("secret", "group_interval = \"10ms\"\nsecret", "19:18: [[alert]] group_interval", "choose 1s to 1h"),
         ("secret", "max_per_minute = 0\nsecret", "19:18: [[alert]] max_per_minute", "choose 1 to 6000"),
         ("secret", "timeout = \"1h\"\nsecret", "19:11: [[alert]] timeout", "choose 100ms to 1m"),

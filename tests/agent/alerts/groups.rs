@@ -53,6 +53,33 @@ fn ten_thousand_denied_lines_are_a_few_notifications_whose_counts_add_up() {
 }
 
 #[test]
+fn a_line_and_its_alert_line_stand_in_one_segment() {
+    let hook = Hook::start();
+    let alert = hook.webhook("max_per_minute = 6000").replace("decision = \"deny\"", "min_severity = \"low\"");
+    let mut world = world(&(alert.clone() + &alert.replace("oncall", "other")));
+    // the first segment ends by its size, somewhere among the lines with verdicts
+    world.configure(|config| config.replace("flush_interval = \"250ms\"", "flush_interval = \"60s\""));
+    world.append("quiet\n".repeat(3830));
+    world.append((0..60).map(|n| format!("door {n} OPENED\n")).collect::<String>());
+    world.start_receiver();
+    assert!(world.run_once().status.success());
+    let archive = world.archive();
+    let checkpoints: Vec<u64> = archive
+        .iter()
+        .filter(|line| line["h"]["type"] == "checkpoint")
+        .map(|line| line["h"]["seq"].as_u64().unwrap())
+        .collect();
+    assert!(checkpoints[0] > 3832 && checkpoints.len() == 2, "{checkpoints:?}");
+    let alerts = alert_lines(&archive);
+    assert_eq!(alerts.len(), 120);
+    for alert in alerts {
+        let (line, record) = (alert["h"]["line"].as_u64().unwrap(), alert["h"]["seq"].as_u64().unwrap());
+        assert!(!checkpoints.iter().any(|at| (line..record).contains(at)), "{line} {record} {checkpoints:?}");
+    }
+    world.verify().assert_intact(&[]);
+}
+
+#[test]
 fn lines_that_follow_are_told_of_together_when_the_interval_is_over() {
     let hook = Hook::start();
     let mut world = world(&hook.webhook("group_interval = \"1s\""));

@@ -104,6 +104,22 @@ fn what_no_attempt_delivers_in_time_is_given_up_and_said() {
     assert!(!log.contains("token-in-the-path") && !log.contains("s3cret"), "{log}");
 }
 
+#[test]
+fn what_a_full_queue_holds_back_comes_when_there_is_room() {
+    const IDS: u64 = 400;
+    let address = nobody();
+    let alert = webhook_at(address, "max_per_minute = 6000").replace("decision = \"deny\"", "min_severity = \"low\"");
+    let mut world = world(&alert);
+    let metrics = serve_metrics(&world);
+    world.start_agent();
+    world.append((0..IDS).map(|n| format!("door {n} OPENED\n")).collect::<String>());
+    await_that("the queue is full", || counter(metrics, "seen") == Some(IDS) && counter(metrics, "raised") == Some(64));
+    let hook = Hook::at(address);
+    let count = |call: &super::hook::Call| call.json()["count"].as_u64().unwrap();
+    await_that("all is told", || hook.calls().iter().map(count).sum::<u64>() == IDS);
+    assert_eq!((counter(metrics, "failed"), counter(metrics, "seen")), (Some(0), Some(IDS)));
+}
+
 /// Nothing is announced that is not evidence, whenever the agent is killed.
 #[test]
 fn what_was_told_is_in_the_archive_after_any_kill() {
@@ -160,7 +176,10 @@ fn what_was_not_delivered_is_after_a_kill() {
     world.kill_agent();
     let kept: Vec<_> = fs::read_dir(world.path("q/spool/alerts/oncall")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(kept.len(), 1);
-    // what is no notification is removed and does no harm
+    // what is no notification is removed and does no harm; what waits for others is left alone, and said
+    let other = world.path("q/spool/alerts/other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("x.json"), "{}").unwrap();
     fs::write(world.path("q/spool/alerts/oncall/torn.json"), "{\"since\"").unwrap();
     let hook = Hook::at(address);
     world.start_agent();
@@ -170,6 +189,7 @@ fn what_was_not_delivered_is_after_a_kill() {
     assert_eq!((told["message"].as_str(), told["count"].as_u64()), (Some("FORCED"), Some(1)));
     await_that("the journal is empty", || fs::read_dir(world.path("q/spool/alerts/oncall")).unwrap().count() == 0);
     assert_eq!(world.stop_agent(), Some(0));
+    assert!(other.join("x.json").exists() && world.agent_log().contains("no longer configured"));
     // told once, and of the stream before
     assert_eq!(hook.calls().len(), 1);
     world.verify().assert_intact(&["UNCLEAN-END"]);

@@ -7,7 +7,7 @@ use crate::alert::{Target, VERSION};
 use crate::chain::header::{Header, LogPayload};
 use crate::chain::line::RawLine;
 use crate::policy::PolicySet;
-use crate::record::{Cursor, Seq, StreamId, Verdicts};
+use crate::record::{Cursor, Seq, StreamId, Verdict, Verdicts};
 use crate::spool::{Durable, KnownSource};
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,34 +47,16 @@ impl Alerts {
         (self.raiser.targets() * MOST_AT_ONCE) as u64
     }
 
-    /// A log line was chained; `line` are its bytes, and all that is told of it stands in them.
-    pub(super) fn see(&mut self, line: &[u8], stream: StreamId, source: Option<&KnownSource>) {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let raw = RawLine::parse(line);
-        let header = raw.as_ref().ok().and_then(|raw| Header::parse(raw.header).ok());
-        let (Ok(raw), Some((common, Header::Log(log)))) = (&raw, header) else {
-            debug_assert!(false, "what was chained just now is a log line");
+    /// A log line was chained as `line`, with these verdicts: counted by them, and shown by the chained bytes alone.
+    pub(super) fn see(&mut self, verdicts: &Verdicts, line: &Chained<'_>) {
+        let Ok(read) = serde_json::from_slice::<Vec<Verdict>>(&verdicts.json) else {
+            debug_assert!(false, "verdicts are rendered as they are read");
             return;
         };
+        let name = line.source.map(|source| source.name.as_str()).unwrap_or_default();
         let now = Instant::now();
-        let name = source.map(|source| source.name.as_str()).unwrap_or_default();
-        for verdict in &log.verdicts {
-            self.raiser.see(verdict, name, common.seq, now, &|| {
-                let payload = raw.payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
-                let (message, message_cut) =
-                    excerpt(&payload.as_ref().and_then(LogPayload::message).unwrap_or_default());
-                Sighting {
-                    verdict: verdict.clone(),
-                    title: self.titles.get(&verdict.id).cloned(),
-                    stream,
-                    seq: common.seq,
-                    time: common.time.clone().into_owned(),
-                    source: name.to_owned(),
-                    path: source.and_then(|source| path(&source.cursor)),
-                    message,
-                    message_cut,
-                }
-            });
+        for (place, verdict) in read.iter().enumerate() {
+            self.raiser.see(verdict, name, line.seq, now, &|| line.sighting(place, verdict, &self.titles));
         }
     }
 
@@ -135,6 +117,42 @@ impl Alerts {
             last_seq: raised.last_seq,
             mixed: raised.mixed,
             record,
+        }
+    }
+}
+
+/// A log line that was chained just now.
+pub(super) struct Chained<'a> {
+    pub bytes: &'a [u8],
+    pub stream: StreamId,
+    pub seq: Seq,
+    pub source: Option<&'a KnownSource>,
+}
+
+impl Chained<'_> {
+    /// What notifications show of it: its verdict in this place, as it is chained, and its message.
+    fn sighting(&self, place: usize, verdict: &Verdict, titles: &HashMap<String, String>) -> Sighting {
+        let raw = RawLine::parse(self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes)).ok();
+        let log = match raw.as_ref().map(|raw| Header::parse(raw.header)) {
+            Some(Ok((_, Header::Log(log)))) => Some(log),
+            _ => None,
+        };
+        debug_assert!(log.is_some(), "what was chained just now is a log line");
+        let payload = raw.as_ref().and_then(|raw| serde_json::from_slice::<LogPayload<'_>>(raw.payload?).ok());
+        let (message, message_cut) = excerpt(&payload.as_ref().and_then(LogPayload::message).unwrap_or_default());
+        let chained = log.as_ref().and_then(|log| log.verdicts.get(place)).cloned();
+        // a text that is not chained is not told
+        let chained = chained.unwrap_or_else(|| Verdict { reason: None, ..verdict.clone() });
+        Sighting {
+            title: titles.get(&chained.id).cloned(),
+            verdict: chained,
+            stream: self.stream,
+            seq: self.seq,
+            time: log.map(|log| log.time.into_owned()).unwrap_or_default(),
+            source: self.source.map(|source| source.name.clone()).unwrap_or_default(),
+            path: self.source.and_then(|source| path(&source.cursor)),
+            message,
+            message_cut,
         }
     }
 }

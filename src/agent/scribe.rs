@@ -2,7 +2,7 @@
 //! the spool, and keeps the stream's times: segments, heartbeats, age.
 
 use super::Error;
-use super::alerts::Alerts;
+use super::alerts::{Alerts, Chained};
 use super::label::Labelled;
 use crate::alert::Raised;
 use crate::chain::header::{Hash, NamedReceipt, Prev};
@@ -170,21 +170,25 @@ impl Scribe {
                         self.seal(open)?;
                         at = open.chain.stamp();
                     }
-                    let mut chained = Vec::new();
+                    let (mut bytes, mut seq) = (Vec::new(), 0);
                     self.item(open, |open| {
                         let from = open.lines.len();
-                        let seq = open.chain.log(&mut open.lines, &at, &record, verdicts);
+                        seq = open.chain.log(&mut open.lines, &at, &record, verdicts);
                         if wanted {
-                            chained.extend_from_slice(&open.lines[from..]);
+                            bytes.extend_from_slice(&open.lines[from..]);
                         }
                         seq
                     })?;
                     self.cursors.read_to(line.source, line.offset);
                     if wanted {
-                        self.alerts.see(&chained, open.chain.stream(), self.cursors.source(line.source));
+                        let source = self.cursors.source(line.source);
+                        let chained = Chained { bytes: &bytes, stream: open.chain.stream(), seq, source };
+                        self.alerts.see(verdicts, &chained);
                         let raised = self.alerts.due();
-                        self.raise(open, raised)?;
-                        at = open.chain.stamp();
+                        if !raised.is_empty() {
+                            self.raise(open, raised)?;
+                            at = open.chain.stamp();
+                        }
                     }
                 }
             }

@@ -64,7 +64,8 @@ impl Target {
         let channel = Channel::new(&self.config)?;
         let journal = Journal::new(spool, &self.config.name);
         let (config, counters) = (self.config.clone(), Arc::clone(&self.counters));
-        let mut deliverer = Deliverer { config, counters, channel, journal, pending: Vec::new(), told: None };
+        let mut deliverer =
+            Deliverer { config, counters, channel, journal, pending: Vec::new(), told: None, quiet_until: None };
         deliverer.take_up(&self.room);
         Ok(deliverer)
     }
@@ -110,6 +111,8 @@ pub struct Deliverer {
     pending: Vec<Pending>,
     /// When a failure was last told in the log.
     told: Option<Instant>,
+    /// The target said that nothing may come before.
+    quiet_until: Option<Instant>,
 }
 
 /// A notification that is not settled.
@@ -126,6 +129,7 @@ impl Deliverer {
         let mut open = true;
         while open || !self.pending.is_empty() {
             let due = self.pending.iter().map(|pending| pending.due).min();
+            let due = due.map(|due| self.quiet_until.map_or(due, |until| due.max(until)));
             tokio::select! {
                 biased;
                 queued = queue.recv(), if open => match queued {
@@ -158,7 +162,11 @@ impl Deliverer {
             Err(error) => tracing::warn!(alert = %self.config.name, %error, "a notification is in no journal"),
         }
         let due = Instant::now();
-        self.attempt(Pending { kept, attempts: 0, due, _room: Some(queued.room) }).await;
+        let pending = Pending { kept, attempts: 0, due, _room: Some(queued.room) };
+        match self.quiet_until {
+            Some(until) if until > due => self.pending.push(pending),
+            _ => self.attempt(pending).await,
+        }
     }
 
     /// The one that is due first.
@@ -185,6 +193,7 @@ impl Deliverer {
             }
             Outcome::Refused { why } => self.give_up(&pending, &why),
             Outcome::Later { why, after } => {
+                self.quiet_until = after.map(|after| Instant::now() + after);
                 let wait = backoff(pending.attempts).max(after.unwrap_or_default());
                 // a clock that was set back makes it no older
                 let age = pending.kept.since.elapsed().unwrap_or_default();

@@ -24,6 +24,12 @@ fn awaited(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
+/// Whether a process ended; an init that reaps nothing leaves it a zombie.
+fn is_gone(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
 /// No child, dead or alive.
 fn has_no_child(world: &World) -> bool {
     let tasks = fs::read_dir(format!("/proc/{}/task", world.agent_pid())).unwrap();
@@ -81,11 +87,26 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
     world.append("FORCED\n");
     let pid = awaited(&folder.path().join("pid"));
     awaited(&folder.path().join("told"));
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    // an init that reaps nothing leaves it a zombie
-    assert!(stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z ")), "the script's child still runs");
+    await_that("the script's child ends too", || is_gone(&pid));
     await_that("no zombie stays", || has_no_child(&world));
     assert!(world.agent_log().contains("still running after"), "{}", world.agent_log());
+}
+
+#[test]
+fn an_agent_that_stops_leaves_no_command_behind_and_tells_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let script =
+        "[ -e pid ] && { cat > new; mv new told; exit 0; }\nsleep 3600 & echo $! > pid.new; mv pid.new pid; wait";
+    let mut world = world(&scripted(folder.path(), script, "", "timeout = \"60s\""));
+    world.start_receiver();
+    world.start_agent();
+    world.append("FORCED\n");
+    let pid = awaited(&folder.path().join("pid"));
+    assert_eq!(world.stop_agent(), Some(0));
+    assert!(world.agent_log().contains("before all alerts are delivered"), "{}", world.agent_log());
+    await_that("the script's child ends too", || is_gone(&pid));
+    world.start_agent();
+    assert!(awaited(&folder.path().join("told")).contains("door-forced"));
 }
 
 #[test]

@@ -71,11 +71,16 @@ fn what_is_refused_is_given_up_at_once_and_the_next_is_sent() {
 #[test]
 fn a_server_that_says_when_is_not_asked_before() {
     let hook = Hook::answering([Answer::RetryAfter(429, 2)]);
-    let mut world = world(&hook.webhook(""));
+    let mut world = world(&hook.webhook("").replace("decision = \"deny\"", "min_severity = \"low\""));
     world.start_agent();
     world.append("FORCED\n");
-    let calls = hook.await_calls(2);
-    assert!(calls[1].at - calls[0].at >= Duration::from_secs(2));
+    hook.await_calls(1);
+    world.append("door 7 OPENED\n");
+    let calls = hook.await_calls(3);
+    assert!(calls[1..].iter().all(|call| call.at - calls[0].at >= Duration::from_secs(2)));
+    let mut ids: Vec<String> = calls[1..].iter().map(|call| call.json()["id"].to_string()).collect();
+    ids.sort();
+    assert_eq!(ids, ["\"door-7\"", "\"door-forced\""]);
 }
 
 #[test]

@@ -16,6 +16,8 @@
 //!         |
 //!    verify, cat                verify     lines + receipts            -> Findings
 //! ```
+//! Beside it, once a line is durable: its verdicts -> [`alert`] -> a webhook, an Alertmanager, a command.
+//!
 //! [`agent`] puts the first five together: a thread for each source, one for the policies, one that chains (the scribe), one for
 //! `fdatasync`, and tokio for the network. Channels between them are short; a full one stops the stage before it.
 //!
@@ -51,6 +53,7 @@
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;
+pub mod alert;
 pub mod chain;
 pub mod cli;
 pub mod config;

@@ -48,19 +48,20 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 12] = [
+const LAW: [(&str, &[&str]); 13] = [
     ("record", &[]),
     ("durable", &[]),
     ("source", &[]),
     ("policy", &[]),
     ("chain", &[]),
     ("telemetry", &[]),
+    ("alert", &[]),
     ("spool", &["chain"]),
     ("forward", &["chain", "spool"]),
     ("receive", &["chain"]),
     ("verify", &["chain"]),
-    ("config", &["chain", "forward", "policy", "receive", "source", "spool"]),
-    ("agent", &["chain", "config", "forward", "policy", "source", "spool"]),
+    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool"]),
 ];
 
 #[test]

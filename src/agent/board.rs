@@ -1,5 +1,6 @@
-//! What the agent says of its sources while it runs: in its log on SIGUSR1, and as metrics.
+//! What the agent says of its sources and alerts while it runs: in its log on SIGUSR1, and as metrics.
 
+use crate::alert::{Counters, Counts};
 use crate::source::{Doing, Progress};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 #[derive(Debug, Default)]
 pub struct Board {
     sources: Mutex<Vec<(String, Arc<Progress>)>>,
+    alerts: Mutex<Vec<(String, Arc<Counters>)>>,
 }
 
 impl Board {
@@ -17,13 +19,24 @@ impl Board {
         *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
     }
 
+    /// The alert targets of an agent that runs.
+    pub(super) fn put_alerts(&self, alerts: Vec<(String, Arc<Counters>)>) {
+        *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = alerts;
+    }
+
+    /// Each alert target by its name.
+    pub fn alerts(&self) -> Vec<(String, Counts)> {
+        let alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+        alerts.iter().map(|(name, counters)| (name.clone(), counters.counts())).collect()
+    }
+
     /// Each source by its name.
     pub fn sources(&self) -> Vec<(String, Doing)> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.iter().map(|(name, progress)| (name.clone(), progress.doing())).collect()
     }
 
-    /// Writes a line for each source into the log.
+    /// Writes a line for each source and each alert target into the log.
     pub fn log(&self) {
         for (source, doing) in self.sources() {
             tracing::info!(
@@ -35,6 +48,9 @@ impl Board {
                 unread_for_s = unread_for(&doing),
                 "what the source is doing"
             );
+        }
+        for (alert, counts) in self.alerts() {
+            tracing::info!(alert, ?counts, "what became of the alerts");
         }
     }
 
@@ -61,7 +77,28 @@ impl Board {
                 let _ = writeln!(text, "{name}{{source=\"{source}\"}} {}", value(doing));
             }
         }
+        self.alert_metrics(&mut text);
         text
+    }
+
+    fn alert_metrics(&self, text: &mut String) {
+        type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
+        let counters: [Counter; 6] = [
+            ("seen", "Verdicts that the alert target is to be told of.", |counts| counts.seen),
+            ("raised", "Notifications, each with an alert line in the chain.", |counts| counts.raised),
+            ("grouped", "Verdicts told of together with others, beyond one a notification.", |counts| counts.grouped),
+            ("delivered", "Notifications that the alert target took.", |counts| counts.delivered),
+            ("retried", "Attempts after the first.", |counts| counts.retried),
+            ("failed", "Notifications that were given up.", |counts| counts.failed),
+        ];
+        let alerts = self.alerts();
+        for (name, help, value) in counters.into_iter().filter(|_| !alerts.is_empty()) {
+            let name = format!("sealtail_alerts_{name}_total");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+            for (alert, counts) in &alerts {
+                let _ = writeln!(text, "{name}{{alert=\"{alert}\"}} {}", value(counts));
+            }
+        }
     }
 }
 

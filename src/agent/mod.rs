@@ -6,12 +6,14 @@
 //! The line's path is CPU work and has threads of its own; tokio serves the network. Channels between them are short, and a
 //! full one stops the stage before it: that is the backpressure, up to the files themselves.
 
+mod alerts;
 mod board;
 mod label;
 mod scribe;
 
 pub use board::Board;
 
+use crate::alert;
 use crate::chain;
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::key::Bytes32;
@@ -21,6 +23,7 @@ use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
+use alerts::{Alerts, Delivery};
 use scribe::{Control, Identity, Scribe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +75,14 @@ pub enum Error {
         /// Why.
         error: forward::Error,
     },
+    /// An alert target.
+    #[error("alert {name:?}: {reason}")]
+    Alert {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// With `once`: not everything was stored.
     #[error(
         "target {target:?} refused a batch for good (see the log); what it refused is kept in the spool's quarantine/"
@@ -103,6 +114,9 @@ impl Agent {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
         }
+        for target in &config.alerts {
+            alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
+        }
         Ok(Self { config: config.clone(), digest, host_key, policies, board: Arc::default() })
     }
 
@@ -114,10 +128,25 @@ impl Agent {
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
     /// `on_event` sees each receipt.
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
+        let mut delivery = Delivery::new(&self.config.alerts);
+        self.board.put_alerts(delivery.counters());
+        let result = self.run_streams(options, stop, &mut on_event, &mut delivery).await;
+        delivery.drain().await;
+        result
+    }
+
+    /// Stream after stream, also when the spool fails one.
+    async fn run_streams(
+        &self,
+        options: &Options,
+        stop: &Stop,
+        on_event: &mut impl FnMut(&Event),
+        delivery: &mut Delivery,
+    ) -> Result<(), Error> {
         const ATTEMPTS_ONCE: u32 = 5;
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
-            let result = self.run_stream(options, stop, &mut on_event).await;
+            let result = self.run_stream(options, stop, on_event, delivery).await;
             // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
                 Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error,
@@ -136,8 +165,16 @@ impl Agent {
         Ok(())
     }
 
-    async fn run_stream(&self, options: &Options, stop: &Stop, on_event: &mut impl FnMut(&Event)) -> Result<(), Error> {
+    async fn run_stream(
+        &self,
+        options: &Options,
+        stop: &Stop,
+        on_event: &mut impl FnMut(&Event),
+        delivery: &mut Delivery,
+    ) -> Result<(), Error> {
         let (spool, recovered) = self.open_spool().await?;
+        delivery.start(&self.config.spool.dir)?;
+        let (alerts, gate) = delivery.open(&self.config.host.name, &self.policies, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
         let mut forwarders = JoinSet::new();
         for target in &self.config.targets {
@@ -147,7 +184,8 @@ impl Agent {
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
         let mut refused = None;
-        let mut line = self.start_line(options, stop, &spool, recovered)?;
+        let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
+        let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
                 result = &mut line.done => break result.unwrap_or_else(|_| Err(Error::Thread("the chain's thread died".into()))),
@@ -170,6 +208,8 @@ impl Agent {
             forwarders.shutdown().await;
         }
         chained?;
+        // the stream is closed and durable, so that nothing is held back any more
+        while gate.join_next().await.is_some() {}
         spool.drain();
         let mut hear = |event: Event| {
             on_event(&event);
@@ -201,7 +241,14 @@ impl Agent {
     }
 
     /// Starts the threads of the line's path.
-    fn start_line(&self, options: &Options, stop: &Stop, spool: &Spool, recovered: Recovered) -> Result<Line, Error> {
+    fn start_line(
+        &self,
+        options: &Options,
+        stop: &Stop,
+        spool: &Spool,
+        recovered: Recovered,
+        alerts: Alerts,
+    ) -> Result<Line, Error> {
         let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
@@ -229,7 +276,7 @@ impl Agent {
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, stop.clone());
+        let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, alerts, stop.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));

@@ -2,7 +2,9 @@
 //! the spool, and keeps the stream's times: segments, heartbeats, age.
 
 use super::Error;
+use super::alerts::{Alerts, Chained};
 use super::label::Labelled;
+use crate::alert::Raised;
 use crate::chain::header::{Hash, NamedReceipt, Prev};
 use crate::chain::host_key::HostKey;
 use crate::chain::key::Bytes32;
@@ -41,6 +43,7 @@ pub(super) struct Scribe {
     spool: Spool,
     cursors: Cursors,
     prev: Option<Prev>,
+    alerts: Alerts,
     stop: Stop,
 }
 
@@ -53,6 +56,8 @@ struct Open {
     segment_bytes: usize,
     segment_due: Option<Instant>,
     heartbeat_due: Instant,
+    /// An alert waits for its lines to be durable.
+    is_urgent: bool,
     stop: Stop,
 }
 
@@ -66,23 +71,31 @@ enum Wake {
 }
 
 impl Scribe {
-    pub(super) fn new(identity: Identity, config: &chain::Config, spool: &Spool, found: Recovered, stop: Stop) -> Self {
+    pub(super) fn new(
+        identity: Identity,
+        config: &chain::Config,
+        spool: &Spool,
+        found: Recovered,
+        alerts: Alerts,
+        stop: Stop,
+    ) -> Self {
         let (config, spool) = (config.clone(), spool.clone());
-        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, stop }
+        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop }
     }
 
     /// Until the sources have ended; leaves a closed stream behind.
     pub(super) fn run(mut self, input: &Receiver<Labelled>, orders: &Receiver<Control>) -> Result<(), Error> {
         let mut open = self.begin()?;
         loop {
-            match wait(input, orders, open.next_due(self.config.max_stream_age)) {
+            let due = open.next_due(self.config.max_stream_age);
+            match wait(input, orders, self.alerts.next_due().map_or(due, |alert| alert.min(due))) {
                 Wake::Lines(labelled) => {
                     if !self.wait_for_room(&mut open)? {
                         // stopped while the spool was full: this batch and all after it are read again
                         break;
                     }
                     self.take(&mut open, &labelled)?;
-                    if input.is_empty() {
+                    if input.is_empty() || open.is_urgent {
                         open.commit()?;
                     }
                 }
@@ -113,8 +126,8 @@ impl Scribe {
         tracing::info!(stream = %chain.stream(), "a stream begins");
         let heartbeat_due = Instant::now() + HEARTBEAT;
         let segment_due = Some(Instant::now() + self.config.flush_interval);
-        let (segment_bytes, stop) = (lines.len(), self.stop.clone());
-        let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, stop };
+        let (segment_bytes, is_urgent, stop) = (lines.len(), false, self.stop.clone());
+        let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, is_urgent, stop };
         self.declare_sources(&mut open)?;
         open.commit()?;
         Ok(open)
@@ -151,13 +164,57 @@ impl Scribe {
                     let message = labelled.batch.text(line);
                     let record = LogRecord { source: line.source, offset: line.offset, end: line.end, message };
                     let verdicts = verdicts.next().unwrap_or(&none);
-                    self.item(open, |open| open.chain.log(&mut open.lines, &at, &record, verdicts))?;
+                    let wanted = self.alerts.wants(verdicts);
+                    if wanted && open.chain.segment_len() + 2 + self.alerts.most_at_once() > chain::SEGMENT_LINES {
+                        // a line and its alerts stand in one segment, so that one commit makes them durable
+                        self.seal(open)?;
+                        at = open.chain.stamp();
+                    }
+                    let (mut bytes, mut seq) = (Vec::new(), 0);
+                    self.item(open, |open| {
+                        let from = open.lines.len();
+                        seq = open.chain.log(&mut open.lines, &at, &record, verdicts);
+                        if wanted {
+                            bytes.extend_from_slice(&open.lines[from..]);
+                        }
+                        seq
+                    })?;
                     self.cursors.read_to(line.source, line.offset);
+                    if wanted {
+                        let source = self.cursors.source(line.source);
+                        let chained = Chained { bytes: &bytes, stream: open.chain.stream(), seq, source };
+                        self.alerts.see(verdicts, &chained);
+                        let raised = self.alerts.due();
+                        if !raised.is_empty() {
+                            self.raise(open, raised)?;
+                            at = open.chain.stamp();
+                        }
+                    }
                 }
             }
             if open.is_full() {
                 self.seal(open)?;
                 // the checkpoint was stamped just now, and a full disk may have held it up: no line after it is older
+                at = open.chain.stamp();
+            }
+        }
+        Ok(())
+    }
+
+    /// Chains that these alerts are raised, and passes them on.
+    fn raise(&self, open: &mut Open, raised: Vec<Raised>) -> Result<(), Error> {
+        let mut at = open.chain.stamp();
+        for raised in raised {
+            let mut record = 0;
+            self.item(open, |open| {
+                record = open.chain.alert(&mut open.lines, &at, raised.first.seq, self.alerts.name(&raised));
+                record
+            })?;
+            self.alerts.announce(raised, record);
+            open.is_urgent = true;
+            // not where its bytes are full: a line and its alerts are not parted
+            if open.has_all_lines() {
+                self.seal(open)?;
                 at = open.chain.stamp();
             }
         }
@@ -194,8 +251,13 @@ impl Scribe {
     }
 
     /// What is due by the clock.
-    fn tick(&self, open: &mut Open) -> Result<(), Error> {
+    fn tick(&mut self, open: &mut Open) -> Result<(), Error> {
         let now = Instant::now();
+        let raised = self.alerts.due();
+        if !raised.is_empty() {
+            self.raise(open, raised)?;
+            open.commit()?;
+        }
         if now >= open.heartbeat_due {
             open.heartbeat_due = now + HEARTBEAT;
             let at = open.chain.stamp();
@@ -211,7 +273,7 @@ impl Scribe {
     }
 
     /// A full spool stops reading; the stream itself goes on, in room that is kept for it.
-    fn wait_for_room(&self, open: &mut Open) -> Result<bool, Error> {
+    fn wait_for_room(&mut self, open: &mut Open) -> Result<bool, Error> {
         const SLICE: Duration = Duration::from_millis(500);
         while !self.spool.wait_for_room(SLICE)? {
             if self.stop.is_set() {
@@ -229,6 +291,9 @@ impl Scribe {
     }
 
     fn end(&mut self, mut open: Open, why: &str) -> Result<(), Error> {
+        // an alert tells of lines of one stream
+        let raised = self.alerts.all();
+        self.raise(&mut open, raised)?;
         if open.chain.segment_len() + 2 > chain::SEGMENT_LINES {
             self.seal(&mut open)?;
         }
@@ -246,7 +311,11 @@ impl Scribe {
 impl Open {
     /// The segment takes no further line but its checkpoint.
     fn is_full(&self) -> bool {
-        self.chain.segment_len() + 1 >= chain::SEGMENT_LINES || self.segment_bytes >= chain::SEGMENT_BYTES
+        self.has_all_lines() || self.segment_bytes >= chain::SEGMENT_BYTES
+    }
+
+    fn has_all_lines(&self) -> bool {
+        self.chain.segment_len() + 1 >= chain::SEGMENT_LINES
     }
 
     fn compress(&mut self) -> Result<(), Error> {
@@ -258,6 +327,7 @@ impl Open {
     fn commit(&mut self) -> Result<(), Error> {
         self.compress()?;
         let last = self.chain.next_seq() - 1;
+        self.is_urgent = false;
         Ok(self.writer.commit(last, &|| self.stop.is_set())?)
     }
 

@@ -4,6 +4,7 @@
 //! prepare, then advance: a line's bytes are complete before a key is used up, and a line that could not be made durable
 //! ends the stream (its owner drops the chain), so that no seq is ever tagged twice.
 
+mod alert;
 pub mod auditor_key;
 pub mod checkpoint;
 pub mod genesis;

@@ -1,5 +1,6 @@
 //! `sealtail check`: everything that can be found wrong before anything runs.
 
+use crate::alert;
 use crate::chain::host_key::{HostKey, HostPublic};
 use crate::config::{self, Config};
 use crate::forward;
@@ -8,10 +9,10 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Check a configuration: keys, policies, certificates, targets
+/// Check a configuration: keys, policies, certificates, targets, alerts
 ///
 /// Prints every fault, not only the first, each with its place and the mend. Nothing is changed and no line is sent; without
-/// --offline each target is asked whether it would take this host's lines.
+/// --offline each target is asked whether it would take this host's lines. Alert targets are told nothing.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The configuration
@@ -65,6 +66,8 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
             faults.push(format!("target {:?}: {why}", target.name));
         }
     }
+    let alerts = agent.alerts.iter().map(|target| (target, alert::check(target)));
+    faults.extend(alerts.filter_map(|(target, checked)| Some(format!("alert {:?}: {}", target.name, checked.err()?))));
 }
 
 /// The public key beside the secret one is what verifiers are given: it must be its other half.

@@ -7,9 +7,10 @@
 //! table.rs        typed reading of one table's keys
 //! value.rs        sizes and durations
 //! substitute.rs   ${NAME}, ${file:PATH}, ${credential:NAME}
-//! sections.rs     the tables that are no list; source.rs, target.rs, receive.rs the others
+//! sections.rs     the tables that are no list; source.rs, target.rs, alerting.rs, receive.rs the others
 //! ```
 
+mod alerting;
 mod document;
 mod fault;
 mod receive;
@@ -22,7 +23,7 @@ mod value;
 
 pub use fault::{Fault, Position};
 
-use crate::{chain, forward, policy, receive as store, source as reading, spool};
+use crate::{alert, chain, forward, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
@@ -63,6 +64,8 @@ pub struct Agent {
     pub spool: spool::Config,
     /// `[[target]]`: at least one that is required, no two of one name.
     pub targets: Vec<forward::Config>,
+    /// `[[alert]]`: no two of one name.
+    pub alerts: Vec<alert::Config>,
 }
 
 /// `[host]`.

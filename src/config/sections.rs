@@ -2,7 +2,7 @@
 
 use super::document::Place;
 use super::table::{Table, Text};
-use super::{Agent, Config, Host, Telemetry, receive, source, target};
+use super::{Agent, Config, Host, Telemetry, alerting, receive, source, target};
 use crate::record::is_name;
 use crate::{chain, policy, spool};
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const NAME_RULE: &str = "use 1 to 64 of A-Z a-z 0-9 . _ -, the first no dot";
 
 /// Any of these makes the file an agent's, which needs most of them.
-const AGENT_TABLES: [&str; 7] = ["host", "auditors", "source", "policy", "chain", "spool", "target"];
+const AGENT_TABLES: [&str; 8] = ["host", "auditors", "source", "policy", "chain", "spool", "target", "alert"];
 
 /// The whole file. Everything is read before anything is given up, so that every fault is found.
 pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
@@ -35,7 +35,6 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     let receive_dir = Place { key: "dir".to_owned(), ..receive.place.clone() };
     let receive = is_receiver.then(|| receive::config(receive));
     let telemetry = telemetry(root.table("telemetry"));
-    root.not_yet("alert");
     root.not_yet("erasure");
     root.finish();
     // an absent part is fine, one at fault is not
@@ -85,6 +84,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     let chain = chain(root.table("chain"));
     let spool = spool(root.table("spool"));
     let targets = target::configs(root.tables("target", "say where lines go, with [[target]] and type = \"https\""));
+    let alerts = alerting::configs(root.tables_if_any("alert"));
     Some(Agent {
         host: host?,
         recipients: recipients?,
@@ -93,6 +93,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
         chain: chain?,
         spool: spool?,
         targets: targets?,
+        alerts: alerts?,
     })
 }
 

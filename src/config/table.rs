@@ -213,12 +213,17 @@ impl<'t> Table<'t> {
 
     /// The tables of a list, `[[key]]`, of which one at least must be there.
     pub(super) fn tables(&self, key: &'static str, why: &str) -> Vec<Table<'t>> {
-        let place = Place { table: format!("[[{key}]]"), key: String::new(), ..self.place.clone() };
-        let Some((Place { at, .. }, value)) = self.value(key) else {
+        if self.value(key).is_none() {
+            let place = Place { table: format!("[[{key}]]"), key: String::new(), ..self.place.clone() };
             place.fault("missing", why);
-            return Vec::new();
-        };
-        let place = Place { at, ..place };
+        }
+        self.tables_if_any(key)
+    }
+
+    /// The tables of a list, `[[key]]`.
+    pub(super) fn tables_if_any(&self, key: &'static str) -> Vec<Table<'t>> {
+        let Some((Place { at, .. }, value)) = self.value(key) else { return Vec::new() };
+        let place = Place { table: format!("[[{key}]]"), key: String::new(), at, ..self.place.clone() };
         let mend = format!("write [[{key}]], in double brackets");
         let DeValue::Array(items) = value.get_ref() else {
             wrong_type::<()>(&place, value.get_ref(), "a list of tables", &mend);

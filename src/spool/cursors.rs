@@ -78,6 +78,11 @@ impl Cursors {
         self.open.iter().map(|(key, source)| (*key, source))
     }
 
+    /// A source that is being read in the present stream.
+    pub fn source(&self, key: SourceKey) -> Option<&KnownSource> {
+        self.open.get(&key)
+    }
+
     /// What is known of the source of this name, for its reader to go on from.
     pub fn known(&self, name: &str) -> Known {
         let open = self.open.values().chain(&self.inherited).filter(|source| source.name == name);

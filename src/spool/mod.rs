@@ -132,6 +132,7 @@ struct Shared {
     state: Mutex<State>,
     room: Condvar,
     news: watch::Sender<u64>,
+    durable: watch::Sender<Option<Durable>>,
     _lock: durable::Lock,
 }
 
@@ -142,6 +143,15 @@ struct State {
     draining: bool,
     /// Over its bound, and said so.
     full: bool,
+}
+
+/// How far the present stream is durable; all before it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// The stream that was begun last.
+    pub stream: StreamId,
+    /// Its lines before this one are durable.
+    pub next: Seq,
 }
 
 /// What a forwarder does next.
@@ -217,6 +227,11 @@ impl Spool {
     /// Sees a new number whenever something may have become ready.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.shared.news.subscribe()
+    }
+
+    /// Sees how far lines are durable; nothing before the first stream begins.
+    pub fn durable(&self) -> watch::Receiver<Option<Durable>> {
+        self.shared.durable.subscribe()
     }
 
     /// From now on batches are sent without waiting for more.

@@ -56,6 +56,7 @@ pub(super) fn open(
         state: Mutex::new(State { queue: Queue::default(), ledger, failed: None, draining: false, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
+        durable: watch::Sender::new(None),
         _lock: lock,
     };
     make_reserve(&shared);

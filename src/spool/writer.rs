@@ -6,7 +6,7 @@
 
 use super::ledger::Snapshot;
 use super::queue::{SegmentRef, SpoolFile, SpooledStream};
-use super::{Error, Shared, Spool, segment};
+use super::{Durable, Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -64,6 +64,7 @@ impl Writer {
         durable::create_dir_all(&*shared.fs, &shared.stream_dir(stream), 0o700)
             .map_err(|e| shared.io("make the folder", shared.stream_dir(stream), e))?;
         let (file, second) = create_file(shared, stream, 0)?;
+        shared.durable.send_replace(Some(Durable { stream, next: 0 }));
         let (sync, requests) = crossbeam_channel::bounded(1024);
         let thread = SyncThread { shared: Arc::clone(shared), stream, file: second };
         let syncing = std::thread::Builder::new().name("sealtail-sync".into()).spawn(move || thread.run(&requests));
@@ -291,6 +292,9 @@ impl SyncThread {
             }
             // what benches/latency listens to
             tracing::trace!(last = written, "durable");
+            if let Some(last) = written {
+                self.shared.durable.send_replace(Some(Durable { stream: self.stream, next: last + 1 }));
+            }
             if !sealed.is_empty() {
                 self.shared.publish(self.stream, &sealed);
             }

@@ -160,7 +160,7 @@ fn tables_that_cannot_be_are_told() {
         ("[telemetry]\nlog = \"verbose\"", "16:7: [telemetry] log", "no filter"),
         ("[telemetry]\nlog = \"sealtail=loud\"", "16:7: [telemetry] log", "choose error, warn"),
         ("[telemetry]\nlog = \"\"", "16:7: [telemetry] log", "no filter"),
-        ("[[alert]]\nname = \"a\"", "15:1: [[alert]]", "not in this version yet"),
+        ("[[alert]]\nname = \"a\"", "15:1: [[alert]] type", "missing; choose type = \"webhook\""),
         ("[erasure]\nkeys = []", "15:1: [erasure]", "not in this version yet"),
         ("[polcy]\npaths = []", "15:2: [polcy]", "did you mean policy?"),
         ("[unheard]\nx = 1", "15:2: [unheard]", "use one of: host, auditors"),
@@ -186,6 +186,57 @@ fn tables_that_cannot_be_are_told() {
         faults.iter().any(|fault| fault.contains("1:1: [[source]]: is a table, not a list of tables")),
         "{faults:#?}"
     );
+}
+
+#[test]
+fn each_value_of_an_alert_target_that_cannot_be_is_told() {
+    let webhook = r#"[[alert]]
+name = "oncall"
+type = "webhook"
+url = "https://hooks.internal/audit?x=1"
+secret = "s"
+min_severity = "high"
+"#;
+    assert!(load(&agent_text(webhook)).is_ok());
+    let command = "type = \"command\"\nargv = ";
+    for (from, to, place, what) in [
+        ("\"oncall\"", "\"on call\"", "16:8: [[alert]] name", "cannot be a name"),
+        ("\"webhook\"", "\"mail\"", "17:8: [[alert]] type", "\"alertmanager\" or \"command\""),
+        ("https://hooks.internal", "http://10.0.0.1", "18:7: [[alert]] url", "plain http is for 127.0.0.1"),
+        ("https://hooks.internal", "http://localhost.evil.org", "18:7: [[alert]] url", "plain http is for 127.0.0.1"),
+        ("https://hooks.internal", "file://", "18:7: [[alert]] url", "not an https URL"),
+        ("https://hooks", "https://me:hunter2@hooks", "18:7: [[alert]] url", "user name or a password"),
+        ("?x=1", "#x", "18:7: [[alert]] url", "fragment"),
+        ("\"webhook\"", "\"alertmanager\"", "18:7: [[alert]] url", "query"),
+        ("secret = \"s\"\n", "", "15:1: [[alert]] secret", "missing; name what signs"),
+        ("\"s\"", "\"\"", "19:10: [[alert]] secret", "anybody could sign"),
+        ("\"high\"", "\"severe\"", "20:16: [[alert]] min_severity", "\"high\" or \"critical\""),
+        ("min_severity = \"high\"", "decision = \"denied\"", "20:12: [[alert]] decision", "\"deny\" or \"undecided\""),
+        ("min_severity = \"high\"\n", "", "15:1: [[alert]] min_severity", "say which verdicts"),
+        ("secret", "tls = { cert = \"c.pem\" }\nsecret", "19:7: [[alert]] tls.key", "missing"),
+        (
+            "https://hooks.internal/audit?x=1\"",
+            "http://127.0.0.1/\"\ntls = { ca = \"a\" }",
+            "19:7: [[alert]] tls",
+            "for https",
+        ),
+        ("secret", "group_interval = \"10ms\"\nsecret", "19:18: [[alert]] group_interval", "choose 1s to 1h"),
+        ("secret", "max_per_minute = 0\nsecret", "19:18: [[alert]] max_per_minute", "choose 1 to 6000"),
+        ("secret", "timeout = \"1h\"\nsecret", "19:11: [[alert]] timeout", "choose 100ms to 1m"),
+        ("secret", "give_up_after = \"1h30m\"\nsecret", "19:17: [[alert]] give_up_after", "no quantity"),
+        ("type = \"webhook\"", &format!("{command}[\"page\"]"), "18:9: [[alert]] argv", "absolute path"),
+        ("type = \"webhook\"", &format!("{command}[\"/page\", \"{{message}}\"]"), "18:18: [[alert]] argv", "{…}"),
+        ("type = \"webhook\"", &format!("{command}[]"), "15:1: [[alert]] argv", "missing"),
+    ] {
+        assert!(webhook.contains(from), "nothing to change: {from}");
+        let faults = load(&agent_text(&webhook.replacen(from, to, 1))).unwrap_err();
+        let found =
+            faults.iter().any(|told| told.starts_with(&format!("sealtail.toml:{place}")) && told.contains(what));
+        assert!(found, "{to}: {faults:#?}");
+        // a url and a secret are not a command's, nor a secret an Alertmanager's
+        assert!(faults.len() == 1 || to.contains("command") || to.contains("alertmanager"), "{to}: {faults:#?}");
+        assert!(!faults.iter().any(|told| told.contains("hunter2")), "{faults:#?}");
+    }
 }
 
 #[test]
@@ -241,7 +292,9 @@ fn a_secret_never_shows() {
          [[source]]\ntype = {secret}\n[policy]\non_undecided = {secret}\n[chain]\nflush_interval = {secret}\n\
          [spool]\ndir = \"s\"\nmax_size = {secret}\n\
          [[target]]\nname = {secret}\ntype = \"https\"\nurl = {secret}\nbatch = {{ max_size = {secret} }}\n\
-         tls = {{ ca = \"a\", cert = \"b\", key = \"c\" }}\n[telemetry]\nlog = {secret}\n[receive]\nlisten = {secret}\n"
+         tls = {{ ca = \"a\", cert = \"b\", key = \"c\" }}\n\
+         [[alert]]\nname = {secret}\ntype = \"webhook\"\nurl = {secret}\nsecret = {secret}\nmin_severity = {secret}\n\
+         timeout = {secret}\n[[alert]]\nname = \"c\"\ntype = \"command\"\nargv = [{secret}]\ndecision = {secret}\n[telemetry]\nlog = {secret}\n[receive]\nlisten = {secret}\n"
     );
     let faults = load_in(folder.path(), &text).unwrap_err();
     assert!(faults.len() >= 15, "{faults:#?}");

@@ -1,8 +1,9 @@
 //! Configurations that load: defaults, substitutions, paths, the shipped file.
 
 use crate::{RECIPIENT, agent_text, load, load_in};
+use sealtail::alert;
 use sealtail::config::Config;
-use sealtail::record::Format;
+use sealtail::record::{Decision, Format, Severity};
 use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
 use std::fs;
 use std::time::Duration;
@@ -83,12 +84,37 @@ fn what_is_written_counts() {
         ca = "ca.pem"
         cert = "c.pem"
         key = "c.key"
+        [[alert]]
+        name = "oncall"
+        type = "webhook"
+        url = "https://hooks.internal/${{file:token}}?x=1"
+        secret = "${{file:token}}"
+        min_severity = "high"
+        decision = "deny"
+        tls = {{ ca = "ca.pem" }}
+        group_interval = "1s"
+        max_per_minute = 6000
+        timeout = "100ms"
+        give_up_after = "1d"
+        [[alert]]
+        name = "am"
+        type = "alertmanager"
+        url = "http://[::1]:9093"
+        decision = "undecided"
+        [[alert]]
+        name = "page"
+        type = "command"
+        argv = ["/usr/local/bin/page", "{{id}}"]
+        min_severity = "info"
         [telemetry]
         log = "warn,sealtail=debug"
         "#
     );
+    fs::write(folder.path().join("token"), "t0ken\n").unwrap();
     let config = load_in(folder.path(), &text).unwrap();
+    assert!(!format!("{config:?}").contains("Secret(t0ken"));
     let agent = config.agent.unwrap();
+    assert_alerts(folder.path(), &agent.alerts);
     assert_eq!(agent.host.name, "web-1");
     let [source::Config::File(file), source::Config::Stdin(stdin)] = &agent.sources[..] else { panic!() };
     let below = |path: &str| folder.path().join(path).to_str().unwrap().to_owned();
@@ -106,6 +132,29 @@ fn what_is_written_counts() {
     assert_eq!((agent.targets[0].required, agent.targets[0].batch_max_size_bytes), (false, 64 * 1024));
     assert_eq!((agent.targets[0].url.as_str(), agent.targets[1].required), ("https://a.internal:7443/base", true));
     assert_eq!(config.telemetry.log, "warn,sealtail=debug");
+}
+
+fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
+    let [webhook, manager, command] = alerts else { panic!("{alerts:?}") };
+    let tls = alert::TlsConfig { ca: Some(folder.join("ca.pem")), client: None };
+    let url = "https://hooks.internal/t0ken?x=1".to_owned();
+    let expected = alert::Config {
+        name: "oncall".into(),
+        kind: alert::Kind::Webhook { url, secret: alert::Secret::new("t0ken"), tls },
+        min_severity: Some(Severity::High),
+        decision: Some(Decision::Deny),
+        group_interval: Duration::from_secs(1),
+        max_per_minute: 6000,
+        timeout: Duration::from_millis(100),
+        give_up_after: Duration::from_secs(24 * 60 * 60),
+    };
+    assert_eq!(*webhook, expected);
+    let (url, tls) = ("http://[::1]:9093".to_owned(), alert::TlsConfig::default());
+    assert_eq!(manager.kind, alert::Kind::Alertmanager { url, tls });
+    assert_eq!((manager.min_severity, manager.decision), (None, Some(Decision::Undecided)));
+    assert_eq!((manager.group_interval, manager.max_per_minute), (Duration::from_secs(60), 30));
+    assert_eq!((manager.timeout, manager.give_up_after), (Duration::from_secs(5), Duration::from_secs(15 * 60)));
+    assert_eq!(command.kind, alert::Kind::Command { argv: vec!["/usr/local/bin/page".into(), "{id}".into()] });
 }
 
 #[test]
@@ -203,6 +252,7 @@ fn the_digest_is_that_of_the_bytes() {
 fn shipped(change: impl Fn(String) -> String) -> Result<Config, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("auditor.pub"), format!("{RECIPIENT}\n")).unwrap();
+    fs::write(folder.path().join("webhook.secret"), "s3cret\n").unwrap();
     load_in(folder.path(), &change(include_str!("../../config/sealtail.toml").to_owned()))
 }
 
@@ -222,6 +272,11 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let config = shipped(everything).unwrap();
     let agent = config.agent.unwrap();
     assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 1, 1));
+    let [webhook, manager, command] = &agent.alerts[..] else { panic!("{:?}", agent.alerts) };
+    // what it shows are the defaults
+    let limits =
+        |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
+    assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
     assert!(config.receive.unwrap().trust.is_some());
 }
 

@@ -224,7 +224,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let everything = |text: String| text.lines().map(|line| uncomment(line) + "\n").collect();
     let config = shipped(everything).unwrap();
     let agent = config.agent.unwrap();
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 1, 1));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 2, 1));
     assert!(config.receive.unwrap().trust.is_some());
 }
 

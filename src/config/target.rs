@@ -2,7 +2,7 @@
 
 use super::sections::Names;
 use super::table::{Table, Text};
-use crate::forward::{Config, TlsConfig};
+use crate::forward::{Config, FileConfig, HttpsConfig, Kind, TlsConfig};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,28 +24,40 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https"], &["s3", "nats", "kafka", "otlp", "file"]);
+    let kind = |text: Text<'_>| text.word(&["https", "file"], &["s3", "nats", "kafka", "otlp"]);
     // without its type nothing can be said of the other keys
-    table.required("type", "choose type = \"https\"", kind)?;
+    let kind = table.required("type", "choose type = \"https\" or \"file\"", kind)?;
     let name = names.claim(&table, None);
-    let url = table.required("url", "say where it is, such as \"https://archive.internal:7443\"", url);
     let required = table.boolean("required", true);
     let batch = table.table("batch");
     let batch_max_size_bytes = batch.size("max_size", 4 * MIB, 64 * KIB..=64 * MIB);
     let ages = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
     let batch_max_age = batch.duration("max_age", Duration::from_secs(1), ages);
     batch.finish();
-    let tls = tls(&table);
+    let kind = match kind {
+        "file" => folder(&table).map(Kind::File),
+        _ => https(&table).map(Kind::Https),
+    };
     table.finish();
-    let [ca, cert, key] = tls?;
     Some(Config {
         name: name?,
-        url: url?,
         required: required?,
         batch_max_size_bytes: batch_max_size_bytes?,
         batch_max_age: batch_max_age?,
-        tls: TlsConfig { ca, cert, key },
+        kind: kind?,
     })
+}
+
+fn https(table: &Table<'_>) -> Option<HttpsConfig> {
+    let url = table.required("url", "say where it is, such as \"https://archive.internal:7443\"", url);
+    let [ca, cert, key] = tls(table)?;
+    Some(HttpsConfig { url: url?, tls: TlsConfig { ca, cert, key } })
+}
+
+fn folder(table: &Table<'_>) -> Option<FileConfig> {
+    let dir = table.required("dir", "name the archive's folder, such as \"/mnt/worm\"", Text::into_path);
+    let immutable = table.boolean("immutable", false);
+    Some(FileConfig { dir: dir?, immutable: immutable? })
 }
 
 /// `tls = { ca, cert, key }`: certificates go both ways, so that all three are needed.

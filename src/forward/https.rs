@@ -1,11 +1,9 @@
 //! The https backend: one `PUT` a batch to a server that speaks the protocol of `sealtail receive`.
 
-use super::{Config, Error, tls};
-use crate::chain::header::Hash;
-use crate::chain::key::sha256;
+use super::backend::{Backend, Outcome, Pending, Upload};
+use super::{Error, HttpsConfig, tls};
 use crate::chain::receipt::Receipt;
 use crate::record::StreamId;
-use crate::spool::Frozen;
 use base64::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -18,55 +16,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 const SLOWEST_BYTES_A_SECOND: u64 = 8 * 1024;
 
-/// What came of an attempt.
-pub(crate) enum Outcome {
-    /// It is durable there.
-    Stored(Box<Receipt>),
-    /// Perhaps later; why, and when the server said so.
-    Later { why: String, after: Option<Duration> },
-    /// Never: the bytes themselves are refused.
-    Refused { status: u16, why: String },
-}
-
 /// A connection pool to one target.
-pub(crate) struct Https {
-    config: Config,
+pub(super) struct Https {
+    /// The target's name.
+    name: String,
+    config: HttpsConfig,
     host: String,
     client: reqwest::Client,
     stamp: tls::Stamp,
 }
 
 impl Https {
-    pub(crate) fn new(config: &Config, host: &str) -> Result<Self, Error> {
+    pub(super) fn new(name: &str, config: &HttpsConfig, host: &str) -> Result<Self, Error> {
         if !config.url.starts_with("https://") {
-            return Err(Error::Url {
-                url: config.url.clone(),
+            return Err(Error::Place {
+                place: config.url.clone(),
                 reason: "only https:// is sent to: logs cross no wire in the clear".into(),
             });
         }
         let (client, stamp) = client(config, host)?;
-        Ok(Self { config: config.clone(), host: host.to_owned(), client, stamp })
+        Ok(Self { name: name.to_owned(), config: config.clone(), host: host.to_owned(), client, stamp })
     }
 
-    /// Certificates that changed on disk are taken up before the next attempt; bad ones leave the old ones in use.
-    pub(crate) fn reload(&mut self) {
-        if tls::stamp(&self.config.tls) == self.stamp {
-            return;
-        }
-        match client(&self.config, &self.host) {
-            Ok((client, stamp)) => {
-                tracing::info!(target_name = %self.config.name, "certificates reloaded");
-                (self.client, self.stamp) = (client, stamp);
-            }
-            Err(error) => {
-                tracing::warn!(target_name = %self.config.name, %error, "changed certificates are not usable")
-            }
-        }
-    }
-
-    /// Sends a batch once.
-    pub(crate) async fn put(&self, batch: &Frozen, bytes: Vec<u8>) -> Outcome {
-        let digest = sha256(&[&bytes]);
+    async fn put(&self, upload: &Upload) -> Outcome {
+        let batch = &upload.batch;
         let name = format!("{}/{}/{}", self.host, batch.stream, batch.seq[0]);
         let request = self
             .client
@@ -74,9 +47,9 @@ impl Https {
             .header(CONTENT_TYPE, "application/x-ndjson")
             .header(CONTENT_ENCODING, "zstd")
             .header("Idempotency-Key", &name)
-            .header("Content-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(digest)))
+            .header("Content-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(upload.digest.0)))
             .timeout(ATTEMPT_TIMEOUT + Duration::from_secs(batch.len / SLOWEST_BYTES_A_SECOND))
-            .body(bytes);
+            .body(upload.bytes.clone());
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return Outcome::Later { why: explain(&error), after: None },
@@ -86,11 +59,11 @@ impl Https {
             Ok(body) => body,
             Err(error) => return Outcome::Later { why: explain(&error), after },
         };
-        self.judge(status, after, &body, batch, Hash(digest))
+        self.judge(status, after, &body, upload)
     }
 
     /// Asks for the list of a stream that does not exist, to see whether the target would take this host's lines.
-    pub(crate) async fn probe(&self) -> Result<(), String> {
+    async fn ask(&self) -> Result<(), String> {
         let url = format!("{}/v1/{}/{}", self.config.url.trim_end_matches('/'), self.host, StreamId([0; 16]));
         let response = self.client.get(url).timeout(ATTEMPT_TIMEOUT).send().await.map_err(|error| explain(&error))?;
         let status = response.status();
@@ -100,24 +73,49 @@ impl Https {
         }
     }
 
-    fn judge(&self, status: StatusCode, after: Option<Duration>, body: &[u8], batch: &Frozen, digest: Hash) -> Outcome {
+    fn judge(&self, status: StatusCode, after: Option<Duration>, body: &[u8], upload: &Upload) -> Outcome {
         match status {
-            StatusCode::OK | StatusCode::CREATED => match receipt(body, &self.host, batch, digest) {
-                Ok(receipt) => Outcome::Stored(Box::new(receipt)),
+            StatusCode::OK | StatusCode::CREATED => match receipt(body, upload) {
+                Ok(receipt) => Outcome::Stored(Some(Box::new(receipt))),
                 Err(why) => Outcome::Later { why: format!("{status} without a receipt for this batch: {why}"), after },
             },
             // only in the protocol's own words: a proxy on the way may say 400 for reasons that pass
             StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE
                 if error_in(body).is_some() =>
             {
-                Outcome::Refused { status: status.as_u16(), why: said(body) }
+                Outcome::Refused { is_fork: status == StatusCode::CONFLICT, why: format!("{status}: {}", said(body)) }
             }
             other => Outcome::Later { why: format!("{other}: {}", said(body)), after },
         }
     }
 }
 
-fn client(config: &Config, host: &str) -> Result<(reqwest::Client, tls::Stamp), Error> {
+impl Backend for Https {
+    fn store<'a>(&'a mut self, upload: &'a Upload) -> Pending<'a, Outcome> {
+        Box::pin(self.put(upload))
+    }
+
+    fn probe(&mut self) -> Pending<'_, Result<(), String>> {
+        Box::pin(self.ask())
+    }
+
+    fn reload(&mut self) {
+        if tls::stamp(&self.config.tls) == self.stamp {
+            return;
+        }
+        match client(&self.config, &self.host) {
+            Ok((client, stamp)) => {
+                tracing::info!(target_name = %self.name, "certificates reloaded");
+                (self.client, self.stamp) = (client, stamp);
+            }
+            Err(error) => {
+                tracing::warn!(target_name = %self.name, %error, "changed certificates are not usable")
+            }
+        }
+    }
+}
+
+fn client(config: &HttpsConfig, host: &str) -> Result<(reqwest::Client, tls::Stamp), Error> {
     let credentials = tls::load(&config.tls, host)?;
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(credentials.config)
@@ -128,7 +126,7 @@ fn client(config: &Config, host: &str) -> Result<(reqwest::Client, tls::Stamp), 
         .pool_max_idle_per_host(1)
         .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
         .build();
-    let client = client.map_err(|e| Error::Url { url: config.url.clone(), reason: explain(&e) })?;
+    let client = client.map_err(|e| Error::Place { place: config.url.clone(), reason: explain(&e) })?;
     Ok((client, credentials.stamp))
 }
 
@@ -145,10 +143,11 @@ async fn read_answer(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest
 }
 
 /// A receipt that is for these very bytes. Its signature is the auditor's to check, who knows the receiver's key.
-fn receipt(body: &[u8], host: &str, batch: &Frozen, digest: Hash) -> Result<Receipt, String> {
+fn receipt(body: &[u8], upload: &Upload) -> Result<Receipt, String> {
     let receipt: Receipt = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-    let stream: StreamId = batch.stream;
-    let fits = receipt.host == host && receipt.stream == stream && receipt.seq == batch.seq && receipt.digest == digest;
+    let (host, stream, seq) = (&upload.host, upload.batch.stream, upload.batch.seq);
+    let fits =
+        receipt.host == *host && receipt.stream == stream && receipt.seq == seq && receipt.digest == upload.digest;
     if fits { Ok(receipt) } else { Err("it is for another batch".into()) }
 }
 
@@ -185,6 +184,10 @@ fn explain(error: &reqwest::Error) -> String {
     let hints = [
         ("CertificateRequired", "the server wants a client certificate"),
         ("UnknownCA", "the server does not know the CA of our client certificate"),
+        (
+            "DecryptError",
+            "the server's check of our client certificate failed: its CA is another of the same name, or the key is",
+        ),
         ("UnknownIssuer", "the server's certificate is not from the CA in tls.ca"),
         ("CertificateExpired", "the server says that our client certificate has expired"),
         ("ProtocolVersion", "the server does not speak TLS 1.3"),

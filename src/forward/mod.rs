@@ -4,31 +4,79 @@
 //! same bytes under the same name and a target can tell a repetition from a fork. It is retried for ever; only a target that
 //! refuses the bytes themselves ends that: they go to quarantine, loudly, and the agent begins a new stream.
 
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `backend` | the contract of a kind of target |
+//! | `https` | a server that speaks the protocol of `sealtail receive` |
+//! | `file` | a folder |
+//! | `tls` | client certificates |
+
+mod backend;
+mod file;
 mod https;
 mod tls;
 
+pub use backend::{Backend, Outcome, Pending, Upload};
+
+use crate::chain::header::Hash;
+use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
 use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
-use https::{Https, Outcome};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A `[[target]]` of the configuration with `type = "https"`.
+/// A `[[target]]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Names the target in receipts, metrics and the ledger.
     pub name: String,
-    /// The base URL, `https` always.
-    pub url: String,
     /// A segment stays spooled until every required target gave a receipt for it.
     pub required: bool,
     /// A batch is sent when it has this many bytes …
     pub batch_max_size_bytes: u64,
     /// … or when its first segment is this old.
     pub batch_max_age: Duration,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a target is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// `type = "https"`.
+    Https(HttpsConfig),
+    /// `type = "file"`.
+    File(FileConfig),
+}
+
+impl Kind {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        match self {
+            Kind::Https(https) => https.url.clone(),
+            Kind::File(file) => file.dir.display().to_string(),
+        }
+    }
+}
+
+/// `type = "https"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpsConfig {
+    /// The base URL, `https` always.
+    pub url: String,
     /// Certificates.
     pub tls: TlsConfig,
+}
+
+/// `type = "file"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileConfig {
+    /// The archive's folder, which must be there.
+    pub dir: PathBuf,
+    /// Files get the attribute `i` of chattr(1), and their folders `a`.
+    pub immutable: bool,
 }
 
 /// Certificate files in PEM.
@@ -53,11 +101,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The URL is not usable.
-    #[error("{url}: {reason}")]
-    Url {
-        /// The URL.
-        url: String,
+    /// The place is not usable.
+    #[error("{place}: {reason}")]
+    Place {
+        /// The URL or folder.
+        place: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -72,7 +120,7 @@ pub enum Error {
 /// What a forwarder tells the agent.
 #[derive(Debug)]
 pub enum Event {
-    /// A target gave its receipt for these bytes.
+    /// A target has these bytes.
     Stored {
         /// The target.
         target: String,
@@ -80,8 +128,8 @@ pub enum Event {
         batch: Frozen,
         /// Its bytes.
         bytes: Vec<u8>,
-        /// The receipt.
-        receipt: Box<Receipt>,
+        /// The receipt, of a target that signs one.
+        receipt: Option<Box<Receipt>>,
     },
     /// A target refused a stream for good; a new one has to begin.
     Refused {
@@ -93,28 +141,38 @@ pub enum Event {
 /// Sends the spool's batches to one target.
 pub struct Forwarder {
     config: Config,
+    host: String,
     spool: Spool,
-    https: Https,
+    backend: Box<dyn Backend>,
     events: mpsc::Sender<Event>,
     backoff: Backoff,
 }
 
-/// Checks a target without sending anything: its certificates, its URL.
+/// The backend of a target. Nothing is sent yet; what is wrong with its certificates and its place is said.
+pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
+    Ok(match &config.kind {
+        Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
+        Kind::File(file) => Box::new(file::Folder::new(file)),
+    })
+}
+
+/// Checks a target without sending anything: its certificates, its place.
 pub fn check(config: &Config, host: &str) -> Result<(), Error> {
-    Https::new(config, host).map(drop)
+    open(config, host).map(drop)
 }
 
 /// As [`check`], and whether it answers and would take this host's lines.
 pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
-    let refused = |reason| Error::Url { url: config.url.clone(), reason };
-    Https::new(config, host)?.probe().await.map_err(refused)
+    let refused = |reason| Error::Place { place: config.kind.place(), reason };
+    open(config, host)?.probe().await.map_err(refused)
 }
 
 impl Forwarder {
     /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
     pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Result<Self, Error> {
-        let https = Https::new(config, host)?;
-        Ok(Self { config: config.clone(), spool: spool.clone(), https, events, backoff: Backoff::default() })
+        let backend = open(config, host)?;
+        let (config, host, spool) = (config.clone(), host.to_owned(), spool.clone());
+        Ok(Self { config, host, spool, backend, events, backoff: Backoff::default() })
     }
 
     /// Runs until it is dropped or the spool fails.
@@ -145,16 +203,21 @@ impl Forwarder {
         if self.spool.is_refused(&self.config.name, batch.stream) {
             return self.quarantine(batch, bytes, None).await;
         }
+        let digest = Hash(sha256(&[&bytes]));
+        let upload = Upload { host: self.host.clone(), batch: *batch, bytes, digest };
         while self.spool.is_frozen(&self.config.name, batch) {
-            self.https.reload();
-            match self.https.put(batch, bytes.clone()).await {
-                Outcome::Stored(receipt) => return self.stored(batch, bytes, receipt).await,
-                Outcome::Refused { status, why } => return self.quarantine(batch, bytes, Some((status, why))).await,
+            self.backend.reload();
+            match self.backend.store(&upload).await {
+                Outcome::Stored(receipt) => return self.stored(batch, upload.bytes, receipt).await,
+                Outcome::Refused { is_fork, why } => {
+                    return self.quarantine(batch, upload.bytes, Some((is_fork, why))).await;
+                }
                 Outcome::Later { why, after } => {
                     let wait = self.backoff.next().max(after.unwrap_or_default());
                     if self.backoff.is_worth_a_word() {
                         let wait_ms = wait.as_millis() as u64;
-                        tracing::warn!(target_name = %self.config.name, url = %self.config.url, wait_ms, "cannot deliver, the spool holds the lines: {why}");
+                        let place = self.config.kind.place();
+                        tracing::warn!(target_name = %self.config.name, place, wait_ms, "cannot deliver, the spool holds the lines: {why}");
                     }
                     tokio::time::sleep(wait).await;
                 }
@@ -163,7 +226,7 @@ impl Forwarder {
         Ok(())
     }
 
-    async fn stored(&mut self, batch: &Frozen, bytes: Vec<u8>, receipt: Box<Receipt>) -> Result<(), Error> {
+    async fn stored(&mut self, batch: &Frozen, bytes: Vec<u8>, receipt: Option<Box<Receipt>>) -> Result<(), Error> {
         if self.backoff.failures > 0 {
             tracing::info!(target_name = %self.config.name, failures = self.backoff.failures, "delivers again");
         }
@@ -173,7 +236,7 @@ impl Forwarder {
         let event = Event::Stored { target, batch: *batch, bytes, receipt: receipt.clone() };
         self.events.send(event).await.map_err(|_| Error::Stopped)?;
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
-        blocking(move || spool.acknowledge(&name, &frozen, *receipt)).await
+        blocking(move || spool.acknowledge(&name, &frozen, receipt.map(|receipt| *receipt))).await
     }
 
     /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.
@@ -181,17 +244,17 @@ impl Forwarder {
         &mut self,
         batch: &Frozen,
         bytes: Vec<u8>,
-        refusal: Option<(u16, String)>,
+        refusal: Option<(bool, String)>,
     ) -> Result<(), Error> {
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
         let kept = blocking(move || spool.keep_refused(&name, &frozen, &bytes)).await?;
-        if let Some((status, why)) = refusal {
-            let what = if status == 409 {
+        if let Some((is_fork, why)) = refusal {
+            let what = if is_fork {
                 "FORK: the target holds other bytes under this name"
             } else {
                 "the target refuses this batch"
             };
-            tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], status, kept = %kept.display(),
+            tracing::error!(target_name = %self.config.name, stream = %batch.stream, first = batch.seq[0], kept = %kept.display(),
                 "ALARM: {what}: {why}; its bytes are kept, a new stream begins");
             let target = self.config.name.clone();
             self.events.send(Event::Refused { target }).await.map_err(|_| Error::Stopped)?;

@@ -289,10 +289,12 @@ impl Spool {
         self.shared.lock().ledger.targets.get(target).is_some_and(|state| state.refused == Some(stream))
     }
 
-    /// The target has the batch: moves its position, and deletes files that nobody needs any more.
-    pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Receipt) -> Result<(), Error> {
-        receipts::keep(&self.shared, target, &receipt);
-        self.settle(target, batch, |state| state.receipt = Some(receipt))
+    /// The target has the batch, and perhaps signed that: moves its position, and deletes files that nobody needs any more.
+    pub fn acknowledge(&self, target: &str, batch: &Frozen, receipt: Option<Receipt>) -> Result<(), Error> {
+        if let Some(receipt) = &receipt {
+            receipts::keep(&self.shared, target, receipt);
+        }
+        self.settle(target, batch, |state| state.receipt = receipt.or(state.receipt.take()))
     }
 
     /// Keeps the bytes of a batch that the target refused for good, in `quarantine/`.

@@ -20,6 +20,7 @@ mod rides_out_outage;
 mod rotates_compressed;
 mod rotates_for_real;
 mod survives_crash;
+mod targets;
 mod tells;
 mod told;
 mod world;

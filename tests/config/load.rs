@@ -3,6 +3,7 @@
 use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::alert;
 use sealtail::config::Config;
+use sealtail::forward::Kind;
 use sealtail::record::{Decision, Format, Severity};
 use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
 use std::fs;
@@ -24,12 +25,13 @@ fn defaults_are_filled_in_and_paths_made_absolute() {
     assert_eq!(agent.chain.max_stream_age, Duration::from_secs(24 * 60 * 60));
     assert_eq!((agent.spool.dir, agent.spool.max_size_bytes), (folder.path().join("spool"), 1 << 30));
     let target = &agent.targets[0];
+    let Kind::Https(https) = &target.kind else { panic!("{target:?}") };
     assert_eq!(
-        (target.name.as_str(), target.url.as_str(), target.required),
+        (target.name.as_str(), https.url.as_str(), target.required),
         ("archive", "https://a.internal:7443", true)
     );
     assert_eq!((target.batch_max_size_bytes, target.batch_max_age), (4 << 20, Duration::from_secs(1)));
-    assert_eq!(target.tls.ca, folder.path().join("ca.pem"));
+    assert_eq!(https.tls.ca, folder.path().join("ca.pem"));
     assert_eq!((config.telemetry.log.as_str(), config.receive), ("info", None));
 }
 
@@ -130,7 +132,8 @@ fn what_is_written_counts() {
     assert_eq!(agent.policy.max_instructions, 5_000);
     assert_eq!(agent.chain.max_stream_age, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!((agent.targets[0].required, agent.targets[0].batch_max_size_bytes), (false, 64 * 1024));
-    assert_eq!((agent.targets[0].url.as_str(), agent.targets[1].required), ("https://a.internal:7443/base", true));
+    let Kind::Https(https) = &agent.targets[0].kind else { panic!("{:?}", agent.targets[0]) };
+    assert_eq!((https.url.as_str(), agent.targets[1].required), ("https://a.internal:7443/base", true));
     assert_eq!(config.telemetry.log, "warn,sealtail=debug");
 }
 
@@ -271,12 +274,12 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let everything = |text: String| text.lines().map(|line| uncomment(line) + "\n").collect();
     let config = shipped(everything).unwrap();
     let agent = config.agent.unwrap();
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 1, 1));
     let [webhook, manager, command] = &agent.alerts[..] else { panic!("{:?}", agent.alerts) };
     // what it shows are the defaults
     let limits =
         |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
     assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 2, 1));
     assert!(config.receive.unwrap().trust.is_some());
 }
 

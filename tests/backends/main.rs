@@ -1,0 +1,15 @@
+//! Each kind of target against a real one: the contract of `forward::Backend`.
+//!
+//! `conformance` is the same for all kinds; a module for each has what is its own.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod conformance;
+mod folder;
+#[path = "../receive/pki.rs"]
+#[expect(dead_code, reason = "receivers are tested elsewhere")]
+mod pki;
+mod receiver;
+#[path = "../receive/stream.rs"]
+#[expect(dead_code, reason = "receivers are tested elsewhere")]
+mod stream;

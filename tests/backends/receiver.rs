@@ -1,0 +1,88 @@
+//! `type = "https"` against the embedded receiver.
+
+use crate::conformance::{HOST, Place, conforms, files, is_put_off, next};
+use crate::pki::Authority;
+use crate::stream::Stream;
+use sealtail::forward::{self, Config, HttpsConfig, Kind};
+use sealtail::receive::{self, Server};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+struct Receiver {
+    folder: TempDir,
+    authority: Authority,
+    url: String,
+}
+
+impl Receiver {
+    async fn start() -> Receiver {
+        // both ends are in this process
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        authority.write_server_files(folder.path());
+        let at = |name: &str| folder.path().join(name);
+        let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = receive::Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
+        let server = Server::bind(&config).await.unwrap();
+        let url = format!("https://{}", server.local_addr());
+        // until the test's runtime ends
+        tokio::spawn(server.run(std::future::pending()));
+        let receiver = Receiver { folder, authority, url };
+        receiver.write_client(&receiver.authority.client(&[HOST]));
+        receiver
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Certificate and key of the agent.
+    fn write_client(&self, pem: &str) {
+        let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+        std::fs::write(self.path("client.pem"), certificate).unwrap();
+        std::fs::write(self.path("client.key"), key).unwrap();
+        std::fs::set_permissions(self.path("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+}
+
+impl Place for Receiver {
+    fn target(&self) -> Config {
+        let tls =
+            forward::TlsConfig { ca: self.path("ca.pem"), cert: self.path("client.pem"), key: self.path("client.key") };
+        Config {
+            name: "archive".into(),
+            required: true,
+            batch_max_size_bytes: 4 << 20,
+            batch_max_age: Duration::from_secs(1),
+            kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls }),
+        }
+    }
+
+    fn holds(&self) -> Vec<(String, Vec<u8>)> {
+        files(&self.path("archive"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms_to_the_contract() {
+    conforms(&Receiver::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_authoritys_certificate_is_refused_and_the_right_one_taken_up() {
+    let receiver = Receiver::start().await;
+    let upload = next(&mut Stream::begin(HOST), 2);
+    receiver.write_client(&Authority::new().client(&[HOST]));
+    let mut target = forward::open(&receiver.target(), HOST).unwrap();
+    let why = is_put_off(&mut target, &upload).await;
+    // both authorities have one name
+    assert!(why.contains("its CA is another of the same name"), "{why}");
+    assert_eq!(receiver.holds(), []);
+    receiver.write_client(&receiver.authority.client(&[HOST]));
+    target.reload();
+    crate::conformance::is_stored(&mut target, &upload).await;
+}

@@ -49,7 +49,17 @@ pub struct TestFailure {
 pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     let mut faults = Vec::new();
     let sources = Sources::read(paths, Tests::Included, &mut faults);
-    let mut engine = engine(&sources, &mut faults);
+    if !faults.is_empty() {
+        engine(&sources, &mut faults);
+        return Err(sources.mend_places(faults));
+    }
+    test(&sources)
+}
+
+/// Runs all tests of what has been read.
+pub(super) fn test(sources: &Sources) -> Result<TestReport, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut engine = engine(sources, &mut faults);
     let files = files(&mut engine);
     // the interpreter, too, overflows its stack on these
     let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|(file, syntax)| (file.as_str(), syntax)).collect();

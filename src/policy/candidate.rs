@@ -1,0 +1,74 @@
+//! What may take the place of the running policies: read once, so that what was tested is what runs.
+
+use super::bundle::{Downloaded, Downloads};
+use super::load::{Sources, Tests};
+use super::{Config, Fault, PolicySet, testing};
+
+/// Policies as they were read, tests among them.
+pub struct Candidate {
+    sources: Sources,
+    max_instructions: u64,
+    faults: Vec<Fault>,
+}
+
+impl Candidate {
+    /// Reads what is configured, and `downloaded`, the bundle that came from the configured server.
+    pub fn read(config: &Config, downloaded: Option<&Downloaded>) -> Self {
+        let mut faults = Vec::new();
+        let packed = downloaded.map(|downloaded| downloaded.bytes.as_slice());
+        let sources = Sources::configured(config, packed, Tests::Included, &mut faults);
+        Self { sources, max_instructions: config.max_instructions, faults }
+    }
+
+    /// Compiles them, without their tests.
+    pub fn compile(&self) -> Result<PolicySet, Vec<Fault>> {
+        PolicySet::of(&self.sources.without_tests(), self.max_instructions, self.faults.clone())
+    }
+
+    /// Compiles them and runs their tests; a test that fails is a fault.
+    pub fn compile_tested(&self) -> Result<PolicySet, Vec<Fault>> {
+        let set = self.compile()?;
+        let report = testing::test(&self.sources)?;
+        match report.failures.is_empty() {
+            true => Ok(set),
+            false => Err(report
+                .failures
+                .iter()
+                .map(|failure| {
+                    Fault::at(&failure.file, (failure.line, 1), format!("{} is {}", failure.name, failure.why))
+                })
+                .collect()),
+        }
+    }
+}
+
+impl PolicySet {
+    /// The policies to begin with: those under the paths, and the bundle that was kept. Where none was kept it is
+    /// downloaded, tested, and kept.
+    pub async fn first(config: &Config) -> Result<First, Vec<Fault>> {
+        let Some(remote) = &config.bundle else {
+            return Ok(First { set: Candidate::read(config, None).compile()?, bundle: None });
+        };
+        let wrong = |why: String| vec![Fault::of("[policy] bundle", why)];
+        let mut downloads = Downloads::new(remote);
+        if let Some(kept) = downloads.kept().map_err(wrong)? {
+            let set = Candidate::read(config, Some(&kept)).compile()?;
+            return Ok(First { set, bundle: Some((downloads, kept)) });
+        }
+        let fetched = downloads.fetch(true).await.map_err(|why| {
+            wrong(format!("{why}; no bundle was kept here yet, and lines are not chained without its policies"))
+        })?;
+        let fetched = fetched.ok_or_else(|| wrong("the server sent none".to_owned()))?;
+        let set = Candidate::read(config, Some(&fetched)).compile_tested()?;
+        downloads.keep(&fetched).map_err(wrong)?;
+        Ok(First { set, bundle: Some((downloads, fetched)) })
+    }
+}
+
+/// What an agent begins with.
+pub struct First {
+    /// The policies.
+    pub set: PolicySet,
+    /// The bundle among them that came from a server, with what asks for the next one.
+    pub bundle: Option<(Downloads, Downloaded)>,
+}

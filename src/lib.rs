@@ -16,6 +16,9 @@
 //!         |
 //!    verify, cat                verify     lines + receipts            -> Findings
 //! ```
+//! What is in force of the policies may change between two lines: [`agent`] reads them again beside the line's path and hands the label
+//! thread a whole set.
+//!
 //! [`agent`] puts the first five together: a thread for each source, one for the policies, one that chains (the scribe), one for
 //! `fdatasync`, and tokio for the network. Channels between them are short; a full one stops the stage before it.
 //!

@@ -1,7 +1,8 @@
-//! What the agent says of its sources while it runs: in its log on SIGUSR1, and as metrics.
+//! What the agent says of its sources while it runs: in its log on SIGUSR1, and as metrics; how often it took up policies.
 
 use crate::source::{Doing, Progress};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -9,12 +10,19 @@ use std::time::SystemTime;
 #[derive(Debug, Default)]
 pub struct Board {
     sources: Mutex<Vec<(String, Arc<Progress>)>>,
+    /// Policies that were read again: taken up, refused.
+    reloads: [AtomicU64; 2],
 }
 
 impl Board {
     /// The sources of a stream that begins.
     pub(super) fn put(&self, sources: Vec<(String, Arc<Progress>)>) {
         *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Counts policies that were read again.
+    pub(super) fn reloaded(&self, is_good: bool) {
+        self.reloads[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Each source by its name.
@@ -60,6 +68,11 @@ impl Board {
                 // a source's name has no character that needs an escape
                 let _ = writeln!(text, "{name}{{source=\"{source}\"}} {}", value(doing));
             }
+        }
+        const RELOADS: &str = "sealtail_policy_reloads_total";
+        let _ = writeln!(text, "# HELP {RELOADS} Policies that were read again.\n# TYPE {RELOADS} counter");
+        for (result, count) in ["ok", "refused"].iter().zip(&self.reloads) {
+            let _ = writeln!(text, "{RELOADS}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed));
         }
         text
     }

@@ -8,9 +8,12 @@
 
 mod board;
 mod label;
+mod live;
+mod reload;
 mod scribe;
 
 pub use board::Board;
+pub use reload::Reload;
 
 use crate::chain;
 use crate::chain::host_key::{self, HostKey};
@@ -21,6 +24,8 @@ use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
+use live::Live;
+use reload::Reloader;
 use scribe::{Control, Identity, Scribe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,20 +95,38 @@ pub struct Agent {
     config: config::Agent,
     digest: Bytes32,
     host_key: Arc<HostKey>,
-    policies: PolicySet,
+    policies: Arc<Live>,
     board: Arc<Board>,
+    reload: Reload,
+    reloader: Arc<tokio::sync::Mutex<Reloader>>,
 }
 
 impl Agent {
-    /// Loads the keys, certificates and policies that `config` names.
-    pub fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
+    /// Loads the keys, certificates and policies that `config` names; a bundle from its server if none was kept.
+    pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
-        let policies = PolicySet::load(&config.policy).map_err(Error::Policy)?;
+        let seen = reload::stamp(&config.policy);
+        let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
         for target in &config.targets {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
         }
-        Ok(Self { config: config.clone(), digest, host_key, policies, board: Arc::default() })
+        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::default()), Reload::default());
+        let reloader = Reloader {
+            config: config.policy.clone(),
+            live: Arc::clone(&policies),
+            board: Arc::clone(&board),
+            asked: reload.clone(),
+            bundle,
+            seen,
+        };
+        let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
+        Ok(Self { config: config.clone(), digest, host_key, policies, board, reload, reloader })
+    }
+
+    /// What asks it to read its policies again, also while it runs.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Where it can be asked what it is doing, also while it runs.
@@ -115,6 +138,12 @@ impl Agent {
     /// `on_event` sees each receipt.
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
         const ATTEMPTS_ONCE: u32 = 5;
+        // ended with this run
+        let mut tasks = JoinSet::new();
+        if !options.once {
+            let reloader = Arc::clone(&self.reloader);
+            tasks.spawn(async move { reloader.lock().await.run().await });
+        }
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
             let result = self.run_stream(options, stop, &mut on_event).await;
@@ -226,10 +255,11 @@ impl Agent {
         self.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
+        let identity = self.identity(labeller.digest());
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, stop.clone());
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, stop.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
@@ -237,11 +267,11 @@ impl Agent {
         Ok(Line { done, control, failures, _end: end })
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self, policy: Bytes32) -> Identity {
         Identity {
             host: self.config.host.name.clone(),
             config: self.digest,
-            policy: self.policies.digest(),
+            policy,
             recipients: self.config.recipients.clone(),
             host_key: Arc::clone(&self.host_key),
         }

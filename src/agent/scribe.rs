@@ -138,6 +138,14 @@ impl Scribe {
     }
 
     fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
+        if let Some([old, new]) = labelled.swapped {
+            let at = open.chain.stamp();
+            self.item(open, |open| open.chain.policy(&mut open.lines, &at, old, new))?;
+            self.identity.policy = new;
+            if open.is_full() {
+                self.seal(open)?;
+            }
+        }
         let mut at = open.chain.stamp();
         let none = Verdicts::default();
         let mut verdicts = labelled.verdicts.iter();

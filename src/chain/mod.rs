@@ -5,6 +5,7 @@
 //! ends the stream (its owner drops the chain), so that no seq is ever tagged twice.
 
 pub mod auditor_key;
+mod changed;
 pub mod checkpoint;
 pub mod genesis;
 pub mod header;

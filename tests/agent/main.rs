@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../policy/pack.rs"]
+mod pack;
+
 mod authenticates;
 mod bad_input;
 mod cli;
@@ -19,6 +22,7 @@ mod rides_out_outage;
 mod rotates_compressed;
 mod rotates_for_real;
 mod survives_crash;
+mod swaps;
 mod tells;
 mod told;
 mod world;

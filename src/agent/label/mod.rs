@@ -12,11 +12,14 @@ mod events;
 mod pieces;
 mod text;
 
+use super::live::Live;
+use crate::chain::header::Hash;
+use crate::chain::key::Bytes32;
 use crate::chain::stamp::rfc3339;
 use crate::policy::format::container::{self, Piece, Stream};
-use crate::policy::{Evaluator, LineContext, PolicySet, SourceContext};
+use crate::policy::{Evaluator, LineContext, SourceContext};
 use crate::record::{AuditId, Batch, Cursor, End, Format, Item, LineItem, SourceEvent, SourceKey, Verdicts};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select};
 use events::Events;
 use pieces::{Pieces, Slot};
 use std::collections::{BTreeMap, HashMap};
@@ -25,14 +28,22 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A batch with the verdicts on its lines, in their order.
+#[derive(Default)]
 pub(super) struct Labelled {
     pub batch: Batch,
     pub verdicts: Vec<Verdicts>,
+    /// Other policies speak of these lines and all after them: the digests of those before and of these.
+    pub swapped: Option<[Bytes32; 2]>,
 }
 
 /// Evaluates the policies on its thread.
 pub(super) struct Labeller {
     evaluator: Evaluator,
+    /// The digest of the policies that it evaluates.
+    digest: Bytes32,
+    live: Arc<Live>,
+    /// Wakes it when other policies are in force.
+    wake: Receiver<()>,
     host: String,
     /// What the lines of the sources look like, by their configured names.
     formats: HashMap<String, Format>,
@@ -55,9 +66,13 @@ struct Followed {
 }
 
 impl Labeller {
-    pub(super) fn new(policies: &PolicySet, host: &str, formats: HashMap<String, Format>) -> Self {
+    pub(super) fn new(live: &Arc<Live>, host: &str, formats: HashMap<String, Format>) -> Self {
+        let (policies, wake) = live.attach();
         Self {
-            evaluator: Evaluator::new(policies),
+            evaluator: Evaluator::new(&policies),
+            digest: policies.digest(),
+            live: Arc::clone(live),
+            wake,
             host: host.to_owned(),
             formats,
             sources: HashMap::new(),
@@ -68,12 +83,40 @@ impl Labeller {
 
     /// Until the sources or the chain are gone.
     pub(super) fn run(mut self, input: &Receiver<Batch>, output: &Sender<Labelled>) {
-        for batch in input {
-            let verdicts = self.verdicts(&batch);
-            if output.send(Labelled { batch, verdicts }).is_err() {
+        loop {
+            let labelled = select! {
+                recv(input) -> batch => {
+                    let Ok(batch) = batch else { return };
+                    let verdicts = self.verdicts(&batch);
+                    Labelled { batch, verdicts, swapped: None }
+                }
+                // between two batches, so that the verdicts of a line are all of one set
+                recv(self.wake) -> _ => match self.swap() {
+                    Some(swapped) => Labelled { swapped: Some(swapped), ..Labelled::default() },
+                    None => continue,
+                },
+            };
+            if output.send(labelled).is_err() {
                 return;
             }
         }
+    }
+
+    /// The digest of the policies from which this run begins.
+    pub(super) fn digest(&self) -> Bytes32 {
+        self.digest
+    }
+
+    /// Takes up the policies that are in force now; None if it has them.
+    fn swap(&mut self) -> Option<[Bytes32; 2]> {
+        let policies = self.live.current();
+        let old = std::mem::replace(&mut self.digest, policies.digest());
+        if old == self.digest {
+            return None;
+        }
+        self.evaluator = Evaluator::new(&policies);
+        tracing::info!(old = %Hash(old), new = %Hash(self.digest), "other policies are in force");
+        Some([old, self.digest])
     }
 
     fn verdicts(&mut self, batch: &Batch) -> Vec<Verdicts> {

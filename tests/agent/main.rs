@@ -4,9 +4,14 @@
 
 #[path = "../policy/pack.rs"]
 mod pack;
+#[path = "../policy/sign.rs"]
+#[allow(dead_code, reason = "the tests of policies use the other algorithms")]
+mod sign;
 
 mod authenticates;
 mod bad_input;
+mod bundle_server;
+mod bundles;
 mod cli;
 mod delivers;
 mod disk_faults;

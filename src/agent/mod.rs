@@ -140,9 +140,10 @@ impl Agent {
         const ATTEMPTS_ONCE: u32 = 5;
         // ended with this run
         let mut tasks = JoinSet::new();
-        if !options.once {
-            let reloader = Arc::clone(&self.reloader);
-            tasks.spawn(async move { reloader.lock().await.run().await });
+        let reloader = Arc::clone(&self.reloader);
+        match options.once {
+            true => reloader.lock().await.ask_server().await,
+            false => drop(tasks.spawn(async move { reloader.lock().await.run().await })),
         }
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {

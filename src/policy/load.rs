@@ -135,14 +135,18 @@ impl Sources {
                     continue;
                 }
             };
-            if document.as_object().is_err() {
-                faults.push(Fault::at(&file.path, (1, 1), "a data file must hold an object"));
-                continue;
-            }
             let folders = file.name.rsplit('/').skip(1);
-            let nested = folders.fold(document, |inner, folder| {
+            let nested: Value = folders.fold(document, |inner, folder| {
                 regorus::value::Object::from_iter([(Value::from(folder), inner)]).into()
             });
+            if nested.as_object().is_err() {
+                faults.push(Fault::at(
+                    &file.path,
+                    (1, 1),
+                    "must hold an object, as it stands in no folder that names it",
+                ));
+                continue;
+            }
             documents.push((file, nested));
         }
         documents

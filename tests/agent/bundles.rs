@@ -9,6 +9,8 @@ use base64::prelude::*;
 use serde_json::json;
 use std::fs;
 
+type Owned = Vec<(&'static str, String)>;
+
 const TOKEN: &str = "a-token-that-nobody-may-see";
 
 /// A world whose policies come from a server, signed.
@@ -36,7 +38,7 @@ impl Served {
         served
     }
 
-    fn signed(&self, id: &str) -> Vec<(&'static str, String)> {
+    fn signed(&self, id: &str) -> Owned {
         self.signer.signed(&set(id), &json!({}))
     }
 
@@ -61,7 +63,7 @@ impl Served {
     }
 }
 
-fn set(id: &str) -> Vec<(&'static str, String)> {
+fn set(id: &str) -> Owned {
     let roots = "{\"roots\":[\"sealtail\"]}".to_owned();
     vec![(".manifest", roots), ("/a.rego", rego("a", id)), ("sealtail/data.json", "{\"x\":1}".to_owned())]
 }
@@ -87,6 +89,11 @@ fn a_bundle_is_polled_with_its_etag_and_taken_up_when_it_changes() {
     assert!(asked.iter().all(|(_, authorization)| *authorization == bearer));
     assert_eq!(asked.iter().filter(|(etag, _)| etag.is_none()).count(), 2, "at the start and on SIGHUP");
     assert_eq!(served.world.stop_agent(), Some(0));
+    // a run that is over at once asks too, before it reads its first line
+    served.give(&served.signed("three"));
+    served.world.append("once\n");
+    assert!(served.world.run_once().status.success());
+    assert_eq!(ids(shown(&served.world).last().unwrap()), ["three"]);
     served.log();
     served.world.verify().assert_intact(&[]);
 }
@@ -97,12 +104,12 @@ fn whatever_is_wrong_with_a_bundle_the_running_one_stays() {
     served.give(&served.signed("good"));
     served.world.start_agent();
     served.expect("good");
-    let change = |change: &dyn Fn(&mut Vec<(&'static str, String)>)| {
+    let change = |change: &dyn Fn(&mut Owned)| {
         let mut files = served.signed("evil");
         change(&mut files);
         pack(&files)
     };
-    let resign = |files: &mut Vec<(&'static str, String)>| {
+    let resign = |files: &mut Owned| {
         let signatures: serde_json::Value = serde_json::from_str(&files[3].1).unwrap();
         let token = signatures["signatures"][0].as_str().unwrap();
         let (signed, signature) = token.rsplit_once('.').unwrap();

@@ -1,6 +1,7 @@
 //! Policies that change while lines are written: what speaks of a line is what the chain says.
 
 use crate::pack::{Files, pack, policy_digest, rego};
+use crate::refused::store_other_bytes;
 use crate::world::{World, await_that, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -204,6 +205,27 @@ fn a_stream_that_begins_later_says_which_policies_are_in_force() {
     assert_eq!((ids(&lines[0]), ids(&lines[1])), (vec!["a-1", "b-1"], vec!["a-3", "b-3"]));
     assert_eq!((&lines[0]["policy"], &lines[1]["policy"]), (&digest(1).into(), &digest(3).into()));
     world.verify().assert_intact(&["UNCLEAN-END"]);
+}
+
+#[test]
+fn another_stream_of_the_same_run_begins_with_the_policies_then_in_force() {
+    let (mut world, bundle) = World::with_bundle(&set(1));
+    world.append("one\n");
+    world.start_agent();
+    world.await_said("cannot deliver", 1);
+    put(&bundle, &pack(&set(2)));
+    world.await_said(IN_FORCE, 1);
+    // somebody stored other bytes under its name, so that the stream ends
+    store_other_bytes(&world);
+    world.start_receiver();
+    world.await_said("a stream begins", 2);
+    world.append("two\n");
+    await_that("the line of the second stream", || world.messages().contains(&"two".to_owned()));
+    assert_eq!(world.stop_agent(), Some(0));
+    let archive = world.archive();
+    let genesis = archive.iter().rfind(|line| line["h"]["type"] == "genesis").unwrap();
+    assert_eq!(genesis["h"]["policy"], digest(2));
+    assert_eq!(ids(shown(&world).last().unwrap()), ["a-2", "b-2"]);
 }
 
 #[test]

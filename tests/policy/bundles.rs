@@ -114,7 +114,7 @@ fn what_cannot_be_run_here_is_said() {
     assert!(with("policy.wasm", "\0asm").contains("opa build -t rego"));
     assert!(with("patch.json", "{}").contains("delta bundle"));
     assert!(with("names/.manifest", "{}").contains("second manifest"));
-    assert!(with("names/bad/data.json", "[1]").contains("must hold an object"));
+    assert!(why(&[&[("a.rego", rego("a", "x")), ("data.json", "[1]".to_owned())]]).contains("must hold an object"));
     assert!(with("names/bad/data.yaml", "a: &x 1\nb: *x\n").contains("data.yaml:2:1: aliases"));
     assert!(with("names/b/data.json", r#"{"c": 1}"#).contains("data.json"), "two documents at one place");
     assert!(why(&[&changed(4, "package sealtail.a.checks\n\ntest_no if data.names.b == 1\n")]).contains("test_no is"));

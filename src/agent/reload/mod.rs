@@ -87,6 +87,16 @@ impl Reloader {
         }
     }
 
+    /// Asks the server for a bundle once: a run that is over soon has no other moment for it.
+    pub(super) async fn ask_server(&mut self) {
+        let Some((downloads, _)) = &mut self.bundle else { return };
+        match downloads.fetch(false).await {
+            Ok(Some(new)) => self.reload("downloaded", Some(new)).await,
+            Ok(None) => {}
+            Err(error) => no_bundle(&error),
+        }
+    }
+
     /// Whether the files look other than before. Done before they are read, so that what changes meanwhile is seen.
     async fn look(&mut self) -> bool {
         let config = self.config.clone();
@@ -155,13 +165,17 @@ async fn poll(mut downloads: Downloads, asked: Arc<Notify>, found: mpsc::Sender<
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "no bundle came: the policies before stay in force"),
+            Err(error) => no_bundle(&error),
         }
         anew = tokio::select! {
             () = tokio::time::sleep(downloads.wait()) => false,
             () = asked.notified() => true,
         };
     }
+}
+
+fn no_bundle(error: &str) {
+    tracing::warn!(error, "no bundle came: the policies before stay in force");
 }
 
 /// Work that takes long, on a thread of its own: the runtime is the network's, and at the end nobody waits for it. None if

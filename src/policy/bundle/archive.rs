@@ -109,6 +109,25 @@ mod tests {
     }
 
     #[test]
+    fn no_damage_to_a_header_makes_it_panic_or_read_what_is_not_there() {
+        let whole = tar(&[("a.rego", "package a\n"), ("data.json", "{}")]);
+        for at in (0..512).chain(1024..1536) {
+            for value in [0, 1, b'0', b'5', b'L', b'S', b'x', 0x7f, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                // its checksum is made good again: damage that was meant
+                let header = at / 512 * 512;
+                damaged[header + 148..][..8].fill(b' ');
+                let sum: u32 = damaged[header..][..512].iter().map(|byte| u32::from(*byte)).sum();
+                damaged[header + 148..][..8].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+                if let Ok(files) = unpack(&gzip(&damaged)) {
+                    assert!(files.values().map(Vec::len).sum::<usize>() <= whole.len());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn bombs_end_at_the_bound() {
         assert!(why(&gzip(&vec![0; UNPACKED_MAX_BYTES + 1])).contains("unpacks to more"));
         let many: Vec<String> = (0..=ENTRIES_MAX).map(|n| format!("{n}")).collect();

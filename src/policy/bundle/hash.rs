@@ -108,6 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn the_hashes_are_opas() {
+        let starts = |algorithm, name, text: &str, start: &str| {
+            let hash = of(algorithm, name, text.as_bytes()).unwrap();
+            assert!(hash.starts_with(start), "{name}: {hash}");
+        };
+        // known answers of OPA's own tests (v1/bundle/bundle_test.go)
+        starts("SHA-512", "a/b/c/data.json", "[1,2,3]", "60f7b5dc86ded48785436192a08dbfd0");
+        starts("SHA-512", "a/b/y/data.yaml", "foo: 1", "20f27a640a233e6524fe7d138898583c");
+        starts("SHA-256", ".manifest", "{\"revision\": \"quickbrownfaux\"}", "507a2c38a1441db58d2cb87982c42aa9");
+        starts("SHA-256", "http/policy/policy.rego", "package example", "f664461e303b37c20c5e0be290088167");
+    }
+
+    #[test]
     fn the_algorithms_are_those_of_their_names() {
         let hash = |algorithm| of(algorithm, "x", b"abc").unwrap();
         // FIPS 180-4's example values

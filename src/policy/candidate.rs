@@ -43,22 +43,30 @@ impl Candidate {
 }
 
 impl PolicySet {
-    /// The policies to begin with: those under the paths, and the bundle that was kept. Where none was kept it is
-    /// downloaded, tested, and kept.
+    /// The policies to begin with: those under the paths, and the bundle that was kept. Where none was kept, or it is not
+    /// good any more (its key is another now), the server is asked; what comes is tested and kept.
     pub async fn first(config: &Config) -> Result<First, Vec<Fault>> {
         let Some(remote) = &config.bundle else {
             return Ok(First { set: Candidate::read(config, None).compile()?, bundle: None });
         };
         let wrong = |why: String| vec![Fault::of("[policy] bundle", why)];
         let mut downloads = Downloads::new(remote);
-        if let Some(kept) = downloads.kept().map_err(wrong)? {
-            let set = Candidate::read(config, Some(&kept)).compile()?;
-            return Ok(First { set, bundle: Some((downloads, kept)) });
-        }
-        let fetched = downloads.fetch(true).await.map_err(|why| {
-            wrong(format!("{why}; no bundle was kept here yet, and lines are not chained without its policies"))
-        })?;
-        let fetched = fetched.ok_or_else(|| wrong("the server sent none".to_owned()))?;
+        let kept = downloads.kept().map_err(wrong)?;
+        let kept = kept.map(|kept| (Candidate::read(config, Some(&kept)).compile(), kept));
+        let mut faults = match kept {
+            Some((Ok(set), kept)) => return Ok(First { set, bundle: Some((downloads, kept)) }),
+            Some((Err(faults), _)) => faults,
+            None => Vec::new(),
+        };
+        let fetched = match downloads.fetch(true).await {
+            Ok(Some(fetched)) => fetched,
+            none => {
+                let why = none.err().unwrap_or_else(|| "the server sent none".to_owned());
+                let what = "no good bundle was kept here, and lines are not chained without its policies";
+                faults.extend(wrong(format!("{why}; {what}")));
+                return Err(faults);
+            }
+        };
         let set = Candidate::read(config, Some(&fetched)).compile_tested()?;
         downloads.keep(&fetched).map_err(wrong)?;
         Ok(First { set, bundle: Some((downloads, fetched)) })

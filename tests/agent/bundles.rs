@@ -3,7 +3,7 @@
 use crate::bundle_server::BundleServer;
 use crate::pack::{Files, pack, rego};
 use crate::sign::Signer;
-use crate::swaps::{IN_FORCE, REFUSED, ids, shown};
+use crate::swaps::{IN_FORCE, REFUSED, ids, put, shown};
 use crate::world::{World, await_that, run, text};
 use base64::prelude::*;
 use serde_json::json;
@@ -168,7 +168,7 @@ fn no_line_is_chained_before_the_first_bundle() {
     served.world.start_agent();
     assert_eq!(served.world.await_agent_end(), Some(1));
     let log = served.log();
-    assert!(log.contains("503 Service Unavailable; no bundle was kept here yet"), "{log}");
+    assert!(log.contains("503 Service Unavailable; no good bundle was kept here"), "{log}");
     served.give(&set("unsigned"));
     served.world.start_agent();
     assert_eq!(served.world.await_agent_end(), Some(1));
@@ -178,6 +178,40 @@ fn no_line_is_chained_before_the_first_bundle() {
     served.world.start_agent();
     served.world.await_archived(1);
     assert_eq!(ids(&shown(&served.world)[0]), ["one"]);
+}
+
+#[test]
+fn a_new_key_is_taken_up_whether_it_or_its_bundle_comes_first() {
+    let mut served = Served::new();
+    served.give(&served.signed("one"));
+    served.world.start_agent();
+    served.expect("one");
+    // the bundle first
+    served.signer = Signer::ed25519();
+    served.give(&served.signed("two"));
+    served.world.await_said(REFUSED, 1);
+    served.expect("one");
+    put(&served.world.path("bundle.pub"), served.signer.public().as_bytes());
+    served.world.await_said(IN_FORCE, 1);
+    served.expect("two");
+    // the key first
+    let refused = served.world.said(REFUSED);
+    served.signer = Signer::p256();
+    put(&served.world.path("bundle.pub"), served.signer.public().as_bytes());
+    served.world.await_said(REFUSED, refused + 1);
+    served.expect("two");
+    served.give(&served.signed("three"));
+    served.world.await_said(IN_FORCE, 2);
+    served.expect("three");
+    // while it was stopped: what was kept is not good any more, what the server has is
+    assert_eq!(served.world.stop_agent(), Some(0));
+    served.signer = Signer::p256();
+    put(&served.world.path("bundle.pub"), served.signer.public().as_bytes());
+    served.give(&served.signed("four"));
+    served.world.start_agent();
+    served.expect("four");
+    assert_eq!(served.world.stop_agent(), Some(0));
+    served.world.verify().assert_intact(&[]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::pack::{Files, pack, policy_digest, rego};
 use crate::refused::store_other_bytes;
+use crate::tells::{metrics, port};
 use crate::world::{World, await_that, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -236,6 +237,8 @@ fn loose_files_are_taken_up_when_they_change_and_on_sighup() {
     fs::write(folder.join("deep/a.rego"), rego("a", "first")).unwrap();
     world.configure_policy(&format!("paths = [{:?}]", folder.to_str().unwrap()));
     world.start_receiver();
+    let port = port();
+    world.configure(|config| config.replace("[telemetry]", &format!("[telemetry]\nlisten = \"127.0.0.1:{port}\"")));
     world.start_agent();
     world.append("one\n");
     world.await_archived(1);
@@ -256,6 +259,9 @@ fn loose_files_are_taken_up_when_they_change_and_on_sighup() {
     // asked for without a change
     world.signal_agent(rustix::process::Signal::HUP);
     world.await_said("policies read again: they are the same", 1);
+    let counted = metrics(port).unwrap();
+    let count = |result: &str, n: usize| counted.contains(&format!("reloads_total{{result=\"{result}\"}} {n}\n"));
+    assert!(count("ok", world.said("policies taken up") + 1) && count("refused", world.said(REFUSED)), "{counted}");
     assert_eq!(world.stop_agent(), Some(0));
     let lines = shown(&world);
     let ids: Vec<Vec<&str>> = lines.iter().map(ids).collect();

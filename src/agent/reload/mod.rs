@@ -70,7 +70,9 @@ impl Reloader {
                     self.look().await;
                     self.reload("asked for", None).await;
                 }
-                Some(new) = downloaded.recv() => self.reload("downloaded", Some(new)).await,
+                Some(new) = downloaded.recv() => {
+                    self.reload("downloaded", Some(new)).await;
+                }
                 was_woken = watch.change(longest) => {
                     longest = LOOK;
                     let was_missed = !was_woken && self.look().await;
@@ -78,8 +80,9 @@ impl Reloader {
                         watch.quiet(QUIET, QUIET_MAX).await;
                         // a folder that was made anew has no watch yet; before the look, so that nothing falls between
                         watch = Watch::new(&self.config.files());
-                        if self.look().await || was_missed {
-                            self.reload("files changed", None).await;
+                        if (self.look().await || was_missed) && !self.reload("files changed", None).await {
+                            // the server's bundle may be good now, by another key or beside other files
+                            self.asked.server.notify_one();
                         }
                     }
                 }
@@ -91,7 +94,7 @@ impl Reloader {
     pub(super) async fn ask_server(&mut self) {
         let Some((downloads, _)) = &mut self.bundle else { return };
         match downloads.fetch(false).await {
-            Ok(Some(new)) => self.reload("downloaded", Some(new)).await,
+            Ok(Some(new)) => drop(self.reload("downloaded", Some(new)).await),
             Ok(None) => {}
             Err(error) => no_bundle(&error),
         }
@@ -104,11 +107,14 @@ impl Reloader {
         std::mem::replace(&mut self.seen, now) != now
     }
 
-    async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) {
+    /// Whether what is there now is good.
+    async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) -> bool {
         let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
         let config = self.config.clone();
         let compiled = on_thread(move || Candidate::read(&config, bundle.as_ref()).compile_tested()).await;
-        match compiled.unwrap_or_else(|| Err(Vec::new())) {
+        let compiled = compiled.unwrap_or_else(|| Err(Vec::new()));
+        let is_good = compiled.is_ok();
+        match compiled {
             Ok(set) => {
                 if let Some(new) = new {
                     self.keep(new).await;
@@ -117,6 +123,7 @@ impl Reloader {
             }
             Err(faults) => self.refuse(why, &faults),
         }
+        is_good
     }
 
     fn swap(&self, why: &str, set: PolicySet) {

@@ -28,7 +28,7 @@ impl Candidate {
     /// Compiles them and runs their tests; a test that fails is a fault.
     pub fn compile_tested(&self) -> Result<PolicySet, Vec<Fault>> {
         let set = self.compile()?;
-        let report = testing::test(&self.sources)?;
+        let report = testing::test_bounded(&self.sources)?;
         match report.failures.is_empty() {
             true => Ok(set),
             false => Err(report

@@ -268,3 +268,31 @@ fn loose_files_are_taken_up_when_they_change_and_on_sighup() {
     assert_eq!(ids, [vec!["first"], vec!["second"], vec!["second"], vec!["more", "second"]]);
     world.verify().assert_intact(&[]);
 }
+
+#[test]
+fn a_config_map_is_taken_up_when_its_link_moves() {
+    use std::os::unix::fs::symlink;
+    let mut world = World::new();
+    let folder = world.path("mounted");
+    // as the kubelet lays it out: files are links through a link that is moved
+    let lay = |version: &str, id: &str| {
+        fs::create_dir_all(folder.join(version)).unwrap();
+        fs::write(folder.join(version).join("a.rego"), rego("a", id)).unwrap();
+        symlink(version, folder.join("..data_tmp")).unwrap();
+        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    };
+    lay("..v1", "first");
+    symlink("..data/a.rego", folder.join("a.rego")).unwrap();
+    world.configure_policy(&format!("paths = [{:?}]", folder.to_str().unwrap()));
+    world.start_receiver();
+    world.start_agent();
+    world.append("one\n");
+    world.await_archived(1);
+    lay("..v2", "second");
+    world.await_said(IN_FORCE, 1);
+    world.append("two\n");
+    world.await_archived(2);
+    assert_eq!(world.stop_agent(), Some(0));
+    let lines = shown(&world);
+    assert_eq!((ids(&lines[0]), ids(&lines[1])), (vec!["first"], vec!["second"]));
+}

@@ -112,7 +112,7 @@ impl Reloader {
         let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
         let config = self.config.clone();
         let compiled = on_thread(move || Candidate::read(&config, bundle.as_ref()).compile_tested()).await;
-        let compiled = compiled.unwrap_or_else(|| Err(Vec::new()));
+        let compiled = compiled.unwrap_or_else(|| Err(vec![Fault::within("these policies made the engine fail")]));
         let is_good = compiled.is_ok();
         match compiled {
             Ok(set) => {

@@ -23,7 +23,7 @@ pub struct PolicyArgs {
 enum Command {
     /// Compile policies and print every fault as file:line:column: what
     Check {
-        /// Files and folders of .rego and data.json
+        /// Files and folders of .rego, data.json and data.yaml, and OPA bundles (.tar.gz)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },

@@ -6,6 +6,7 @@ use crate::sign::Signer;
 use crate::swaps::{IN_FORCE, REFUSED, ids, put, shown};
 use crate::world::{World, await_that, run, text};
 use base64::prelude::*;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use std::fs;
 
@@ -231,6 +232,22 @@ fn check_asks_the_server_and_offline_looks_at_what_was_kept() {
     assert!(!is_good && said.contains("is not signed"), "{said}");
     served.give(&served.signed("one"));
     assert!(check(&served, &[]).0);
+    for (from, to, why) in [
+        (", cert = \"client.pem\", key = \"client.key\" } }", " } }", "the server wants a client certificate"),
+        (
+            "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" } }",
+            "tls = { ca = \"../other.pem\" } }",
+            "is not from the CA in",
+        ),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let other = CertificateParams::default().self_signed(&key).unwrap();
+        fs::write(served.world.path("other.pem"), other.pem()).unwrap();
+        served.world.configure(|config| config.replacen(from, to, 1));
+        let (is_good, said) = check(&served, &[]);
+        assert!(!is_good && said.contains(why), "{said}");
+        served.world.configure(|config| config.replacen(to, from, 1));
+    }
     served.world.start_agent();
     served.expect("one");
     served.world.kill_agent();

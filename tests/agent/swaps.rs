@@ -296,3 +296,23 @@ fn a_config_map_is_taken_up_when_its_link_moves() {
     let lines = shown(&world);
     assert_eq!((ids(&lines[0]), ids(&lines[1])), (vec!["first"], vec!["second"]));
 }
+
+#[test]
+fn a_line_in_parts_is_of_the_policies_in_force_at_its_end() {
+    let (mut world, bundle) = World::with_bundle(&set(1));
+    world.start_receiver();
+    world.start_agent();
+    world.append("x".repeat(300 * 1024));
+    // its first part is longer than a part may be, so that it is chained before the end is there
+    world.await_archived(1);
+    put(&bundle, &pack(&set(2)));
+    world.await_said(IN_FORCE, 1);
+    world.append("end\n");
+    await_that("the end", || world.messages().last().is_some_and(|message| message.ends_with("end")));
+    assert_eq!(world.stop_agent(), Some(0));
+    let lines = shown(&world);
+    let (last, before) = lines.split_last().unwrap();
+    assert!(before.iter().all(|line| ids(line).is_empty() && line["policy"] == digest(1)), "{}", before.len());
+    assert_eq!((ids(last), &last["policy"]), (vec!["a-2", "b-2"], &digest(2).into()));
+    world.verify().assert_intact(&[]);
+}

@@ -2,6 +2,7 @@
 //! agent begins while the server is down.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,6 +220,11 @@ fn config(tls: &Tls) -> Result<ClientConfig, String> {
     }
     let config = with_roots(roots)?;
     let Some((cert, key)) = &tls.client else { return Ok(config.with_no_client_auth()) };
+    let mode = std::fs::metadata(key).map_err(|e| format!("{}: {e}", key.display()))?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let key = key.display();
+        return Err(format!("{key}: others may read this private key (mode {mode:o}); run: chmod 600 {key}"));
+    }
     // the parser's own words could quote the key
     let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|_| format!("{}: holds no private key in PEM (BEGIN PRIVATE KEY)", key.display()))?;
@@ -245,8 +251,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// The whole chain of causes, since reqwest's own words stop at "error sending request"; without the URL, whose query may
-/// be a secret.
+/// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
+/// operator meets; without the URL, whose query may be a secret.
 fn explain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -258,5 +264,16 @@ fn explain(error: reqwest::Error) -> String {
         }
         cause = error.source();
     }
-    text
+    let hints = [
+        ("UnknownIssuer", "the server's certificate is not from the CA in bundle.tls.ca"),
+        ("NotValidForName", "the server's certificate is for another name than the url's"),
+        ("CertificateRequired", "the server wants a client certificate; name it in bundle.tls.cert and key"),
+        ("UnknownCA", "the server does not know the CA of the client certificate in bundle.tls.cert"),
+        ("ProtocolVersion", "the server does not speak TLS 1.3"),
+        ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
+    ];
+    match hints.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, hint)) => format!("{hint} ({text})"),
+        None => text,
+    }
 }

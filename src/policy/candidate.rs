@@ -9,6 +9,8 @@ pub struct Candidate {
     sources: Sources,
     max_instructions: u64,
     faults: Vec<Fault>,
+    /// Something is configured, so that there must be a policy.
+    is_wanted: bool,
 }
 
 impl Candidate {
@@ -17,12 +19,25 @@ impl Candidate {
         let mut faults = Vec::new();
         let packed = downloaded.map(|downloaded| downloaded.bytes.as_slice());
         let sources = Sources::configured(config, packed, Tests::Included, &mut faults);
-        Self { sources, max_instructions: config.max_instructions, faults }
+        let is_wanted = !config.paths.is_empty() || packed.is_some();
+        Self { sources, max_instructions: config.max_instructions, faults, is_wanted }
     }
 
-    /// Compiles them, without their tests.
+    /// The revisions of the bundles among them, as their manifests say.
+    pub fn revisions(&self) -> String {
+        self.sources.revisions().join(", ")
+    }
+
+    /// Compiles them, without their tests. Without a single policy they are refused: an empty bundle must not silence those
+    /// before.
     pub fn compile(&self) -> Result<PolicySet, Vec<Fault>> {
-        PolicySet::of(&self.sources.without_tests(), self.max_instructions, self.faults.clone())
+        let sources = self.sources.without_tests();
+        let mut faults = self.faults.clone();
+        if self.is_wanted && faults.is_empty() && sources.modules.is_empty() {
+            let what = "hold no policy, no .rego file besides tests; to have no verdicts take paths and bundle out";
+            faults.push(Fault::of("[policy] paths and bundle", what));
+        }
+        PolicySet::of(&sources, self.max_instructions, faults)
     }
 
     /// Compiles them and runs their tests; a test that fails is a fault.

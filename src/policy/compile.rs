@@ -69,8 +69,8 @@ pub struct RuleInfo {
 }
 
 impl PolicySet {
-    /// Compiles what stands under the configured paths, without the bundle of a server. No paths give a set without policies. All faults are told at
-    /// once, but those of the set as a whole only when each file is right.
+    /// Compiles what stands under the configured paths; a bundle of a server is not asked for. No paths give a set without
+    /// policies. All faults are told at once, but those of the set as a whole only when each file is right.
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let sources = Sources::configured(config, None, Tests::Skipped, &mut faults);

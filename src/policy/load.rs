@@ -34,8 +34,17 @@ pub(super) struct Sources {
     pub(super) data: Vec<SourceFile>,
     /// `.manifest` files of bundles.
     manifests: Vec<SourceFile>,
-    /// The bundles, as people know them, with what each owns.
-    bundles: Vec<(String, Arc<Roots>)>,
+    bundles: Vec<Taken>,
+}
+
+/// A bundle that was taken.
+#[derive(Clone, Debug)]
+struct Taken {
+    /// As people know it.
+    shown: String,
+    revision: String,
+    /// What it owns.
+    roots: Arc<Roots>,
 }
 
 /// One file.
@@ -104,6 +113,11 @@ impl Sources {
         sources.modules.sort();
         sources.data.sort();
         sources
+    }
+
+    /// What the bundles' manifests say of their revisions.
+    pub(super) fn revisions(&self) -> Vec<&str> {
+        self.bundles.iter().map(|bundle| bundle.revision.as_str()).filter(|revision| !revision.is_empty()).collect()
     }
 
     /// What is evaluated on lines.
@@ -309,18 +323,20 @@ impl Walk<'_> {
         self.sources.modules.extend(bundle.modules.into_iter().filter(wanted));
         self.sources.data.extend(bundle.data);
         self.sources.manifests.extend(bundle.manifest);
-        self.sources.bundles.push((shown.to_owned(), bundle.roots));
+        let Bundle { revision, roots, .. } = bundle;
+        self.sources.bundles.push(Taken { shown: shown.to_owned(), revision, roots });
     }
 
     /// No two bundles may own the same paths: the policies of one could change what those of another say.
     fn bundles_apart(&mut self) {
-        for (at, (name, roots)) in self.sources.bundles.iter().enumerate() {
-            for (other, others) in &self.sources.bundles[at + 1..] {
-                if let Some((a, b)) = roots.overlap(others) {
+        for (at, one) in self.sources.bundles.iter().enumerate() {
+            for other in &self.sources.bundles[at + 1..] {
+                if let Some((a, b)) = one.roots.overlap(&other.roots) {
+                    let other = &other.shown;
                     let what = format!(
                         "its root {a:?} and {b:?} of {other} overlap; give each bundle roots of its own in its .manifest"
                     );
-                    self.faults.push(Fault::of(name, what));
+                    self.faults.push(Fault::of(&one.shown, what));
                 }
             }
         }

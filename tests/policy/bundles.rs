@@ -105,6 +105,14 @@ fn two_bundles_may_not_own_the_same() {
 }
 
 #[test]
+fn a_bundle_without_a_policy_does_not_silence_those_before() {
+    for files in [vec![], vec![sound()[2].clone()], vec![sound()[4].clone()]] {
+        assert!(why(&[&files]).contains("hold no policy"), "{files:?}");
+    }
+    assert!(load(&[], None).is_ok(), "nothing is configured");
+}
+
+#[test]
 fn what_cannot_be_run_here_is_said() {
     let with = |name: &'static str, text: &str| {
         let mut files = sound();

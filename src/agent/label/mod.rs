@@ -19,7 +19,7 @@ use crate::chain::stamp::rfc3339;
 use crate::policy::format::container::{self, Piece, Stream};
 use crate::policy::{Evaluator, LineContext, SourceContext};
 use crate::record::{AuditId, Batch, Cursor, End, Format, Item, LineItem, SourceEvent, SourceKey, Verdicts};
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 use events::Events;
 use pieces::{Pieces, Slot};
 use std::collections::{BTreeMap, HashMap};
@@ -91,10 +91,14 @@ impl Labeller {
                     Labelled { batch, verdicts, swapped: None }
                 }
                 // between two batches, so that the verdicts of a line are all of one set
-                recv(self.wake) -> _ => match self.swap() {
-                    Some(swapped) => Labelled { swapped: Some(swapped), ..Labelled::default() },
-                    None => continue,
-                },
+                recv(self.wake) -> woken => {
+                    if woken.is_err() {
+                        // another run has begun, and this one hears no more of it
+                        self.wake = never();
+                    }
+                    let Some(swapped) = self.swap() else { continue };
+                    Labelled { swapped: Some(swapped), ..Labelled::default() }
+                }
             };
             if output.send(labelled).is_err() {
                 return;

@@ -111,28 +111,33 @@ impl Reloader {
     async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) -> bool {
         let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
         let config = self.config.clone();
-        let compiled = on_thread(move || Candidate::read(&config, bundle.as_ref()).compile_tested()).await;
-        let compiled = compiled.unwrap_or_else(|| Err(vec![Fault::within("these policies made the engine fail")]));
+        let read = on_thread(move || {
+            let candidate = Candidate::read(&config, bundle.as_ref());
+            candidate.compile_tested().map(|set| (set, candidate.revisions()))
+        });
+        let failed = || Err(vec![Fault::within("these policies made the engine fail")]);
+        let compiled = read.await.unwrap_or_else(failed);
         let is_good = compiled.is_ok();
         match compiled {
-            Ok(set) => {
+            Ok((set, revisions)) => {
                 if let Some(new) = new {
                     self.keep(new).await;
                 }
-                self.swap(why, set);
+                self.swap(why, set, &revisions);
             }
             Err(faults) => self.refuse(why, &faults),
         }
         is_good
     }
 
-    fn swap(&self, why: &str, set: PolicySet) {
+    fn swap(&self, why: &str, set: PolicySet, revisions: &str) {
         self.board.reloaded(true);
         let new = set.digest();
         if self.live.current().digest() == new {
             return tracing::info!(why, "policies read again: they are the same");
         }
-        tracing::info!(why, new = %Hash(new), packages = set.packages().count(), "policies taken up");
+        let packages = set.packages().count();
+        tracing::info!(why, new = %Hash(new), packages, revisions, "policies taken up");
         self.live.put(set);
     }
 

@@ -100,6 +100,8 @@ pub(super) struct Bundle {
     pub(super) data: Vec<SourceFile>,
     /// `.manifest`, if there is one.
     pub(super) manifest: Option<SourceFile>,
+    /// What it says of its revision; empty if nothing.
+    pub(super) revision: String,
     pub(super) roots: Arc<Roots>,
 }
 
@@ -119,7 +121,6 @@ impl Bundle {
         let described = files.contains_key(MANIFEST).then(|| text(MANIFEST)).transpose()?;
         let manifest = Manifest::parse(described.as_deref().unwrap_or("{}")).map_err(|what| in_file(MANIFEST, what))?;
         let roots = Arc::new(manifest.roots().map_err(|what| in_file(MANIFEST, what))?);
-        tracing::debug!(bundle = shown, revision = manifest.revision, "a bundle was read");
         let file = |name: &str, text: String| SourceFile {
             name: name.to_owned(),
             path: format!("{shown}/{name}"),
@@ -149,8 +150,9 @@ impl Bundle {
                 _ => {}
             }
         }
+        let revision = manifest.revision;
         let manifest = described.map(|text| file(MANIFEST, text));
-        Ok(Self { modules, data, manifest, roots })
+        Ok(Self { modules, data, manifest, revision, roots })
     }
 }
 

@@ -194,7 +194,7 @@ fn f_verify(bencher: Bencher, kind: Kind) {
 
 fn evaluator() -> Evaluator {
     let paths = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/policies").into()];
-    let config = policy::Config { paths, max_instructions: policy::Config::MAX_INSTRUCTIONS };
+    let config = policy::Config { paths, ..policy::Config::default() };
     Evaluator::new(&PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}")))
 }
 

@@ -17,6 +17,8 @@
 //!    verify, cat                verify     lines + receipts            -> Findings
 //! ```
 //! Beside it, once a line is durable: its verdicts -> [`alert`] -> a webhook, an Alertmanager, a command.
+//! What is in force of the policies may change between two lines: [`agent`] reads them again beside the line's path and hands the label
+//! thread a whole set.
 //!
 //! [`agent`] puts the first five together: a thread for each source, one for the policies, one that chains (the scribe), one for
 //! `fdatasync`, and tokio for the network. Channels between them are short; a full one stops the stage before it.

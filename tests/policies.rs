@@ -16,7 +16,7 @@ fn packs_dir() -> PathBuf {
 }
 
 fn config(paths: &[PathBuf]) -> Config {
-    Config { paths: paths.to_vec(), max_instructions: Config::MAX_INSTRUCTIONS }
+    Config { paths: paths.to_vec(), ..Config::default() }
 }
 
 fn source() -> SourceContext {

@@ -37,6 +37,15 @@ pub(super) struct Announced {
 }
 
 impl Alerts {
+    /// These policies are in force from now on.
+    pub(super) fn take_up(&mut self, policies: &PolicySet) {
+        let title = |rule: &crate::policy::RuleInfo| {
+            let title = rule.metadata.title.clone()?;
+            Some(rule.ids.iter().map(move |id| (id.clone(), title.clone())).collect::<Vec<_>>())
+        };
+        self.titles = policies.rules().filter_map(title).flatten().collect();
+    }
+
     /// Whether a line with these verdicts may be one to tell of.
     pub(super) fn wants(&self, verdicts: &Verdicts) -> bool {
         self.raiser.wants(verdicts)
@@ -213,19 +222,13 @@ impl Delivery {
     pub(super) fn open(
         &self,
         host: &str,
-        policies: &PolicySet,
         durable: watch::Receiver<Option<Durable>>,
     ) -> (Alerts, impl Future<Output = ()> + Send + 'static) {
         let (gate, announced) = mpsc::channel(QUEUE * self.targets.len().max(1));
-        let title = |rule: &crate::policy::RuleInfo| {
-            let title = rule.metadata.title.clone()?;
-            Some(rule.ids.iter().map(move |id| (id.clone(), title.clone())).collect::<Vec<_>>())
-        };
-        let titles = policies.rules().filter_map(title).flatten().collect();
         let alerts = Alerts {
             raiser: Raiser::new(&self.targets),
             host: host.to_owned(),
-            titles,
+            titles: HashMap::new(),
             targets: self.targets.clone(),
             gate,
         };

@@ -1,8 +1,10 @@
-//! What the agent says of its sources and alerts while it runs: in its log on SIGUSR1, and as metrics.
+//! What the agent says of its sources and alerts while it runs, and how often it took up policies: in its log on SIGUSR1, and
+//! as metrics.
 
 use crate::alert::{Counters, Counts};
 use crate::source::{Doing, Progress};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -11,6 +13,8 @@ use std::time::SystemTime;
 pub struct Board {
     sources: Mutex<Vec<(String, Arc<Progress>)>>,
     alerts: Mutex<Vec<(String, Arc<Counters>)>>,
+    /// Policies that were read again: taken up, refused.
+    reloads: [AtomicU64; 2],
 }
 
 impl Board {
@@ -28,6 +32,11 @@ impl Board {
     pub fn alerts(&self) -> Vec<(String, Counts)> {
         let alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
         alerts.iter().map(|(name, counters)| (name.clone(), counters.counts())).collect()
+    }
+
+    /// Counts policies that were read again.
+    pub(super) fn reloaded(&self, is_good: bool) {
+        self.reloads[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Each source by its name.
@@ -78,6 +87,11 @@ impl Board {
             }
         }
         self.alert_metrics(&mut text);
+        const RELOADS: &str = "sealtail_policy_reloads_total";
+        let _ = writeln!(text, "# HELP {RELOADS} Policies that were read again.\n# TYPE {RELOADS} counter");
+        for (result, count) in ["ok", "refused"].iter().zip(&self.reloads) {
+            let _ = writeln!(text, "{RELOADS}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed));
+        }
         text
     }
 

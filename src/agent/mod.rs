@@ -9,9 +9,12 @@
 mod alerts;
 mod board;
 mod label;
+mod live;
+mod reload;
 mod scribe;
 
 pub use board::Board;
+pub use reload::Reload;
 
 use crate::alert;
 use crate::chain;
@@ -24,6 +27,8 @@ use crate::policy::{self, PolicySet};
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
 use alerts::{Alerts, Delivery};
+use live::Live;
+use reload::Reloader;
 use scribe::{Control, Identity, Scribe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,15 +106,18 @@ pub struct Agent {
     config: config::Agent,
     digest: Bytes32,
     host_key: Arc<HostKey>,
-    policies: PolicySet,
+    policies: Arc<Live>,
     board: Arc<Board>,
+    reload: Reload,
+    reloader: Arc<tokio::sync::Mutex<Reloader>>,
 }
 
 impl Agent {
-    /// Loads the keys, certificates and policies that `config` names.
-    pub fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
+    /// Loads the keys, certificates and policies that `config` names; a bundle from its server if none was kept.
+    pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
-        let policies = PolicySet::load(&config.policy).map_err(Error::Policy)?;
+        let seen = reload::stamp(&config.policy);
+        let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
         for target in &config.targets {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
@@ -117,7 +125,22 @@ impl Agent {
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
-        Ok(Self { config: config.clone(), digest, host_key, policies, board: Arc::default() })
+        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::default()), Reload::default());
+        let reloader = Reloader {
+            config: config.policy.clone(),
+            live: Arc::clone(&policies),
+            board: Arc::clone(&board),
+            asked: reload.clone(),
+            bundle,
+            seen,
+        };
+        let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
+        Ok(Self { config: config.clone(), digest, host_key, policies, board, reload, reloader })
+    }
+
+    /// What asks it to read its policies again, also while it runs.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Where it can be asked what it is doing, also while it runs.
@@ -144,6 +167,13 @@ impl Agent {
         delivery: &mut Delivery,
     ) -> Result<(), Error> {
         const ATTEMPTS_ONCE: u32 = 5;
+        // ended with this run
+        let mut tasks = JoinSet::new();
+        let reloader = Arc::clone(&self.reloader);
+        match options.once {
+            true => reloader.lock().await.ask_server().await,
+            false => drop(tasks.spawn(async move { reloader.lock().await.run().await })),
+        }
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
             let result = self.run_stream(options, stop, on_event, delivery).await;
@@ -174,7 +204,7 @@ impl Agent {
     ) -> Result<(), Error> {
         let (spool, recovered) = self.open_spool().await?;
         delivery.start(&self.config.spool.dir)?;
-        let (alerts, gate) = delivery.open(&self.config.host.name, &self.policies, spool.durable());
+        let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
         let mut forwarders = JoinSet::new();
         for target in &self.config.targets {
@@ -247,7 +277,7 @@ impl Agent {
         stop: &Stop,
         spool: &Spool,
         recovered: Recovered,
-        alerts: Alerts,
+        mut alerts: Alerts,
     ) -> Result<Line, Error> {
         let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
@@ -273,10 +303,12 @@ impl Agent {
         self.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
+        let identity = self.identity(labeller.policies().digest());
+        alerts.take_up(labeller.policies());
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, alerts, stop.clone());
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
@@ -284,11 +316,11 @@ impl Agent {
         Ok(Line { done, control, failures, _end: end })
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self, policy: Bytes32) -> Identity {
         Identity {
             host: self.config.host.name.clone(),
             config: self.digest,
-            policy: self.policies.digest(),
+            policy,
             recipients: self.config.recipients.clone(),
             host_key: Arc::clone(&self.host_key),
         }

@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::alerts::{Alerts, Chained};
-use super::label::Labelled;
+use super::label::{Labelled, Swapped};
 use crate::alert::Raised;
 use crate::chain::header::{Hash, NamedReceipt, Prev};
 use crate::chain::host_key::HostKey;
@@ -151,6 +151,15 @@ impl Scribe {
     }
 
     fn take(&mut self, open: &mut Open, labelled: &Labelled) -> Result<(), Error> {
+        if let Some(Swapped { old, policies }) = &labelled.swapped {
+            let (at, new) = (open.chain.stamp(), policies.digest());
+            self.item(open, |open| open.chain.policy(&mut open.lines, &at, *old, new))?;
+            self.identity.policy = new;
+            self.alerts.take_up(policies);
+            if open.is_full() {
+                self.seal(open)?;
+            }
+        }
         let mut at = open.chain.stamp();
         let none = Verdicts::default();
         let mut verdicts = labelled.verdicts.iter();

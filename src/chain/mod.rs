@@ -6,6 +6,7 @@
 
 mod alert;
 pub mod auditor_key;
+mod changed;
 pub mod checkpoint;
 pub mod genesis;
 pub mod header;

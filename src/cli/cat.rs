@@ -1,6 +1,6 @@
 //! `sealtail cat`: an archive or a spool back as plain lines.
 
-use crate::chain::header::{Header, Log, LogPayload, SourceEventKind, SourcePayload};
+use crate::chain::header::{Hash, Header, Log, LogPayload, SourceEventKind, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::record::{Labels, Seq, StreamId, Verdict};
 use crate::verify::archive::{Archive, StreamFiles};
@@ -21,7 +21,7 @@ pub struct CatArgs {
     /// Archives or spools: files, or folders laid out as <host>/<stream>/
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print one JSON object a line, with time, source and verdicts
+    /// Print one JSON object a line, with time, source, verdicts and the digest of the policies
     #[arg(long)]
     json: bool,
     /// Only lines of the source with this name
@@ -54,8 +54,8 @@ pub fn run(args: CatArgs) -> ExitCode {
 pub fn print(args: &CatArgs, out: &mut dyn Write) -> io::Result<Vec<String>> {
     let Archive { streams, mut faults } = Archive::discover(&args.paths);
     for files in streams.iter().filter(|files| args.stream.is_none_or(|stream| stream == files.stream)) {
-        Stream { args, files, next: 0, sources: HashMap::new(), labels: Labels::default(), faults: &mut faults }
-            .print(out)?;
+        let (sources, labels) = (HashMap::new(), Labels::default());
+        Stream { args, files, next: 0, sources, labels, policy: None, faults: &mut faults }.print(out)?;
     }
     Ok(faults)
 }
@@ -70,6 +70,8 @@ struct Stream<'a> {
     sources: HashMap<u32, (String, Labels)>,
     /// Those of the last source: many have the same.
     labels: Labels,
+    /// The digest of the policies that speak of the next line, as the genesis and `policy` lines say it.
+    policy: Option<Hash>,
     faults: &'a mut Vec<String>,
 }
 
@@ -116,6 +118,14 @@ impl Stream<'_> {
                     let labels = self.labels_of(raw.payload);
                     self.sources.insert(source.src, (name, labels));
                 }
+                Ok(true)
+            }
+            Header::Genesis(genesis) => {
+                self.policy = Some(genesis.policy);
+                Ok(true)
+            }
+            Header::Policy(changed) => {
+                self.policy = Some(changed.new);
                 Ok(true)
             }
             Header::Log(log) => self.log(&log, raw.payload, out),
@@ -171,6 +181,8 @@ impl Stream<'_> {
             message: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             message_b64: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            policy: Option<Hash>,
             verdicts: &'a [Verdict],
         }
         let message_b64 = str::from_utf8(message).is_err().then(|| BASE64_STANDARD.encode(message));
@@ -183,6 +195,7 @@ impl Stream<'_> {
             labels: source.map(|(_, labels)| &**labels).filter(|labels| !labels.is_empty()),
             message: str::from_utf8(message).ok(),
             message_b64,
+            policy: self.policy,
             verdicts: &log.verdicts,
         };
         serde_json::to_writer(&mut *out, &object)?;

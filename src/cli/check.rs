@@ -4,7 +4,8 @@ use crate::alert;
 use crate::chain::host_key::{HostKey, HostPublic};
 use crate::config::{self, Config};
 use crate::forward;
-use crate::policy::PolicySet;
+use crate::policy::bundle::Downloads;
+use crate::policy::{self, Candidate};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,13 +13,14 @@ use std::process::ExitCode;
 /// Check a configuration: keys, policies, certificates, targets, alerts
 ///
 /// Prints every fault, not only the first, each with its place and the mend. Nothing is changed and no line is sent; without
-/// --offline each target is asked whether it would take this host's lines. Alert targets are told nothing.
+/// --offline each target is asked whether it would take this host's lines, and the server of a bundle for it. Alert targets are told
+/// nothing.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Do not connect to the targets
+    /// Do not connect to the targets, nor to the server of a bundle
     #[arg(long)]
     offline: bool,
 }
@@ -48,9 +50,7 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
         Ok(key) => check_public(&agent.host.key, &key, faults),
         Err(error) => faults.push(error.to_string()),
     }
-    if let Err(found) = PolicySet::load(&agent.policy) {
-        faults.extend(found.iter().map(ToString::to_string));
-    }
+    check_policies(&agent.policy, offline, faults);
     check_folder(&agent.spool.dir, faults);
     faults.extend(
         agent.sources.iter().filter_map(|source| source.labels()?.check(source.name()).err()).map(|e| e.to_string()),
@@ -68,6 +68,22 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
     }
     let alerts = agent.alerts.iter().map(|target| (target, alert::check(target)));
     faults.extend(alerts.filter_map(|(target, checked)| Some(format!("alert {:?}: {}", target.name, checked.err()?))));
+}
+
+/// The policies with their tests, and the bundle that the server has now; offline, the one that was kept.
+fn check_policies(config: &policy::Config, offline: bool, faults: &mut Vec<String>) {
+    let bundle = match &config.bundle {
+        None => Ok(None),
+        Some(remote) if offline => Downloads::new(remote).kept(),
+        Some(remote) => super::runtime().and_then(|runtime| runtime.block_on(Downloads::new(remote).fetch(true))),
+    };
+    let bundle = bundle.unwrap_or_else(|why| {
+        faults.push(format!("[policy] bundle: {why}"));
+        None
+    });
+    if let Err(found) = Candidate::read(config, bundle.as_ref()).compile_tested() {
+        faults.extend(found.iter().map(ToString::to_string));
+    }
 }
 
 /// The public key beside the secret one is what verifiers are given: it must be its other half.

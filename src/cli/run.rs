@@ -12,7 +12,7 @@ use std::process::ExitCode;
 ///
 /// Reads the configured sources, labels, chains, spools and ships each line. On a stop it closes the stream and gives the
 /// targets ten seconds to store what is spooled; what they don't take is sent at the next start. On SIGUSR1 it says in
-/// its log what each source is doing.
+/// its log what each source is doing; on SIGHUP, and when their files change, it reads its policies again.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The configuration; `sealtail check` tells what is wrong with it
@@ -39,7 +39,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let options = Options { once: args.once, own };
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
-            let agent = Agent::new(agent, config.digest).map_err(|e| e.to_string())?;
+            let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
                 let served = telemetry::serve(address, move || board.metrics()).await;
@@ -48,6 +48,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
             }
             let board = agent.board();
             stop::on_ask(move || board.log()).map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let reload = agent.reload();
+            stop::on_hangup(move || reload.ask()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
             agent.run(&options, &stop.stop, |_| {}).await.map_err(|e| e.to_string())
         })

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM; SIGUSR1.
+//! Ctrl-C and SIGTERM; SIGUSR1; SIGHUP.
 
 use crate::source::Stop;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,16 @@ pub(super) fn on_signal() -> std::io::Result<Signalled> {
 
 /// Answers each SIGUSR1.
 pub(super) fn on_ask(answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
-    let mut asked = signal(SignalKind::user_defined1())?;
+    on(SignalKind::user_defined1(), answer)
+}
+
+/// Answers each SIGHUP.
+pub(super) fn on_hangup(answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    on(SignalKind::hangup(), answer)
+}
+
+fn on(kind: SignalKind, answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut asked = signal(kind)?;
     tokio::spawn(async move {
         while asked.recv().await.is_some() {
             answer();

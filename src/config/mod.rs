@@ -8,9 +8,11 @@
 //! value.rs        sizes and durations
 //! substitute.rs   ${NAME}, ${file:PATH}, ${credential:NAME}
 //! sections.rs     the tables that are no list; source.rs, target.rs, alerting.rs, receive.rs the others
+//! bundle.rs       what [policy] says of bundles
 //! ```
 
 mod alerting;
+mod bundle;
 mod document;
 mod fault;
 mod receive;

@@ -2,7 +2,7 @@
 
 use super::document::Place;
 use super::table::{Table, Text};
-use super::{Agent, Config, Host, Telemetry, alerting, receive, source, target};
+use super::{Agent, Config, Host, Telemetry, alerting, bundle, receive, source, target};
 use crate::record::is_name;
 use crate::{chain, policy, spool};
 use std::collections::HashMap;
@@ -85,13 +85,18 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     let spool = spool(root.table("spool"));
     let targets = target::configs(root.tables("target", "say where lines go, with [[target]] and type = \"https\""));
     let alerts = alerting::configs(root.tables_if_any("alert"));
+    let (mut policy, spool) = (policy?, spool?);
+    if let Some(bundle) = &mut policy.bundle {
+        // no host has a name that begins with a dot
+        bundle.kept_in = spool.dir.join(".policy");
+    }
     Some(Agent {
         host: host?,
         recipients: recipients?,
         sources: sources?,
-        policy: policy?,
+        policy,
         chain: chain?,
-        spool: spool?,
+        spool,
         targets: targets?,
         alerts: alerts?,
     })
@@ -153,10 +158,11 @@ fn recipients(table: Table<'_>) -> Option<Vec<age::x25519::Recipient>> {
 fn policy(table: Table<'_>) -> Option<policy::Config> {
     let paths = table.list("paths", Text::into_path);
     let max_instructions = table.integer("max_instructions", 100_000, 1..=1_000_000_000);
+    let (verify, bundle) = (bundle::verify(&table), bundle::remote(&table));
     let on_undecided = table.optional("on_undecided", |text| text.word(&["ship"], &["withhold"]));
     table.finish();
     on_undecided?;
-    Some(policy::Config { paths: paths?, max_instructions: max_instructions? })
+    Some(policy::Config { paths: paths?, max_instructions: max_instructions?, verify: verify?, bundle: bundle? })
 }
 
 fn chain(table: Table<'_>) -> Option<chain::Config> {

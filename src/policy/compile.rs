@@ -69,11 +69,11 @@ pub struct RuleInfo {
 }
 
 impl PolicySet {
-    /// Compiles what stands under the configured paths. No paths give a set without policies. All faults are told at
-    /// once, but those of the set as a whole only when each file is right.
+    /// Compiles what stands under the configured paths; a bundle of a server is not asked for. No paths give a set without
+    /// policies. All faults are told at once, but those of the set as a whole only when each file is right.
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let sources = Sources::read(&config.paths, Tests::Skipped, &mut faults);
+        let sources = Sources::configured(config, None, Tests::Skipped, &mut faults);
         Self::of(&sources, config.max_instructions, faults)
     }
 
@@ -136,7 +136,7 @@ pub(super) fn engine(sources: &Sources, faults: &mut Vec<Fault>) -> Engine {
     for file in &sources.modules {
         let added = catch_unwind(AssertUnwindSafe(|| engine.add_policy(file.path.clone(), file.text.clone())));
         match added {
-            Ok(Ok(_)) => {}
+            Ok(Ok(package)) => faults.extend(file.check_package(&package).err()),
             Ok(Err(error)) => faults.push(Fault::from_engine(&file.path, &error.to_string())),
             Err(_) => faults.push(Fault::of(&file.path, "the engine panicked on it")),
         }

@@ -19,6 +19,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A fault of no file that is known.
+    pub fn within(what: &str) -> Self {
+        Self::of("policies", what)
+    }
+
     /// A fault at a place.
     pub(super) fn at(file: &str, (line, column): (u32, u32), what: impl Into<String>) -> Self {
         Self { file: file.to_owned(), place: Some((line, column)), what: what.into() }

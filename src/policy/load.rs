@@ -1,4 +1,4 @@
-//! Finds and reads policy files: `.rego` and `data.json`, in files and folders, recursively.
+//! Finds and reads policy files: `.rego`, `data.json` and `data.yaml`, in files and folders, recursively, and in bundles.
 //!
 //! The order is that of the names, so that the same tree gives the same set everywhere. Hidden entries are left out:
 //! that is how a mounted Kubernetes ConfigMap (`..data -> ..2026_01_01`) shows each file once.
@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use regorus::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::Fault;
+use super::bundle::{self, Bundle, Roots, Verifier};
 use super::packs::{LEFT_OUT, PACKS};
+use super::{Config, Fault, yaml};
 
 /// Bound of one file, in bytes; the engine's own bound of a module is the same.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -28,8 +30,21 @@ const DEPTH_MAX: usize = 32;
 pub(super) struct Sources {
     /// Rego modules, tests among them only if asked for.
     pub(super) modules: Vec<SourceFile>,
-    /// `data.json` files.
+    /// `data.json` and `data.yaml` files.
     pub(super) data: Vec<SourceFile>,
+    /// `.manifest` files of bundles.
+    manifests: Vec<SourceFile>,
+    bundles: Vec<Taken>,
+}
+
+/// A bundle that was taken.
+#[derive(Clone, Debug)]
+struct Taken {
+    /// As people know it.
+    shown: String,
+    revision: String,
+    /// What it owns.
+    roots: Arc<Roots>,
 }
 
 /// One file.
@@ -41,6 +56,8 @@ pub(super) struct SourceFile {
     pub(super) path: String,
     /// What it holds.
     pub(super) text: String,
+    /// What its bundle owns; none outside of bundles.
+    pub(super) roots: Option<Arc<Roots>>,
 }
 
 /// Whether `*_test.rego` files belong to the set.
@@ -55,14 +72,59 @@ pub(super) enum Tests {
 impl Sources {
     /// Reads all files under `paths`. What can't be read becomes a fault; the rest is still read.
     pub(super) fn read(paths: &[PathBuf], tests: Tests, faults: &mut Vec<Fault>) -> Self {
-        let mut walk = Walk { tests, sources: Self::default(), seen: BTreeSet::new(), count: 0, faults };
+        Self::gather(paths, None, None, tests, faults)
+    }
+
+    /// The same as configured: bundles with their signatures, and `downloaded`, the one that came from a server.
+    pub(super) fn configured(
+        config: &Config,
+        downloaded: Option<&[u8]>,
+        tests: Tests,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
+        let verifier = match config.verify.as_ref().map(Verifier::load).transpose() {
+            Ok(verifier) => verifier,
+            Err(why) => {
+                faults.push(Fault::of("[policy] verify", why));
+                return Self::default();
+            }
+        };
+        let remote = config.bundle.as_ref().map(|remote| remote.shown());
+        Self::gather(&config.paths, verifier.as_ref(), remote.as_deref().zip(downloaded), tests, faults)
+    }
+
+    fn gather(
+        paths: &[PathBuf],
+        verifier: Option<&Verifier>,
+        downloaded: Option<(&str, &[u8])>,
+        tests: Tests,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
+        let seen = BTreeSet::new();
+        let mut walk = Walk { tests, verifier, sources: Self::default(), seen, count: 0, faults };
         for path in paths {
             walk.root(path);
         }
+        if let Some((shown, packed)) = downloaded {
+            walk.bundle(shown, packed);
+        }
+        walk.bundles_apart();
         let mut sources = walk.sources;
         sources.modules.sort();
         sources.data.sort();
         sources
+    }
+
+    /// What the bundles' manifests say of their revisions.
+    pub(super) fn revisions(&self) -> Vec<&str> {
+        self.bundles.iter().map(|bundle| bundle.revision.as_str()).filter(|revision| !revision.is_empty()).collect()
+    }
+
+    /// What is evaluated on lines.
+    pub(super) fn without_tests(&self) -> Self {
+        let modules = self.modules.iter().filter(|file| !is_test(&file.name)).cloned().collect();
+        let (data, manifests) = (self.data.clone(), self.manifests.clone());
+        Self { modules, data, manifests, bundles: self.bundles.clone() }
     }
 
     /// The policies that come with sealtail, those that quickstart leaves out besides.
@@ -71,30 +133,34 @@ impl Sources {
             name: (*name).to_owned(),
             path: format!("policies/{name}"),
             text: (*text).to_owned(),
+            roots: None,
         };
-        Self { modules: PACKS.iter().chain(LEFT_OUT).map(file).collect(), data: Vec::new() }
+        Self { modules: PACKS.iter().chain(LEFT_OUT).map(file).collect(), ..Self::default() }
     }
 
-    /// The documents of the `data.json` files, each where OPA puts it: `a/b/data.json` is `data.a.b`.
+    /// The documents of the data files, each where OPA puts it: `a/b/data.json` is `data.a.b`.
     pub(super) fn documents(&self, faults: &mut Vec<Fault>) -> Vec<(&SourceFile, Value)> {
         let mut documents = Vec::new();
         for file in &self.data {
-            let document: Value = match serde_json::from_str(&file.text) {
+            let document = match file.document() {
                 Ok(document) => document,
-                Err(error) => {
-                    let place = (error.line() as u32, error.column() as u32);
-                    faults.push(Fault::at(&file.path, place, format!("not JSON: {error}")));
+                Err(fault) => {
+                    faults.push(fault);
                     continue;
                 }
             };
-            if document.as_object().is_err() {
-                faults.push(Fault::at(&file.path, (1, 1), "data.json must hold an object"));
-                continue;
-            }
             let folders = file.name.rsplit('/').skip(1);
-            let nested = folders.fold(document, |inner, folder| {
+            let nested: Value = folders.fold(document, |inner, folder| {
                 regorus::value::Object::from_iter([(Value::from(folder), inner)]).into()
             });
+            if nested.as_object().is_err() {
+                faults.push(Fault::at(
+                    &file.path,
+                    (1, 1),
+                    "must hold an object, as it stands in no folder that names it",
+                ));
+                continue;
+            }
             documents.push((file, nested));
         }
         documents
@@ -110,9 +176,10 @@ impl Sources {
         faults.into_iter().map(mend).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// SHA-256 over all files, sorted by name, each name and content with its length before it.
+    /// SHA-256 over all files, sorted by name, each name and content with its length before it. A bundle's files count as if
+    /// it were a folder, its manifest among them.
     pub(super) fn digest(&self) -> [u8; 32] {
-        let mut files: Vec<&SourceFile> = self.modules.iter().chain(&self.data).collect();
+        let mut files: Vec<&SourceFile> = self.modules.iter().chain(&self.data).chain(&self.manifests).collect();
         files.sort_by(|a, b| (&a.name, &a.text).cmp(&(&b.name, &b.text)));
         let mut hash = Sha256::new();
         for part in files.iter().flat_map(|file| [&file.name, &file.text]) {
@@ -123,9 +190,37 @@ impl Sources {
     }
 }
 
+impl SourceFile {
+    fn document(&self) -> Result<Value, Fault> {
+        let json = match self.name.ends_with(".json") {
+            true => return serde_json::from_str(&self.text).map_err(|error| self.not_json(&error)),
+            false => yaml::to_json(&self.text).map_err(|(line, what)| Fault::at(&self.path, (line, 1), what))?,
+        };
+        Value::from_json_str(&json.to_string()).map_err(|error| Fault::of(&self.path, error.to_string()))
+    }
+
+    fn not_json(&self, error: &serde_json::Error) -> Fault {
+        let place = (error.line() as u32, error.column() as u32);
+        Fault::at(&self.path, place, format!("not JSON: {error}"))
+    }
+
+    /// Whether a module with this package, as the engine writes it, may stand in its bundle.
+    pub(super) fn check_package(&self, package: &str) -> Result<(), Fault> {
+        let path = package.strip_prefix("data.").unwrap_or(package).replace('.', "/");
+        match &self.roots {
+            Some(roots) if !roots.contain(&path) => {
+                let what = format!("its package is outside of the manifest's roots: {}", roots.shown());
+                Err(Fault::of(&self.path, what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One reading of the paths.
 struct Walk<'a> {
     tests: Tests,
+    verifier: Option<&'a Verifier>,
     sources: Sources,
     /// Folders that were entered, by their real path: a link that leads back up is not followed twice.
     seen: BTreeSet<PathBuf>,
@@ -142,15 +237,21 @@ impl Walk<'_> {
                 let before = self.count;
                 self.folder(path, "", 0);
                 if self.count == before {
-                    self.faults.push(Fault::of(&shown, "holds no .rego file and no data.json"));
+                    self.faults.push(Fault::of(&shown, "holds no .rego file and no data.json or data.yaml"));
                 }
             }
             Ok(_) => {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                if !is_policy_file(&name) {
-                    self.faults.push(Fault::of(&shown, "is neither a .rego file nor data.json"));
-                } else {
+                if bundle::is_bundle(&name) {
+                    match read_bytes(path, bundle::PACKED_MAX_BYTES) {
+                        Ok(packed) => self.bundle(&shown, &packed),
+                        Err(what) => self.faults.push(Fault::of(&shown, what)),
+                    }
+                } else if is_policy_file(&name) {
                     self.file(path, name);
+                } else {
+                    let what = "is neither a .rego file nor data.json or data.yaml, and no bundle (.tar.gz)";
+                    self.faults.push(Fault::of(&shown, what));
                 }
             }
         }
@@ -187,30 +288,82 @@ impl Walk<'_> {
 
     fn file(&mut self, path: &Path, name: String) {
         let shown = path.display().to_string();
-        self.count += 1;
-        if self.count > FILES_MAX {
-            if self.count == FILES_MAX + 1 {
-                self.faults.push(Fault::of(&shown, format!("a set has at most {FILES_MAX} files; this is one more")));
-            }
+        let is_data = is_data(&name);
+        if !self.has_room(&shown) || (self.tests == Tests::Skipped && is_test(&name)) {
             return;
         }
-        let is_data = name.ends_with("data.json");
-        if !is_data && self.tests == Tests::Skipped && name.ends_with("_test.rego") {
-            return;
-        }
-        match read_bounded(path, if is_data { DATA_MAX } else { FILE_MAX }) {
-            Ok(text) if is_data => self.sources.data.push(SourceFile { name, path: shown, text }),
-            Ok(text) => self.sources.modules.push(SourceFile { name, path: shown, text }),
+        let read = read_bytes(path, if is_data { DATA_MAX } else { FILE_MAX });
+        let text = read.and_then(|bytes| {
+            let at = |error: std::string::FromUtf8Error| error.utf8_error().valid_up_to();
+            String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 at byte {}", at(error)))
+        });
+        match text {
+            Ok(text) if is_data => self.sources.data.push(SourceFile { name, path: shown, text, roots: None }),
+            Ok(text) => self.sources.modules.push(SourceFile { name, path: shown, text, roots: None }),
             Err(what) => self.faults.push(Fault::of(&shown, what)),
         }
+    }
+
+    fn bundle(&mut self, shown: &str, packed: &[u8]) {
+        let bundle = match Bundle::read(shown, packed, self.verifier) {
+            Ok(bundle) => bundle,
+            Err(fault) => return self.faults.push(fault),
+        };
+        for file in bundle.modules.iter().chain(&bundle.data) {
+            let max = if is_data(&file.name) { DATA_MAX } else { FILE_MAX };
+            if file.text.len() as u64 > max {
+                self.faults.push(Fault::of(&file.path, format!("is longer than {max} bytes; split it")));
+            }
+            if !self.has_room(&file.path) {
+                return;
+            }
+        }
+        let tests = self.tests;
+        let wanted = |file: &SourceFile| tests == Tests::Included || !is_test(&file.name);
+        self.sources.modules.extend(bundle.modules.into_iter().filter(wanted));
+        self.sources.data.extend(bundle.data);
+        self.sources.manifests.extend(bundle.manifest);
+        let Bundle { revision, roots, .. } = bundle;
+        self.sources.bundles.push(Taken { shown: shown.to_owned(), revision, roots });
+    }
+
+    /// No two bundles may own the same paths: the policies of one could change what those of another say.
+    fn bundles_apart(&mut self) {
+        for (at, one) in self.sources.bundles.iter().enumerate() {
+            for other in &self.sources.bundles[at + 1..] {
+                if let Some((a, b)) = one.roots.overlap(&other.roots) {
+                    let other = &other.shown;
+                    let what = format!(
+                        "its root {a:?} and {b:?} of {other} overlap; give each bundle roots of its own in its .manifest"
+                    );
+                    self.faults.push(Fault::of(&one.shown, what));
+                }
+            }
+        }
+    }
+
+    fn has_room(&mut self, shown: &str) -> bool {
+        self.count += 1;
+        if self.count == FILES_MAX + 1 {
+            self.faults.push(Fault::of(shown, format!("a set has at most {FILES_MAX} files; this is one more")));
+        }
+        self.count <= FILES_MAX
     }
 }
 
 fn is_policy_file(name: &str) -> bool {
-    name.ends_with(".rego") || name == "data.json"
+    name.ends_with(".rego") || is_data(name)
 }
 
-fn read_bounded(path: &Path, max: u64) -> Result<String, String> {
+fn is_data(name: &str) -> bool {
+    matches!(name.rsplit('/').next(), Some("data.json" | "data.yaml" | "data.yml"))
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("_test.rego")
+}
+
+fn read_bytes(path: &Path, max: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(max + 1).read_to_end(&mut bytes))
@@ -218,7 +371,7 @@ fn read_bounded(path: &Path, max: u64) -> Result<String, String> {
     if bytes.len() as u64 > max {
         return Err(format!("is longer than {max} bytes; split it"));
     }
-    String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -275,7 +428,7 @@ mod tests {
         Sources::read(&["/nowhere/at/all".into(), "Cargo.toml".into()], Tests::Skipped, &mut faults);
         let shown: Vec<String> = faults.iter().map(Fault::to_string).collect();
         assert!(shown[0].starts_with("/nowhere/at/all: can't be read: "), "{shown:?}");
-        assert_eq!(shown[1], "Cargo.toml: is neither a .rego file nor data.json");
+        assert_eq!(shown[1], "Cargo.toml: is neither a .rego file nor data.json or data.yaml, and no bundle (.tar.gz)");
         let (_, faults) = sources(&[("readme", "")], Tests::Skipped);
         assert!(faults[0].what.contains("no .rego file"));
     }

@@ -2,13 +2,15 @@
 //!
 //! # Layout
 //! ```text
-//! load      files and folders            -> Sources          (bounded, sorted, digested)
+//! load      files, folders, bundles      -> Sources          (bounded, sorted, digested)
+//! bundle    OPA bundles, from disk and from a server -> their files, if they are those that were signed
 //! syntax    the engine's syntax tree     -> what we ask of it: rules, ids, calls
 //! metadata  `# METADATA` comments (yaml) -> Metadata, by OPA's rules of scope
 //! refuse    what a policy may not do     -> Faults
 //! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
+//! candidate what is configured now       -> PolicySet        (compiled and tested beside the running one)
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
 //! gate      conditions every rule needs  -> is this package worth running on this line?
@@ -27,6 +29,8 @@
 
 use std::path::PathBuf;
 
+pub mod bundle;
+mod candidate;
 mod circle;
 mod compile;
 pub mod controls;
@@ -49,6 +53,7 @@ mod testing;
 mod verdict;
 mod yaml;
 
+pub use candidate::{Candidate, First};
 pub use compile::{PolicySet, RuleInfo};
 pub use coverage::{Coverage, RuleCoverage, coverage};
 pub use evaluate::Evaluator;
@@ -62,13 +67,29 @@ pub use testing::{TestFailure, TestReport, run_tests};
 /// `[policy]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Folders and files of Rego and `data.json`.
+    /// Folders and files of Rego and data, and bundles.
     pub paths: Vec<PathBuf>,
     /// Bound of one evaluation of one package, in instructions of the RVM.
     pub max_instructions: u64,
+    /// Whose signatures bundles must have.
+    pub verify: Option<bundle::Verify>,
+    /// A bundle from a server.
+    pub bundle: Option<bundle::Remote>,
 }
 
 impl Config {
     /// The default of `max_instructions`.
     pub const MAX_INSTRUCTIONS: u64 = 100_000;
+
+    /// The files and folders that it is read from: policies, and the keys of bundles.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let keys = self.verify.iter().flat_map(|verify| verify.key_files());
+        self.paths.iter().chain(keys).cloned().collect()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { paths: Vec::new(), max_instructions: Self::MAX_INSTRUCTIONS, verify: None, bundle: None }
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
@@ -17,6 +17,8 @@ use super::load::{Sources, Tests};
 use super::syntax::Syntax;
 use super::{Fault, circle};
 
+/// Bound of all tests of a set that is to take the place of a running one.
+const ALL_MAX: Duration = Duration::from_secs(60);
 /// Bound of one test.
 const TIMER: ExecutionTimerConfig =
     ExecutionTimerConfig { limit: Duration::from_secs(10), check_interval: NonZeroU32::new(256).expect("not zero") };
@@ -49,7 +51,21 @@ pub struct TestFailure {
 pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     let mut faults = Vec::new();
     let sources = Sources::read(paths, Tests::Included, &mut faults);
-    let mut engine = engine(&sources, &mut faults);
+    if !faults.is_empty() {
+        engine(&sources, &mut faults);
+        return Err(sources.mend_places(faults));
+    }
+    test(&sources, Duration::MAX)
+}
+
+/// Runs all tests of what has been read, beside the line's path: they may not take long.
+pub(super) fn test_bounded(sources: &Sources) -> Result<TestReport, Vec<Fault>> {
+    test(sources, ALL_MAX)
+}
+
+fn test(sources: &Sources, limit: Duration) -> Result<TestReport, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut engine = engine(sources, &mut faults);
     let files = files(&mut engine);
     // the interpreter, too, overflows its stack on these
     let syntaxes: Vec<(&str, &Syntax)> = files.iter().map(|(file, syntax)| (file.as_str(), syntax)).collect();
@@ -57,13 +73,13 @@ pub fn run_tests(paths: &[PathBuf]) -> Result<TestReport, Vec<Fault>> {
     if !faults.is_empty() {
         return Err(sources.mend_places(faults));
     }
-    Ok(run(&mut engine, files))
+    Ok(run(&mut engine, files, limit))
 }
 
 /// Runs all tests of an engine whose modules are known to be sound; for what it leaves behind in the engine.
 pub(super) fn run_all(engine: &mut Engine) -> TestReport {
     let files = files(engine);
-    run(engine, files)
+    run(engine, files, Duration::MAX)
 }
 
 fn files(engine: &mut Engine) -> Vec<(String, Syntax)> {
@@ -71,7 +87,8 @@ fn files(engine: &mut Engine) -> Vec<(String, Syntax)> {
     modules.map(|module| (module.package.span.source.get_path().clone(), Syntax::of(module))).collect()
 }
 
-fn run(engine: &mut Engine, files: Vec<(String, Syntax)>) -> TestReport {
+fn run(engine: &mut Engine, files: Vec<(String, Syntax)>, limit: Duration) -> TestReport {
+    let begun = Instant::now();
     engine.set_execution_timer_config(TIMER);
     // prints of tests are gathered and dropped: standard output is the report's
     engine.set_gather_prints(true);
@@ -81,7 +98,11 @@ fn run(engine: &mut Engine, files: Vec<(String, Syntax)>) -> TestReport {
             report.skipped += 1;
             continue;
         }
-        match why_failed(engine, &test.name) {
+        let why = match begun.elapsed() >= limit {
+            true => Some(format!("not run: the tests before it took {} s", limit.as_secs())),
+            false => why_failed(engine, &test.name),
+        };
+        match why {
             None => report.passed += 1,
             Some(why) => report.failures.push(TestFailure { file: test.file, line: test.line, name: test.name, why }),
         }
@@ -121,5 +142,22 @@ fn why_failed(engine: &mut Engine, name: &str) -> Option<String> {
         Ok(Ok(_)) => Some("neither true nor false".to_owned()),
         Ok(Err(error)) => Some(Fault::from_engine("error", &error.to_string()).to_string()),
         Err(_) => Some("the engine panicked".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn tests_that_take_too_long_together_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a_test.rego"), "package a\n\ntest_x if true\n\ntest_y if true\n").unwrap();
+        let sources = Sources::read(&[dir.path().to_path_buf()], Tests::Included, &mut Vec::new());
+        assert_eq!(test_bounded(&sources).unwrap().passed, 2);
+        let report = test(&sources, Duration::ZERO).unwrap();
+        assert_eq!((report.passed, report.failures.len()), (0, 2));
+        assert!(report.failures[0].why.starts_with("not run"));
     }
 }

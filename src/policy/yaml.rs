@@ -1,8 +1,9 @@
-//! The YAML of a METADATA comment as a small tree, each part with its line.
+//! The YAML of a METADATA comment or of `data.yaml` as a small tree, each part with its line.
 //!
 //! Aliases are refused: with them a few lines grow into gigabytes.
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::Value;
 
 /// Bound of nesting.
 const DEPTH_MAX: usize = 16;
@@ -14,6 +15,8 @@ pub(super) struct Node {
     pub(super) line: u32,
     /// What it is.
     pub(super) kind: Kind,
+    /// A scalar without quotes, which may be no text.
+    is_plain: bool,
 }
 
 /// The kinds of parts. A scalar stays the text that was written.
@@ -40,6 +43,52 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, (u32, String)> {
     }
 }
 
+/// Reads one document as JSON, by YAML 1.2's core schema. Nothing is null, as in OPA.
+pub(super) fn to_json(text: &str) -> Result<Value, (u32, String)> {
+    parse(text)?.map_or(Ok(Value::Null), json)
+}
+
+fn json(node: Node) -> Result<Value, (u32, String)> {
+    let line = node.line;
+    Ok(match node.kind {
+        Kind::Scalar(text) if node.is_plain => plain(text).map_err(|what| (line, what))?,
+        Kind::Scalar(text) => Value::String(text),
+        Kind::List(items) => items.into_iter().map(json).collect::<Result<_, _>>()?,
+        Kind::Map(fields) => {
+            let mut object = serde_json::Map::new();
+            for (key, value) in fields {
+                if object.contains_key(&key) {
+                    return Err((value.line, format!("{key:?} stands there twice")));
+                }
+                object.insert(key, json(value)?);
+            }
+            Value::Object(object)
+        }
+    })
+}
+
+fn plain(text: String) -> Result<Value, String> {
+    Ok(match text.as_str() {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" => Value::Bool(true),
+        "false" | "False" | "FALSE" => Value::Bool(false),
+        word if ["yes", "no", "on", "off", "y", "n"].contains(&word.to_ascii_lowercase().as_str()) => {
+            // true or false in YAML 1.1, which OPA reads, and text in 1.2
+            return Err(format!("{word:?} means different things to different readers; write true, false or quotes"));
+        }
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c)) => number(text),
+        _ => Value::String(text),
+    })
+}
+
+/// What JSON takes for a number; `0x1F`, `1_000` or a date stay text.
+fn number(text: String) -> Value {
+    match serde_json::from_str(&text) {
+        Ok(number @ Value::Number(_)) => number,
+        _ => Value::String(text),
+    }
+}
+
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
 }
@@ -57,6 +106,7 @@ impl<'a> Reader<'a> {
         if depth > DEPTH_MAX {
             return Err((line, format!("nested more than {DEPTH_MAX} deep")));
         }
+        let is_plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
         let kind = match event {
             Event::Scalar(text, ..) => Kind::Scalar(text.into_owned()),
             Event::SequenceStart(..) => {
@@ -83,7 +133,7 @@ impl<'a> Reader<'a> {
             Event::Alias(_) => return Err((line, "aliases (`*name`) are not allowed; write the value out".to_owned())),
             _ => return Err((line, "ends too early".to_owned())),
         };
-        Ok(Node { line, kind })
+        Ok(Node { line, kind, is_plain })
     }
 }
 
@@ -100,10 +150,23 @@ mod tests {
         let Some(Node { kind: Kind::Map(fields), .. }) = parse(" a: x\n b:\n - 1\n - [2, 3]\n").unwrap() else {
             panic!("a mapping");
         };
-        assert_eq!(fields[0], ("a".to_owned(), Node { line: 1, kind: Kind::Scalar("x".to_owned()) }));
+        let x = Node { line: 1, kind: Kind::Scalar("x".to_owned()), is_plain: true };
+        assert_eq!(fields[0], ("a".to_owned(), x));
         let Kind::List(items) = &fields[1].1.kind else { panic!("a list") };
         assert_eq!((items[0].line, items[1].line), (3, 4));
         assert_eq!(parse("").unwrap(), None);
+    }
+
+    #[test]
+    fn data_is_read_as_json() {
+        let text = "a: [1, -2.5, true, ~, x y, '1', \"no\", 2026-01-02]\nb:\n  c: |\n    7\n";
+        let expected = serde_json::json!({
+            "a": [1, -2.5, true, null, "x y", "1", "no", "2026-01-02"], "b": {"c": "7\n"}
+        });
+        assert_eq!(to_json(text).unwrap(), expected);
+        assert_eq!(to_json("").unwrap(), Value::Null);
+        assert_eq!(to_json("a: 1\nb: yes").unwrap_err().0, 2);
+        assert_eq!(to_json("a: 1\nb: 2\na: 3").unwrap_err().0, 3);
     }
 
     #[test]

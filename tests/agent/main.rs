@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../policy/pack.rs"]
+mod pack;
+#[path = "../policy/sign.rs"]
+#[allow(dead_code, reason = "the tests of policies use the other algorithms")]
+mod sign;
+
 mod alerts;
 mod authenticates;
 mod bad_input;
+mod bundle_server;
+mod bundles;
 mod cli;
 mod delivers;
 mod disk_faults;
@@ -20,6 +28,7 @@ mod rides_out_outage;
 mod rotates_compressed;
 mod rotates_for_real;
 mod survives_crash;
+mod swaps;
 mod targets;
 mod tells;
 mod told;

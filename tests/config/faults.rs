@@ -50,6 +50,37 @@ tls = { ca = "ca.pem", cert = "client.pem", key = "client.key" }
 }
 
 #[test]
+fn each_value_of_a_bundle_that_cannot_be_is_told() {
+    let tls = "tls = { ca = \"ca.pem\" }";
+    let url = |url: &str, more: &str| format!("bundle = {{ url = \"{url}\", {more} }}");
+    for (line, place, what) in [
+        (url("https://a/b", ""), "policy] bundle.url", "nobody is trusted for this https URL; write tls ="),
+        (url("http://a/b", ""), "policy] bundle.url", "anybody on the way could change the bundle; write https"),
+        (url("http://127.0.0.1/b", tls), "policy] bundle.url", "plain http, and tls is configured"),
+        (url("https://me:s3cret@a/b", tls), "policy] bundle.url", "holds a user name or a password"),
+        (url("ftp://a/b?s3cret", tls), "policy] bundle.url", "is no https URL"),
+        (url("s3cret", tls), "policy] bundle.url", "is no URL"),
+        (url("https://a/b", "poll = \"10ms\", tls = { ca = \"c\" }"), "policy] bundle.poll", "choose 1s to 1d"),
+        (
+            url("https://a/b", "token = \"s3 cret\", tls = { ca = \"c\" }"),
+            "policy] bundle.token",
+            "ASCII without white",
+        ),
+        (url("https://a/b", "tls = { ca = \"c\", cert = \"c\" }"), "policy] bundle.tls", "one of cert and key"),
+        (url("https://a/b", "tls = { }"), "policy] bundle.tls.ca", "missing"),
+        ("bundle = { }".to_owned(), "policy] bundle.url", "missing"),
+        ("verify = { }".to_owned(), "policy] verify", "needs one key"),
+        ("verify = { key = \"a\", secret = \"b\" }".to_owned(), "policy] verify", "needs one key"),
+        ("verify = { key = \"a\", key_id = \"b\" }".to_owned(), "policy] verify.key_id", "is not among verify.keys"),
+        ("verify = { keys = { \"a b\" = \"c\" } }".to_owned(), "policy] verify.keys.a b", "cannot be a name"),
+        ("verify = { key = \"a\", keyid = \"b\" }".to_owned(), "policy] verify.keyid", "did you mean key_id?"),
+    ] {
+        let fault = fault("[spool]", &format!("[policy]\n{line}\n[spool]"));
+        assert!(fault.contains(place) && fault.contains(what) && !fault.contains("s3"), "{fault}");
+    }
+}
+
+#[test]
 fn each_value_of_a_journald_source_that_cannot_be_is_told() {
     for (line, place, what) in [
         ("units = [\"a/b\"]", "7:10: [[source]] units", "no unit is called so"),

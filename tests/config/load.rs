@@ -161,6 +161,33 @@ fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
 }
 
 #[test]
+fn bundles_are_asked_for_and_checked_as_written() {
+    use sealtail::policy::bundle::{Keys, Secret};
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("token"), "t0ken\n").unwrap();
+    let policy = |lines: &str| {
+        let text = agent_text(&format!("[policy]\n{lines}"));
+        load_in(folder.path(), &text).unwrap().agent.unwrap().policy
+    };
+    let found = policy(
+        "verify = { keys = { a = \"a.pub\" }, key_id = \"a\", scope = \"write\" }\nbundle = { url = \"https://a/b?c\", poll = \"5m\", \
+         token = \"${file:token}\", tls = { ca = \"ca.pem\", cert = \"c.pem\", key = \"c.key\" } }",
+    );
+    let (verify, bundle) = (found.verify.unwrap(), found.bundle.unwrap());
+    assert_eq!(verify.keys, Keys::ById([("a".to_owned(), folder.path().join("a.pub"))].into()));
+    assert_eq!((verify.key_id.as_deref(), verify.scope.as_str()), (Some("a"), "write"));
+    assert_eq!((bundle.url.as_str(), bundle.poll), ("https://a/b?c", Duration::from_secs(300)));
+    assert_eq!(bundle.token, Some(Secret::new("t0ken".to_owned())));
+    let tls = bundle.tls.unwrap();
+    assert_eq!((tls.ca, tls.client.unwrap().1), (folder.path().join("ca.pem"), folder.path().join("c.key")));
+    assert!(bundle.kept_in.starts_with(folder.path().join("spool")));
+    let found = policy("verify = { secret = \"${file:token}\" }\nbundle = { url = \"http://[::1]:8181/b\" }");
+    assert_eq!(found.bundle.as_ref().unwrap().poll, Duration::from_secs(60));
+    assert!(!format!("{found:?}").contains("t0ken"));
+    assert_eq!(policy("verify = { key = \"k\" }").verify.unwrap().keys, Keys::One(folder.path().join("k")));
+}
+
+#[test]
 fn a_folder_with_pattern_characters_in_its_name_is_taken_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let odd = folder.path().join("a[1]");
@@ -280,6 +307,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
         |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
     assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
     assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 2, 1));
+    assert!(agent.policy.verify.is_some() && agent.policy.bundle.is_some());
     assert!(config.receive.unwrap().trust.is_some());
 }
 

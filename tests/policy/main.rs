@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
+mod bundles;
 mod commands;
 mod hostile;
 mod mistakes;
+mod pack;
 mod samples;
 mod second_engine;
+mod sign;
 
 use std::fs;
 use std::path::{Path, PathBuf};

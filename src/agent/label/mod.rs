@@ -12,11 +12,14 @@ mod events;
 mod pieces;
 mod text;
 
+use super::live::Live;
+use crate::chain::header::Hash;
+use crate::chain::key::Bytes32;
 use crate::chain::stamp::rfc3339;
 use crate::policy::format::container::{self, Piece, Stream};
 use crate::policy::{Evaluator, LineContext, PolicySet, SourceContext};
 use crate::record::{AuditId, Batch, Cursor, End, Format, Item, LineItem, SourceEvent, SourceKey, Verdicts};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, never, select};
 use events::Events;
 use pieces::{Pieces, Slot};
 use std::collections::{BTreeMap, HashMap};
@@ -25,14 +28,30 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A batch with the verdicts on its lines, in their order.
+#[derive(Default)]
 pub(super) struct Labelled {
     pub batch: Batch,
     pub verdicts: Vec<Verdicts>,
+    /// Other policies speak of these lines and all after them.
+    pub swapped: Option<Swapped>,
+}
+
+/// Policies that took the place of others.
+pub(super) struct Swapped {
+    /// The digest of those before.
+    pub old: Bytes32,
+    /// Those in force now.
+    pub policies: PolicySet,
 }
 
 /// Evaluates the policies on its thread.
 pub(super) struct Labeller {
     evaluator: Evaluator,
+    /// What it evaluates.
+    policies: PolicySet,
+    live: Arc<Live>,
+    /// Wakes it when other policies are in force.
+    wake: Receiver<()>,
     host: String,
     /// What the lines of the sources look like, by their configured names.
     formats: HashMap<String, Format>,
@@ -55,9 +74,13 @@ struct Followed {
 }
 
 impl Labeller {
-    pub(super) fn new(policies: &PolicySet, host: &str, formats: HashMap<String, Format>) -> Self {
+    pub(super) fn new(live: &Arc<Live>, host: &str, formats: HashMap<String, Format>) -> Self {
+        let (policies, wake) = live.attach();
         Self {
-            evaluator: Evaluator::new(policies),
+            evaluator: Evaluator::new(&policies),
+            policies,
+            live: Arc::clone(live),
+            wake,
             host: host.to_owned(),
             formats,
             sources: HashMap::new(),
@@ -68,12 +91,45 @@ impl Labeller {
 
     /// Until the sources or the chain are gone.
     pub(super) fn run(mut self, input: &Receiver<Batch>, output: &Sender<Labelled>) {
-        for batch in input {
-            let verdicts = self.verdicts(&batch);
-            if output.send(Labelled { batch, verdicts }).is_err() {
+        loop {
+            let labelled = select! {
+                recv(input) -> batch => {
+                    let Ok(batch) = batch else { return };
+                    let verdicts = self.verdicts(&batch);
+                    Labelled { batch, verdicts, swapped: None }
+                }
+                // between two batches, so that the verdicts of a line are all of one set
+                recv(self.wake) -> woken => {
+                    if woken.is_err() {
+                        // another run has begun, and this one hears no more of it
+                        self.wake = never();
+                    }
+                    let Some(swapped) = self.swap() else { continue };
+                    Labelled { swapped: Some(swapped), ..Labelled::default() }
+                }
+            };
+            if output.send(labelled).is_err() {
                 return;
             }
         }
+    }
+
+    /// The policies with which this run begins.
+    pub(super) fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Takes up the policies that are in force now; None if it has them.
+    fn swap(&mut self) -> Option<Swapped> {
+        let policies = self.live.current();
+        let (old, new) = (self.policies.digest(), policies.digest());
+        if old == new {
+            return None;
+        }
+        self.evaluator = Evaluator::new(&policies);
+        self.policies = policies.clone();
+        tracing::info!(old = %Hash(old), new = %Hash(new), "other policies are in force");
+        Some(Swapped { old, policies })
     }
 
     fn verdicts(&mut self, batch: &Batch) -> Vec<Verdicts> {

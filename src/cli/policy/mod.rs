@@ -23,7 +23,7 @@ pub struct PolicyArgs {
 enum Command {
     /// Compile policies and print every fault as file:line:column: what
     Check {
-        /// Files and folders of .rego and data.json
+        /// Files and folders of .rego, data.json and data.yaml, and OPA bundles (.tar.gz)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
@@ -49,7 +49,7 @@ pub fn run(args: PolicyArgs) -> ExitCode {
 }
 
 fn check(paths: Vec<PathBuf>) -> ExitCode {
-    match policy::check(&Config { paths, max_instructions: Config::MAX_INSTRUCTIONS }) {
+    match policy::check(&Config { paths, ..Config::default() }) {
         Ok(set) => {
             anstream::println!("{} packages, {} rules: no fault", set.packages().count(), set.rules().count());
             ExitCode::SUCCESS
@@ -62,7 +62,7 @@ fn check(paths: Vec<PathBuf>) -> ExitCode {
 fn load(paths: &[PathBuf]) -> Result<PolicySet, Vec<Fault>> {
     match paths {
         [] => PolicySet::packs(),
-        paths => PolicySet::load(&Config { paths: paths.to_vec(), max_instructions: Config::MAX_INSTRUCTIONS }),
+        paths => PolicySet::load(&Config { paths: paths.to_vec(), ..Config::default() }),
     }
 }
 

@@ -16,7 +16,7 @@ const LINES_SHOWN: usize = 12;
 /// Arguments of `sealtail policy test`.
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
-    /// Files and folders of .rego and data.json, tests among them
+    /// Files and folders of .rego, data.json and data.yaml, and OPA bundles (.tar.gz), tests among them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Name each line that no test evaluates

@@ -1,0 +1,208 @@
+//! Takes up changed policies: on SIGHUP, when their files change, when the server of a bundle has another.
+//!
+//! What is new is read once, compiled and tested beside the running set, and only then put in its place, between two lines.
+//! Whatever is wrong with it changes nothing, and is said.
+
+mod watch;
+
+use super::board::Board;
+use super::live::Live;
+use crate::chain::header::Hash;
+use crate::policy::bundle::{Downloaded, Downloads};
+use crate::policy::{Candidate, Config, Fault, PolicySet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use watch::Watch;
+
+/// Behind inotify, which misses what happens on network file systems: how often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// Files are read when nothing has happened to them for so long: what is being written is not whole yet …
+const QUIET: Duration = Duration::from_millis(100);
+/// … but not later than this.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+/// Faults that are said of one set.
+const FAULTS_SHOWN: usize = 20;
+
+/// Asks an agent to read its policies again.
+#[derive(Clone, Debug, Default)]
+pub struct Reload {
+    files: Arc<Notify>,
+    server: Arc<Notify>,
+}
+
+impl Reload {
+    /// Files are read again, and a bundle is downloaded again even if the server says that it has no other.
+    pub fn ask(&self) {
+        self.files.notify_one();
+        self.server.notify_one();
+    }
+}
+
+/// What reloading needs.
+pub(super) struct Reloader {
+    pub(super) config: Config,
+    pub(super) live: Arc<Live>,
+    pub(super) board: Arc<Board>,
+    pub(super) asked: Reload,
+    /// The bundle from a server that is among the policies in force, and what asks for the next one.
+    pub(super) bundle: Option<(Downloads, Downloaded)>,
+    /// What the files looked like before they were read.
+    pub(super) seen: u64,
+}
+
+impl Reloader {
+    /// Until it is dropped.
+    pub(super) async fn run(&mut self) {
+        let (found, mut downloaded) = mpsc::channel(1);
+        // dropped with this future, and the task with it
+        let mut tasks = tokio::task::JoinSet::new();
+        if let Some((downloads, _)) = &self.bundle {
+            tasks.spawn(poll(downloads.clone(), Arc::clone(&self.asked.server), found.clone()));
+        }
+        let asked = Arc::clone(&self.asked.files);
+        let mut watch = Watch::new(&self.config.files());
+        // what changed since they were read for the first time is seen at once
+        let mut longest = Duration::ZERO;
+        loop {
+            tokio::select! {
+                () = asked.notified() => {
+                    self.look().await;
+                    self.reload("asked for", None).await;
+                }
+                Some(new) = downloaded.recv() => {
+                    self.reload("downloaded", Some(new)).await;
+                }
+                was_woken = watch.change(longest) => {
+                    longest = LOOK;
+                    let was_missed = !was_woken && self.look().await;
+                    if was_woken || was_missed {
+                        watch.quiet(QUIET, QUIET_MAX).await;
+                        // a folder that was made anew has no watch yet; before the look, so that nothing falls between
+                        watch = Watch::new(&self.config.files());
+                        if (self.look().await || was_missed) && !self.reload("files changed", None).await {
+                            // the server's bundle may be good now, by another key or beside other files
+                            self.asked.server.notify_one();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the server for a bundle once: a run that is over soon has no other moment for it.
+    pub(super) async fn ask_server(&mut self) {
+        let Some((downloads, _)) = &mut self.bundle else { return };
+        match downloads.fetch(false).await {
+            Ok(Some(new)) => drop(self.reload("downloaded", Some(new)).await),
+            Ok(None) => {}
+            Err(error) => no_bundle(&error),
+        }
+    }
+
+    /// Whether the files look other than before. Done before they are read, so that what changes meanwhile is seen.
+    async fn look(&mut self) -> bool {
+        let config = self.config.clone();
+        let now = on_thread(move || stamp(&config)).await.unwrap_or(self.seen);
+        std::mem::replace(&mut self.seen, now) != now
+    }
+
+    /// Whether what is there now is good.
+    async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) -> bool {
+        let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
+        let config = self.config.clone();
+        let read = on_thread(move || {
+            let candidate = Candidate::read(&config, bundle.as_ref());
+            candidate.compile_tested().map(|set| (set, candidate.revisions()))
+        });
+        let failed = || Err(vec![Fault::within("these policies made the engine fail")]);
+        let compiled = read.await.unwrap_or_else(failed);
+        let is_good = compiled.is_ok();
+        match compiled {
+            Ok((set, revisions)) => {
+                if let Some(new) = new {
+                    self.keep(new).await;
+                }
+                self.swap(why, set, &revisions);
+            }
+            Err(faults) => self.refuse(why, &faults),
+        }
+        is_good
+    }
+
+    fn swap(&self, why: &str, set: PolicySet, revisions: &str) {
+        self.board.reloaded(true);
+        let new = set.digest();
+        if self.live.current().digest() == new {
+            return tracing::info!(why, "policies read again: they are the same");
+        }
+        let packages = set.packages().count();
+        tracing::info!(why, new = %Hash(new), packages, revisions, "policies taken up");
+        self.live.put(set);
+    }
+
+    fn refuse(&self, why: &str, faults: &[Fault]) {
+        self.board.reloaded(false);
+        for fault in faults.iter().take(FAULTS_SHOWN) {
+            tracing::error!(why, %fault, "policies refused");
+        }
+        let more = faults.len().saturating_sub(FAULTS_SHOWN);
+        tracing::error!(why, faults = faults.len(), not_shown = more, "policies refused: those before stay in force");
+    }
+
+    /// A good bundle is kept for the next start. Where that fails this run has it all the same.
+    async fn keep(&mut self, new: Downloaded) {
+        let Some((downloads, bundle)) = &mut self.bundle else { return };
+        *bundle = new.clone();
+        let downloads = downloads.clone();
+        if let Some(Err(error)) = on_thread(move || downloads.keep(&new)).await {
+            tracing::error!(%error, "if the server is down at the next start, the agent begins with an older bundle");
+        }
+    }
+}
+
+/// What the files of the policies look like now.
+pub(super) fn stamp(config: &Config) -> u64 {
+    watch::stamp(&config.files())
+}
+
+/// Asks the server for a bundle again and again, at once first: what was kept may be old.
+async fn poll(mut downloads: Downloads, asked: Arc<Notify>, found: mpsc::Sender<Downloaded>) {
+    let mut anew = false;
+    loop {
+        match downloads.fetch(anew).await {
+            Ok(Some(new)) => {
+                if found.send(new).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => no_bundle(&error),
+        }
+        anew = tokio::select! {
+            () = tokio::time::sleep(downloads.wait()) => false,
+            () = asked.notified() => true,
+        };
+    }
+}
+
+fn no_bundle(error: &str) {
+    tracing::warn!(error, "no bundle came: the policies before stay in force");
+}
+
+/// Work that takes long, on a thread of its own: the runtime is the network's, and at the end nobody waits for it. None if
+/// it panicked or no thread could be had.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = oneshot::channel();
+    let run = move || {
+        // nobody waits any more when the agent ends
+        let _: Result<(), _> = done.send(work());
+    };
+    match std::thread::Builder::new().name("sealtail-reload".into()).spawn(run) {
+        Ok(_) => result.await.ok(),
+        Err(error) => {
+            tracing::error!(%error, "no thread to read policies on");
+            None
+        }
+    }
+}

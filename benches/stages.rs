@@ -194,7 +194,7 @@ fn f_verify(bencher: Bencher, kind: Kind) {
 
 fn evaluator() -> Evaluator {
     let paths = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/policies").into()];
-    let config = policy::Config { paths, max_instructions: policy::Config::MAX_INSTRUCTIONS };
+    let config = policy::Config::of(paths);
     Evaluator::new(&PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}")))
 }
 
@@ -240,7 +240,8 @@ impl World {
         let (mut offset, mut segment_at) = (0, out.len());
         for (number, line) in text.lines().enumerate() {
             offset += line.len() as u64 + 1;
-            let record = LogRecord { source: 1, offset, end: End::Newline, message: line.as_bytes() };
+            let message = line.as_bytes();
+            let record = LogRecord { source: 1, offset, end: End::Newline, message, redacted: None };
             self.chain.log(out, &at, &record, verdicts.get(number).unwrap_or(&none));
             let full = self.chain.segment_len() + 1 >= SEGMENT_LINES || out.len() - segment_at >= SEGMENT_BYTES;
             if full || number + 1 == LINES {

@@ -226,7 +226,8 @@ impl Agent {
         self.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
+        let ends = stop.clone();
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
         let scribe = Scribe::new(self.identity(), &self.config.chain, spool, recovered, stop.clone());

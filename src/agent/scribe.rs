@@ -148,9 +148,14 @@ impl Scribe {
                     self.cursors.apply(*key, event);
                 }
                 Item::Line(line) => {
-                    let message = labelled.batch.text(line);
-                    let record = LogRecord { source: line.source, offset: line.offset, end: line.end, message };
                     let verdicts = verdicts.next().unwrap_or(&none);
+                    let text = labelled.batch.text(line);
+                    let redacted = verdicts.redaction.as_ref().map(|hide| open.chain.redacted(text, hide));
+                    // from here on nobody sees anything but what is chained
+                    let message = redacted.as_ref().map_or(text, |redacted| redacted.message.as_slice());
+                    let redacted = redacted.as_ref().map(|redacted| redacted.digests.as_slice());
+                    let record =
+                        LogRecord { source: line.source, offset: line.offset, end: line.end, message, redacted };
                     self.item(open, |open| open.chain.log(&mut open.lines, &at, &record, verdicts))?;
                     self.cursors.read_to(line.source, line.offset);
                 }

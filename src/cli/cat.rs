@@ -7,6 +7,7 @@ use crate::verify::archive::{Archive, StreamFiles};
 use crate::verify::lines::{Fault, Lines};
 use base64::prelude::*;
 use clap::Args;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -141,7 +142,8 @@ impl Stream<'_> {
         let payload = payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
         let Some(message) = payload.as_ref().and_then(LogPayload::message) else { return Ok(false) };
         if self.args.json {
-            self.json(log, source, &message, out)?;
+            let redacted = payload.as_ref().and_then(|payload| payload.redacted.as_deref());
+            self.json(log, source, &message, redacted, out)?;
         } else {
             out.write_all(&message)?;
             if log.end.is_none() {
@@ -156,6 +158,7 @@ impl Stream<'_> {
         log: &Log<'_>,
         source: Option<&(String, Labels)>,
         message: &[u8],
+        redacted: Option<&[Cow<'_, str>]>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         #[derive(serde::Serialize)]
@@ -171,6 +174,9 @@ impl Stream<'_> {
             message: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             message_b64: Option<String>,
+            /// The digests of what was redacted.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            redacted: Option<&'a [Cow<'a, str>]>,
             verdicts: &'a [Verdict],
         }
         let message_b64 = str::from_utf8(message).is_err().then(|| BASE64_STANDARD.encode(message));
@@ -183,6 +189,7 @@ impl Stream<'_> {
             labels: source.map(|(_, labels)| &**labels).filter(|labels| !labels.is_empty()),
             message: str::from_utf8(message).ok(),
             message_b64,
+            redacted,
             verdicts: &log.verdicts,
         };
         serde_json::to_writer(&mut *out, &object)?;

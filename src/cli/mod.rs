@@ -6,6 +6,7 @@ pub mod keys;
 pub mod policy;
 pub mod quickstart;
 pub mod receive;
+pub mod redacted;
 pub mod run;
 mod show;
 mod stop;
@@ -34,6 +35,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Print an archive or a spool back as the lines that it holds, byte for byte
     Cat(cat::CatArgs),
+    Redacted(redacted::RedactedArgs),
     /// Make keys: an auditor's identity, or a host's signing key
     Keys(keys::Keys),
     /// Check policies, and run their tests
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
+        Command::Redacted(args) => redacted::run(&args),
         Command::Keys(args) => match args.run(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&[error]),

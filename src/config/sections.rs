@@ -152,10 +152,10 @@ fn recipients(table: Table<'_>) -> Option<Vec<age::x25519::Recipient>> {
 fn policy(table: Table<'_>) -> Option<policy::Config> {
     let paths = table.list("paths", Text::into_path);
     let max_instructions = table.integer("max_instructions", 100_000, 1..=1_000_000_000);
-    let on_undecided = table.optional("on_undecided", |text| text.word(&["ship"], &["withhold"]));
+    let on_undecided = table.optional("on_undecided", |text| text.word(&["ship", "withhold"], &[]));
     table.finish();
-    on_undecided?;
-    Some(policy::Config { paths: paths?, max_instructions: max_instructions? })
+    let withhold_undecided = on_undecided?.is_some_and(|word| word == "withhold");
+    Some(policy::Config { paths: paths?, max_instructions: max_instructions?, withhold_undecided })
 }
 
 fn chain(table: Table<'_>) -> Option<chain::Config> {

@@ -14,6 +14,7 @@
 //! gate      conditions every rule needs  -> is this package worth running on this line?
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
+//! redact    verdicts that hide + line    -> where in the line that stands
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
 //! coverage  the same                     -> Coverage: which rules and lines they reach
 //! hint      the engine's messages    -> what to do about them
@@ -43,6 +44,7 @@ mod lint;
 mod load;
 mod metadata;
 pub mod packs;
+pub mod redact;
 mod refuse;
 mod syntax;
 mod testing;
@@ -66,9 +68,16 @@ pub struct Config {
     pub paths: Vec<PathBuf>,
     /// Bound of one evaluation of one package, in instructions of the RVM.
     pub max_instructions: u64,
+    /// A line on which a package that redacts is undecided is hidden: `on_undecided = "withhold"`.
+    pub withhold_undecided: bool,
 }
 
 impl Config {
     /// The default of `max_instructions`.
     pub const MAX_INSTRUCTIONS: u64 = 100_000;
+
+    /// These policies, and the defaults.
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        Self { paths, max_instructions: Self::MAX_INSTRUCTIONS, withhold_undecided: false }
+    }
 }

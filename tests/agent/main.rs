@@ -13,6 +13,7 @@ mod lines;
 mod long;
 mod many_files;
 mod random;
+mod redacts;
 mod refused;
 mod regression;
 mod rides_out_outage;

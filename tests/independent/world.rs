@@ -56,6 +56,10 @@ impl World {
         for number in 0..240 {
             let filler = if number < 20 { "\"quoted\" ünï\t" } else { &"0123456789abcdef".repeat(500) };
             text += &format!("Nov 23 09:00:00 web-1 sshd[7]: Failed password for root, try {number} {filler}\n");
+            if number == 15 {
+                // a pack of quickstart's hides this token
+                text += "Authorization: Bearer abcdefghijklmnopqrstuvwxyz\n";
+            }
         }
         for _ in 0..3 {
             fs::write(&log, &text).unwrap();

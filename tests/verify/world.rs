@@ -85,7 +85,7 @@ impl Writer {
 
     pub(crate) fn log_at(&mut self, at: &Stamp, message: &[u8]) -> &mut Self {
         self.offset += message.len() as u64 + 1;
-        let record = LogRecord { source: 0, offset: self.offset, end: End::Newline, message };
+        let record = LogRecord { source: 0, offset: self.offset, end: End::Newline, message, redacted: None };
         self.chain.log(&mut self.open, at, &record, &Verdicts::default());
         self
     }

@@ -1,0 +1,113 @@
+//! Holds lines back that may have to be redacted with lines that did not come yet, and what follows them in their source.
+//!
+//! What is held is chained in its place once that is known, and so is the cursor: a process that dies reads it again.
+
+use super::Labelled;
+use crate::record::{Batch, Item, LineItem, SourceKey, Verdicts};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+/// A line that was seen by the policies, or waits for that.
+pub(super) type Ticket = u64;
+
+/// Bound of what is held; over it what has waited longest is decided as it stands.
+const HELD_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// What a held item weighs besides its bytes.
+const ITEM_BYTES: usize = 256;
+
+/// What is held back.
+#[derive(Default)]
+pub(super) struct Hold {
+    items: BTreeMap<Ticket, Held>,
+    /// In their order, by source.
+    queues: BTreeMap<SourceKey, VecDeque<Ticket>>,
+    bytes: usize,
+}
+
+struct Held {
+    item: Item,
+    bytes: Vec<u8>,
+    /// None while it has to wait.
+    verdicts: Option<Verdicts>,
+    since: Instant,
+}
+
+impl Hold {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > HELD_MAX_BYTES
+    }
+
+    /// When the first of those came that wait for another.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.items.values().find(|held| held.verdicts.is_none()).map(|held| held.since)
+    }
+
+    /// Takes an item that has to wait, or stands behind one that has to.
+    pub(super) fn push(&mut self, ticket: Ticket, item: Item, bytes: &[u8], verdicts: Option<Verdicts>) {
+        let key = match &item {
+            Item::Source(key, _) => *key,
+            Item::Line(line) => line.source,
+        };
+        self.bytes += bytes.len() + ITEM_BYTES;
+        self.queues.entry(key).or_default().push_back(ticket);
+        self.items.insert(ticket, Held { item, bytes: bytes.to_vec(), verdicts, since: Instant::now() });
+    }
+
+    /// Whether something of this source is held.
+    pub(super) fn holds(&self, key: SourceKey) -> bool {
+        self.queues.contains_key(&key)
+    }
+
+    /// The bytes of a held line.
+    pub(super) fn bytes(&self, ticket: Ticket) -> Option<&[u8]> {
+        self.items.get(&ticket).map(|held| held.bytes.as_slice())
+    }
+
+    /// Says what becomes of a held line.
+    pub(super) fn decide(&mut self, ticket: Ticket, verdicts: Verdicts) {
+        if let Some(held) = self.items.get_mut(&ticket) {
+            held.verdicts = Some(verdicts);
+        }
+    }
+
+    /// Moves what need not wait any longer to the end of `out`.
+    pub(super) fn release(&mut self, out: &mut Labelled) {
+        for queue in self.queues.values_mut() {
+            while let Some(ticket) = queue.front()
+                && self.items.get(ticket).is_none_or(|held| held.verdicts.is_some())
+            {
+                let held = self.items.remove(ticket);
+                queue.pop_front();
+                if let Some(Held { item, bytes, verdicts, .. }) = held {
+                    self.bytes -= bytes.len() + ITEM_BYTES;
+                    out.push(item, &bytes, verdicts.unwrap_or_default());
+                }
+            }
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+    }
+}
+
+impl Labelled {
+    pub(super) fn empty() -> Self {
+        Self { batch: Batch::default(), verdicts: Vec::new() }
+    }
+
+    /// Appends an item; the verdicts count for a line.
+    pub(super) fn push(&mut self, item: Item, bytes: &[u8], verdicts: Verdicts) {
+        let item = match item {
+            Item::Line(line) => {
+                let start = self.batch.bytes.len();
+                self.batch.bytes.extend_from_slice(bytes);
+                self.verdicts.push(verdicts);
+                Item::Line(LineItem { span: start..self.batch.bytes.len(), ..line })
+            }
+            event @ Item::Source(..) => event,
+        };
+        self.batch.items.push(item);
+    }
+}

@@ -94,7 +94,11 @@ impl Labeller {
         loop {
             let labelled = match self.next(input) {
                 Ok(batch) => self.batch(batch),
-                Err(RecvTimeoutError::Timeout) => self.overdue(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let mut out = Labelled::empty();
+                    self.overdue(&mut out);
+                    out
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if !labelled.batch.items.is_empty() && output.send(labelled).is_err() {
@@ -166,6 +170,8 @@ impl Labeller {
                 }
             };
             self.settle_cut_off(time);
+            // what this line decided stands before it
+            self.hold.release(&mut out);
             match known {
                 Some(known) if !self.hold.holds(key) => out.push(item.clone(), bytes, known),
                 known => self.hold.push(self.ticket, item.clone(), bytes, known),
@@ -176,24 +182,21 @@ impl Labeller {
                 self.cut(slot, stretch, time);
                 self.hold.release(&mut out);
             }
-            self.hold.release(&mut out);
         }
-        self.forget_gone();
+        self.overdue(&mut out);
         out
     }
 
-    /// What has waited too long, as it stands.
-    fn overdue(&mut self) -> Labelled {
+    /// Looks at what has waited too long as it stands.
+    fn overdue(&mut self, out: &mut Labelled) {
         let time = rfc3339(SystemTime::now());
-        let mut out = Labelled::empty();
         while self.hold.waiting_since().is_some_and(|since| since.elapsed() >= WAIT_MAX)
             && let Some((slot, stretch)) = self.pieces.cut_first()
         {
             self.cut(slot, stretch, &time);
-            self.hold.release(&mut out);
+            self.hold.release(out);
         }
         self.forget_gone();
-        out
     }
 
     /// What is held when the sources are gone.

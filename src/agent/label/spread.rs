@@ -47,7 +47,7 @@ pub(super) fn spread(
             };
             let joined = layout.raw(content);
             for (ticket, span) in overlaps(member.parts.iter().map(|(ticket, len)| (*ticket, *len)), &joined) {
-                let (value, quote) = rest.take().map_or((None, ""), |first| (first.value, first.quote));
+                let (value, quote) = rest.take().map_or((None, ""), |first| (first.value, layout.quote(first.quote)));
                 found.entry(ticket).or_default().push(Hidden { span, value, quote });
             }
         }

@@ -20,8 +20,11 @@ pub(super) enum Kind {
     Whole,
 }
 
+/// What is told of each thing that stands in JSON: its path, its kind, its range.
+type Visit<'v> = dyn FnMut(&[Step], Kind, Range<usize>) + 'v;
+
 /// Calls `visit` with the path, kind and range of everything in a JSON object or array; false if `text` is none.
-pub(super) fn walk(text: &str, visit: &mut dyn FnMut(&[Step], Kind, Range<usize>)) -> bool {
+pub(super) fn walk(text: &str, visit: &mut Visit<'_>) -> bool {
     let is_container = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(['{', '[']);
     if !is_container || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return false;
@@ -177,6 +180,19 @@ fn escape(raw: &str) -> (char, usize) {
     (character, raw.len().min(2))
 }
 
+/// Quotes in JSON, in a text in JSON, and so on.
+const QUOTES: [&str; DEPTH_MAX + 2] = [r#"""#, r#"\""#, r#"\\\""#, r#"\\\\\\\""#, r#"\\\\\\\\\\\\\\\""#];
+
+/// A quote, so deep.
+pub(super) fn quote(depth: usize) -> &'static str {
+    QUOTES[depth.min(QUOTES.len() - 1)]
+}
+
+/// How deep it is.
+pub(super) fn depth(quote: &str) -> usize {
+    QUOTES.iter().position(|known| *known == quote).unwrap_or_default()
+}
+
 /// A stretch of a line that is read by itself: of JSON each text and number, of anything else all of it.
 pub(super) struct View {
     /// Decoded.
@@ -198,7 +214,7 @@ pub(super) fn views(text: &str) -> Vec<View> {
 }
 
 fn collect(text: String, map: &Map, depth: usize, is_key: bool, views: &mut Vec<View>) {
-    let quote = ["\"", "\\\"", "\\\\\\\""][depth.min(DEPTH_MAX - 1)];
+    let quote = quote(depth);
     let mut below = Vec::new();
     let mut visit = |_: &[Step], kind: Kind, range: Range<usize>| match kind {
         Kind::Key | Kind::Text => {
@@ -231,6 +247,14 @@ fn collect(text: String, map: &Map, depth: usize, is_key: bool, views: &mut Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotes_are_those_of_json_in_json() {
+        for depth in 1..QUOTES.len() {
+            assert_eq!(format!("\"{}\"", quote(depth)), serde_json::to_string(quote(depth - 1)).unwrap());
+            assert_eq!(super::depth(quote(depth)), depth);
+        }
+    }
 
     #[test]
     fn everything_is_found_where_it_stands() {

@@ -46,6 +46,14 @@ impl Layout {
         };
         before + span.start..before + span.end
     }
+
+    /// A quote in the text, as it is written in the line.
+    pub fn quote(&self, quote: &'static str) -> &'static str {
+        match self {
+            Self::Escaped(..) if !quote.is_empty() => json::quote(1 + json::depth(quote)),
+            _ => quote,
+        }
+    }
 }
 
 /// Compiled patterns; `None` is one that can't be compiled.

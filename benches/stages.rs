@@ -227,7 +227,14 @@ struct World {
 impl World {
     fn new() -> Self {
         let (identity, host_key) = (age::x25519::Identity::generate(), HostKey::generate_ed25519().unwrap());
-        let facts = Facts { host: HOST.into(), config: [1; 32], policy: [2; 32], targets: Vec::new(), prev: None };
+        let facts = Facts {
+            host: HOST.into(),
+            config: [1; 32],
+            policy: [2; 32],
+            erasure: Vec::new(),
+            targets: Vec::new(),
+            prev: None,
+        };
         let mut genesis = Vec::new();
         let chain = Chain::begin(&facts, &[identity.to_public()], &host_key, &mut genesis).unwrap();
         Self { identity, host_key, chain, genesis }

@@ -48,7 +48,7 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 12] = [
+const LAW: [(&str, &[&str]); 13] = [
     ("record", &[]),
     ("durable", &[]),
     ("source", &[]),
@@ -59,6 +59,7 @@ const LAW: [(&str, &[&str]); 12] = [
     ("forward", &["chain", "spool"]),
     ("receive", &["chain"]),
     ("verify", &["chain"]),
+    ("erase", &["chain", "spool", "verify"]),
     ("config", &["chain", "forward", "policy", "receive", "source", "spool"]),
     ("agent", &["chain", "config", "forward", "policy", "source", "spool"]),
 ];

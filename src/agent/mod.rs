@@ -13,7 +13,8 @@ mod scribe;
 pub use board::Board;
 
 use crate::chain;
-use crate::chain::host_key::{self, HostKey};
+use crate::chain::erasure;
+use crate::chain::host_key::{self, HostKey, HostPublic};
 use crate::chain::key::Bytes32;
 use crate::config;
 use crate::durable::Disk;
@@ -90,6 +91,7 @@ pub struct Agent {
     config: config::Agent,
     digest: Bytes32,
     host_key: Arc<HostKey>,
+    erasure: Vec<String>,
     policies: PolicySet,
     board: Arc<Board>,
 }
@@ -98,12 +100,14 @@ impl Agent {
     /// Loads the keys, certificates and policies that `config` names.
     pub fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
+        let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
+        let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         let policies = PolicySet::load(&config.policy).map_err(Error::Policy)?;
         for target in &config.targets {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
         }
-        Ok(Self { config: config.clone(), digest, host_key, policies, board: Arc::default() })
+        Ok(Self { config: config.clone(), digest, host_key, erasure, policies, board: Arc::default() })
     }
 
     /// Where it can be asked what it is doing, also while it runs.
@@ -245,6 +249,7 @@ impl Agent {
             policy: self.policies.digest(),
             recipients: self.config.recipients.clone(),
             host_key: Arc::clone(&self.host_key),
+            erasure: self.erasure.clone(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Identity {
     pub policy: Bytes32,
     pub recipients: Vec<age::x25519::Recipient>,
     pub host_key: Arc<HostKey>,
+    /// Who may sign erasures, as the genesis names them.
+    pub erasure: Vec<String>,
 }
 
 /// An order to the scribe.
@@ -104,6 +106,7 @@ impl Scribe {
             host: self.identity.host.clone(),
             config: self.identity.config,
             policy: self.identity.policy,
+            erasure: self.identity.erasure.clone(),
             targets: self.spool.joining(),
             prev: self.prev,
         };

@@ -6,6 +6,7 @@
 
 pub mod auditor_key;
 pub mod checkpoint;
+pub mod erasure;
 pub mod genesis;
 pub mod header;
 pub mod host_key;
@@ -74,6 +75,8 @@ pub struct Facts {
     pub config: Bytes32,
     /// Digest of the policies.
     pub policy: Bytes32,
+    /// Who may sign erasures, as the genesis names them.
+    pub erasure: Vec<String>,
     /// Targets that begin or rejoin with this stream.
     pub targets: Vec<String>,
     /// The stream before.
@@ -182,7 +185,7 @@ impl Chain {
             commit,
             config: Hash(facts.config),
             policy: Hash(facts.policy),
-            erasure: Vec::new(),
+            erasure: facts.erasure.clone(),
             targets: facts.targets.clone(),
             prev: facts.prev,
         });

@@ -139,11 +139,15 @@ impl Stream<'_> {
         if self.args.source.as_ref().is_some_and(|wanted| source.is_none_or(|(name, _)| name != wanted)) {
             return Ok(true);
         }
+        if payload.is_none() {
+            // whether by leave is verify's to say
+            return if self.args.json { self.json(log, source, None, None, out).map(|()| true) } else { Ok(false) };
+        }
         let payload = payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
         let Some(message) = payload.as_ref().and_then(LogPayload::message) else { return Ok(false) };
         if self.args.json {
             let redacted = payload.as_ref().and_then(|payload| payload.redacted.as_deref());
-            self.json(log, source, &message, redacted, out)?;
+            self.json(log, source, Some(&message), redacted, out)?;
         } else {
             out.write_all(&message)?;
             if log.end.is_none() {
@@ -157,7 +161,7 @@ impl Stream<'_> {
         &self,
         log: &Log<'_>,
         source: Option<&(String, Labels)>,
-        message: &[u8],
+        message: Option<&[u8]>,
         redacted: Option<&[Cow<'_, str>]>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
@@ -174,12 +178,16 @@ impl Stream<'_> {
             message: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             message_b64: Option<String>,
+            /// Nothing of it is there any more.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            erased: bool,
             /// The digests of what was redacted.
             #[serde(skip_serializing_if = "Option::is_none")]
             redacted: Option<&'a [Cow<'a, str>]>,
             verdicts: &'a [Verdict],
         }
-        let message_b64 = str::from_utf8(message).is_err().then(|| BASE64_STANDARD.encode(message));
+        let text = message.and_then(|message| str::from_utf8(message).ok());
+        let message_b64 = message.filter(|_| text.is_none()).map(|message| BASE64_STANDARD.encode(message));
         let object = Object {
             host: &self.files.host,
             stream: self.files.stream,
@@ -187,8 +195,9 @@ impl Stream<'_> {
             time: &log.time,
             source: source.map(|(name, _)| name),
             labels: source.map(|(_, labels)| &**labels).filter(|labels| !labels.is_empty()),
-            message: str::from_utf8(message).ok(),
+            message: text,
             message_b64,
+            erased: message.is_none(),
             redacted,
             verdicts: &log.verdicts,
         };

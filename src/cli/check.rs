@@ -47,6 +47,7 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
         Ok(key) => check_public(&agent.host.key, &key, faults),
         Err(error) => faults.push(error.to_string()),
     }
+    faults.extend(agent.erasure.iter().filter_map(|path| HostPublic::load(path).err()).map(|error| error.to_string()));
     if let Err(found) = PolicySet::load(&agent.policy) {
         faults.extend(found.iter().map(ToString::to_string));
     }

@@ -2,6 +2,7 @@
 
 pub mod cat;
 pub mod check;
+pub mod erase;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
@@ -36,7 +37,8 @@ enum Command {
     /// Print an archive or a spool back as the lines that it holds, byte for byte
     Cat(cat::CatArgs),
     Redacted(redacted::RedactedArgs),
-    /// Make keys: an auditor's identity, or a host's signing key
+    Erase(erase::EraseArgs),
+    /// Make keys: an auditor's identity, a host's signing key, or a key that may erase
     Keys(keys::Keys),
     /// Check policies, and run their tests
     Policy(policy::PolicyArgs),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
+        Command::Erase(args) => erase::run(&args),
         Command::Redacted(args) => redacted::run(&args),
         Command::Keys(args) => match args.run(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod delivers;
 mod disk_faults;
+mod erases;
 mod field;
 mod journald;
 mod lines;

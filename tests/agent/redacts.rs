@@ -62,6 +62,14 @@ fn each_file(path: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
     }
 }
 
+/// Those of `values` that are left in what lines and verdicts say. Short ones may stand in tags and times by chance.
+fn left(lines: &[Value], values: &[&str]) -> Vec<String> {
+    let texts = lines.iter().map(|line| format!("{} {}", line["p"]["msg"], line["h"]["verdicts"]));
+    let texts: Vec<String> = texts.collect();
+    let has = |value: &&&str| texts.iter().any(|text| text.contains(**value));
+    values.iter().filter(has).map(|value| (*value).to_owned()).collect()
+}
+
 fn message(line: &Value) -> &str {
     line["p"]["msg"].as_str().unwrap()
 }
@@ -177,7 +185,8 @@ verdicts contains {"id": "own-c", "redact": [`secret=(\w+)`]} if contains(input.
     assert_eq!(found(&world, "Alice \"x\"").len(), 1);
     assert_eq!(found(&world, r#"{"k":["deep value",null]}"#).len(), 1);
     assert_eq!(found(&world, "pay with points").len(), 1);
-    assert_eq!(world.holders(&["lice", "12345", "deep value", "abcdef", "points"]), Vec::<String>::new());
+    assert_eq!(world.holders(&["deep value", "pay with points"]), Vec::<String>::new());
+    assert_eq!(left(&lines, &["lice", "12345", "abcdef"]), Vec::<String>::new());
 }
 
 /// Makes files the only sources: name, keys, bytes.
@@ -226,7 +235,7 @@ verdicts contains {"id": concat("", ["made-up ", input.message]), "redact": ["in
     shapes.sort();
     assert_eq!(shapes, ["#", "#", "#", "#", "#", "#", "#", "#", "kept"]);
     assert_eq!(found(&world, "case-a").len(), 1);
-    assert_eq!(world.holders(&["case-", CARD, "6C73"]), Vec::<String>::new());
+    assert_eq!(world.holders(&["case-", CARD, "6C73006361"]), Vec::<String>::new());
     world.archive().iter().for_each(|line| assert!(!line["h"].to_string().contains("made-up"), "{line}"));
 }
 
@@ -259,7 +268,8 @@ fn a_value_across_the_parts_of_a_line_is_in_none_of_them() {
         ],
     );
     let logs = world.ship_redacted();
-    assert_eq!(world.holders(&["4111", "1111", "1234", "0123"]), Vec::<String>::new());
+    assert_eq!(left(&logs, &["4111", "1111", "1234", "0123"]), Vec::<String>::new());
+    assert_eq!(world.holders(&[CARD, "1234567890"]), Vec::<String>::new());
     let of = |name: &str| -> Vec<String> {
         let cat = run(&["cat", "--json", "--source", name, &world.text_path("q/archive")]);
         let lines = String::from_utf8(cat.stdout).unwrap();
@@ -317,7 +327,7 @@ fn what_is_held_back_is_neither_lost_nor_shown_by_a_kill_a_stop_or_a_rotation() 
     let expected =
         ["stdout F first", "stdout P card #", "stderr F between", "stdout P ", "stdout F  end", "stderr F last"];
     assert_eq!(messages, expected.map(|line| format!("{time} {line}")));
-    assert_eq!(world.holders(&["4111", "1111"]), Vec::<String>::new());
+    assert_eq!(left(&world.logs(), &["4111", "1111"]), Vec::<String>::new());
 }
 
 fn append(path: &Path, text: &str) {

@@ -24,6 +24,7 @@ impl Stream {
             host: host.to_owned(),
             config: [1; 32],
             policy: [2; 32],
+            erasure: Vec::new(),
             targets: vec!["archive".to_owned()],
             prev: None,
         };

@@ -37,7 +37,14 @@ impl World {
     }
 
     pub(crate) fn begin_with(&self, change: impl FnOnce(&mut Facts)) -> Writer {
-        let mut facts = Facts { host: HOST.into(), config: [1; 32], policy: [2; 32], targets: Vec::new(), prev: None };
+        let mut facts = Facts {
+            host: HOST.into(),
+            config: [1; 32],
+            policy: [2; 32],
+            erasure: Vec::new(),
+            targets: Vec::new(),
+            prev: None,
+        };
         change(&mut facts);
         let mut open = Vec::new();
         let chain = Chain::begin(&facts, &[self.identity.to_public()], &self.host_key, &mut open).unwrap();

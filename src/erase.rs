@@ -93,6 +93,7 @@ pub fn erase(fs: &dyn FileSystem, order: &Order<'_>) -> Result<Done, Error> {
     let by_us = known.sound.iter().filter(|(_, key)| *key == order.key.public());
     let covered: Vec<(Seq, Seq)> = by_us.flat_map(|(statement, _)| statement.lines.iter().copied()).collect();
     let is_said = named.iter().all(|seq| covered.iter().any(|(first, last)| (first..=last).contains(&seq)));
+    durable::remove_leftovers(fs, &folder).map_err(at(&folder))?;
     let statement = if is_said { None } else { Some(state(fs, &folder, &host, order, asked.clone())?) };
     let mut erased = 0;
     for file in &files.files {

@@ -7,7 +7,7 @@ mod audit;
 mod redaction;
 
 pub use audit::AuditId;
-pub use redaction::{HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES};
+pub use redaction::{HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, settled};
 
 use std::collections::BTreeMap;
 use std::fmt;

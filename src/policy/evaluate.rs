@@ -90,8 +90,8 @@ impl Evaluator {
             return verdict::render(found);
         }
         let is_written = |id: &str| set.is_written(id);
-        let (text, fields) = (line.message, document.fields(&mut self.input));
-        let line = redact::Line { text, message: &message, fields, is_written: &is_written };
+        let (text, fields) = ([line.earlier, line.message].concat(), document.fields(&mut self.input));
+        let line = redact::Line { text: &text, message: &message, fields, is_written: &is_written };
         redact::render(found, &line, &mut self.patterns)
     }
 

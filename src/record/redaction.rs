@@ -36,6 +36,27 @@ pub enum Redaction {
     Spans(Vec<Hidden>),
 }
 
+impl Redaction {
+    /// Both of them.
+    pub fn and(self, other: Self) -> Self {
+        let (Self::Spans(mut spans), Self::Spans(others)) = (self, other) else { return Self::Whole };
+        spans.extend(others);
+        Self::Spans(settled(spans))
+    }
+}
+
+/// In order, none within another; where two overlap the second begins where the first ends.
+pub fn settled(mut spans: Vec<Hidden>) -> Vec<Hidden> {
+    spans.sort_by_key(|hidden| (hidden.span.start, std::cmp::Reverse(hidden.span.end)));
+    let mut end = 0;
+    spans.retain_mut(|hidden| {
+        hidden.span.start = hidden.span.start.max(end);
+        end = end.max(hidden.span.end);
+        !hidden.span.is_empty()
+    });
+    spans
+}
+
 /// A stretch of bytes that gives way to a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hidden {

@@ -351,3 +351,38 @@ fn an_undecided_policy_that_redacts_hides_the_line_if_asked_to() {
         assert_eq!(shapes, [deep, "plain", "#"], "{word}");
     }
 }
+
+#[test]
+fn what_the_last_record_of_an_event_hides_is_hidden_in_those_before_it() {
+    let mut world = World::new();
+    world.policies("verdicts contains {\"id\": \"own\", \"redact\": [\"input.fields.key\"]} if {\n\tcontains(input.message, \"type=PROCTITLE \")\n\tinput.fields.key\n}");
+    let record =
+        |kind: &str, serial: u32, rest: &str| format!("type={kind} msg=audit(1364481363.243:{serial}): {rest}\n");
+    let mixed = [
+        record("SYSCALL", 7, "key=\"name of a person\" exit=0"),
+        record("SYSCALL", 8, "key=\"kept\""),
+        record("PATH", 7, "name=6E616D65206F66206120706572736F6E"),
+        "between\n".to_owned(),
+        record("PROCTITLE", 7, "proctitle=\"x\""),
+        // the other event never ends
+        "after\n".to_owned(),
+    ];
+    source(&world, &[("audit", "format = 'auditd'", mixed.concat().into_bytes())]);
+    world.start_receiver();
+    world.start_agent();
+    world.await_archived(6);
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&[]);
+    let shapes: Vec<String> = world.logs().iter().map(shape).collect();
+    let expected = [
+        record("SYSCALL", 7, "key=\"#\" exit=0"),
+        mixed[1].clone(),
+        record("PATH", 7, "name=#"),
+        mixed[3].clone(),
+        mixed[4].clone(),
+        mixed[5].clone(),
+    ];
+    assert_eq!(shapes, expected.map(|line| line.trim_end().to_owned()));
+    assert_eq!(found(&world, "name of a person").len(), 2);
+    assert_eq!(world.holders(&["name of a person", "6E616D65206F66"]), Vec::<String>::new());
+}

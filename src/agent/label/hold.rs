@@ -3,9 +3,9 @@
 //! What is held is chained in its place once that is known, and so is the cursor: a process that dies reads it again.
 
 use super::Labelled;
-use crate::record::{Batch, Item, LineItem, SourceKey, Verdicts};
+use crate::record::{Batch, Item, LineItem, Redaction, SourceKey, Verdicts};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A line that was seen by the policies, or waits for that.
 pub(super) type Ticket = u64;
@@ -29,7 +29,8 @@ struct Held {
     bytes: Vec<u8>,
     /// None while it has to wait.
     verdicts: Option<Verdicts>,
-    since: Instant,
+    /// Until when it waits.
+    due: Instant,
 }
 
 impl Hold {
@@ -41,20 +42,35 @@ impl Hold {
         self.bytes > HELD_MAX_BYTES
     }
 
-    /// When the first of those came that wait for another.
-    pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.items.values().find(|held| held.verdicts.is_none()).map(|held| held.since)
+    /// Until when the one waits that waits shortest.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.items.values().filter(|held| held.verdicts.is_none()).map(|held| held.due).min()
     }
 
-    /// Takes an item that has to wait, or stands behind one that has to.
-    pub(super) fn push(&mut self, ticket: Ticket, item: Item, bytes: &[u8], verdicts: Option<Verdicts>) {
-        let key = match &item {
-            Item::Source(key, _) => *key,
-            Item::Line(line) => line.source,
-        };
+    /// Those that wait no longer than until `then`.
+    pub(super) fn due_until(&self, then: Instant) -> impl Iterator<Item = Ticket> + '_ {
+        let is_due = move |held: &Held| held.verdicts.is_none() && held.due <= then;
+        self.items.iter().filter(move |(_, held)| is_due(held)).map(|(ticket, _)| *ticket)
+    }
+
+    /// Whose line it is.
+    pub(super) fn source_of(&self, ticket: Ticket) -> Option<SourceKey> {
+        self.items.get(&ticket).map(|held| held.source())
+    }
+
+    /// Takes an item that has to wait so long, or stands behind one that has to.
+    pub(super) fn push(
+        &mut self,
+        ticket: Ticket,
+        item: Item,
+        bytes: &[u8],
+        verdicts: Option<Verdicts>,
+        wait: Duration,
+    ) {
         self.bytes += bytes.len() + ITEM_BYTES;
-        self.queues.entry(key).or_default().push_back(ticket);
-        self.items.insert(ticket, Held { item, bytes: bytes.to_vec(), verdicts, since: Instant::now() });
+        let held = Held { item, bytes: bytes.to_vec(), verdicts, due: Instant::now() + wait };
+        self.queues.entry(held.source()).or_default().push_back(ticket);
+        self.items.insert(ticket, held);
     }
 
     /// Whether something of this source is held.
@@ -74,6 +90,13 @@ impl Hold {
         }
     }
 
+    /// Hides what waited until now and nobody knows what for.
+    pub(super) fn withhold(&mut self, now: Instant) {
+        for held in self.items.values_mut().filter(|held| held.verdicts.is_none() && held.due <= now) {
+            held.verdicts = Some(Verdicts { redaction: Some(Redaction::Whole), ..Verdicts::default() });
+        }
+    }
+
     /// Moves what need not wait any longer to the end of `out`.
     pub(super) fn release(&mut self, out: &mut Labelled) {
         for queue in self.queues.values_mut() {
@@ -89,6 +112,15 @@ impl Hold {
             }
         }
         self.queues.retain(|_, queue| !queue.is_empty());
+    }
+}
+
+impl Held {
+    fn source(&self) -> SourceKey {
+        match &self.item {
+            Item::Source(key, _) => *key,
+            Item::Line(line) => line.source,
+        }
     }
 }
 

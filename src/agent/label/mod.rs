@@ -27,10 +27,10 @@ use events::Events;
 use hold::{Hold, Ticket};
 use pieces::{Pieces, Slot, Stretch};
 use spread::{Member, Wrap, spread};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// So long lines wait for the rest of theirs; then they are looked at as they stand.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -55,6 +55,8 @@ pub(super) struct Labeller {
     hold: Hold,
     /// The line at hand.
     ticket: Ticket,
+    /// How long it may wait for others.
+    wait: Duration,
     /// Sources that have ended, of which lines may still be held.
     gone: Vec<SourceKey>,
 }
@@ -85,6 +87,7 @@ impl Labeller {
             events: Events::default(),
             hold: Hold::default(),
             ticket: 0,
+            wait: WAIT_MAX,
             gone: Vec::new(),
         }
     }
@@ -114,8 +117,8 @@ impl Labeller {
     }
 
     fn next(&self, input: &Receiver<Batch>) -> Result<Batch, RecvTimeoutError> {
-        match self.hold.waiting_since() {
-            Some(since) => input.recv_timeout(WAIT_MAX.saturating_sub(since.elapsed())),
+        match self.hold.due() {
+            Some(due) => input.recv_deadline(due),
             None => input.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
@@ -134,7 +137,7 @@ impl Labeller {
                 Item::Line(line) => match self.line(line, batch.text(line), &time) {
                     Some(known) => verdicts.push(known),
                     None => {
-                        self.hold.push(self.ticket, item.clone(), batch.text(line), None);
+                        self.hold.push(self.ticket, item.clone(), batch.text(line), None, self.wait);
                         return self.around(&batch, n + 1, verdicts, &time);
                     }
                 },
@@ -174,12 +177,9 @@ impl Labeller {
             self.hold.release(&mut out);
             match known {
                 Some(known) if !self.hold.holds(key) => out.push(item.clone(), bytes, known),
-                known => self.hold.push(self.ticket, item.clone(), bytes, known),
+                known => self.hold.push(self.ticket, item.clone(), bytes, known, self.wait),
             }
-            while self.hold.is_full()
-                && let Some((slot, stretch)) = self.pieces.cut_first()
-            {
-                self.cut(slot, stretch, time);
+            while self.hold.is_full() && self.cut_one(&|_| true, time) {
                 self.hold.release(&mut out);
             }
         }
@@ -190,24 +190,37 @@ impl Labeller {
     /// Looks at what has waited too long as it stands.
     fn overdue(&mut self, out: &mut Labelled) {
         let time = rfc3339(SystemTime::now());
-        while self.hold.waiting_since().is_some_and(|since| since.elapsed() >= WAIT_MAX)
-            && let Some((slot, stretch)) = self.pieces.cut_first()
-        {
-            self.cut(slot, stretch, &time);
+        let now = Instant::now();
+        while self.hold.due().is_some_and(|due| due <= now) {
+            let due: BTreeSet<Ticket> = self.hold.due_until(now).collect();
+            if !self.cut_one(&|ticket| due.contains(&ticket), &time) {
+                self.hold.withhold(now);
+            }
             self.hold.release(out);
         }
         self.forget_gone();
     }
 
+    /// Looks at lines as they stand that wait for others, of those that `may`; false if there are none.
+    fn cut_one(&mut self, may: &dyn Fn(Ticket) -> bool, time: &str) -> bool {
+        if let Some(pending) = self.events.cut(may) {
+            pending.into_iter().for_each(|(ticket, verdicts)| self.hold.decide(ticket, verdicts));
+            return true;
+        }
+        let cut = self.pieces.cut_first(may);
+        let is_one = cut.is_some();
+        cut.into_iter().for_each(|(slot, stretch)| self.cut(slot, stretch, time));
+        is_one
+    }
+
     /// What is held when the sources are gone.
     fn rest(&mut self, is_stopped: bool) -> Labelled {
         let time = rfc3339(SystemTime::now());
-        while let Some((slot, stretch)) = self.pieces.cut_first() {
-            let is_pipe = |key| self.sources.get(&key).is_none_or(|source: &Followed| source.context.kind == "stdin");
-            if !is_stopped || is_pipe(slot.source()) {
-                self.cut(slot, stretch, &time);
-            }
-        }
+        let (hold, sources) = (&self.hold, &self.sources);
+        let is_pipe = |key| sources.get(&key).is_some_and(|source| source.context.kind == "stdin");
+        let may = |ticket: &Ticket| !is_stopped || hold.source_of(*ticket).is_some_and(is_pipe);
+        let may: BTreeSet<Ticket> = hold.due_until(Instant::now() + 2 * WAIT_MAX).filter(may).collect();
+        while self.cut_one(&|ticket| may.contains(&ticket), &time) {}
         let mut out = Labelled::empty();
         self.hold.release(&mut out);
         out
@@ -225,6 +238,7 @@ impl Labeller {
     /// What the policies say of a line; None if that is not known before another came.
     fn line(&mut self, line: &LineItem, bytes: &[u8], time: &str) -> Option<Verdicts> {
         self.ticket += 1;
+        self.wait = WAIT_MAX;
         let Some(source) = self.sources.get_mut(&line.source) else {
             debug_assert!(false, "a source says Opened before its first line");
             return Some(Verdicts::default());
@@ -279,19 +293,15 @@ impl Labeller {
             let member = Member { parts, wrap, len: piece.content.len() };
             return self.piece(key, &piece, member, raw, time);
         }
-        let context =
-            LineContext { message: text, earlier: b"", is_piece, source: &source.context, host: &self.host, time };
-        let verdicts = if matches!(source.context.format, Format::Auto | Format::Auditd)
+        let member = Member { parts, wrap: before.map_or(Wrap::Unknown, Wrap::Plain), len: text.len() };
+        if matches!(source.context.format, Format::Auto | Format::Auditd)
             && let Some(id) = AuditId::of(text)
         {
-            let earlier = self.events.earlier(&source.context.name, &id);
-            let verdicts = self.evaluator.verdicts(&LineContext { earlier, ..context });
-            self.events.note(&source.context.name, &id, text);
-            verdicts
-        } else {
-            self.evaluator.verdicts(&context)
-        };
-        let member = Member { parts, wrap: before.map_or(Wrap::Unknown, Wrap::Plain), len: text.len() };
+            return self.event(key, &id, (raw, end), member, is_piece, time);
+        }
+        let line =
+            LineContext { message: text, earlier: b"", is_piece, source: &source.context, host: &self.host, time };
+        let verdicts = self.evaluator.verdicts(&line);
         Some(self.settle(verdicts, Vec::new(), member, raw))
     }
 
@@ -347,6 +357,7 @@ impl Labeller {
         while let Some((slot, stretch)) = self.pieces.cut_off() {
             self.cut(slot, stretch, time);
         }
+        self.events.given_up().into_iter().for_each(|(ticket, verdicts)| self.hold.decide(ticket, verdicts));
     }
 
     /// Looks at held lines as they stand: the rest of theirs did not come, or is too long.
@@ -385,18 +396,7 @@ impl Labeller {
         }
         members.push(last);
         let mut found: BTreeMap<Ticket, Redaction> = match &verdicts.redaction {
-            Some(redaction) => {
-                let layout = |(n, member): (usize, &Member)| {
-                    let raw = if n + 1 == members.len() { raw.to_vec() } else { self.raw(member) };
-                    match member.wrap {
-                        Wrap::Plain(before) => Some(Layout::After(before)),
-                        Wrap::Container(before) => container::layout(Format::Auto, before, raw.get(before..)?),
-                        Wrap::Unknown => None,
-                    }
-                };
-                let layouts: Vec<Option<Layout>> = members.iter().enumerate().map(layout).collect();
-                spread(redaction, &members, &layouts)
-            }
+            Some(redaction) => spread(redaction, &members, &self.layouts(&members, raw)),
             None => BTreeMap::new(),
         };
         for (earlier, _) in members.iter().flat_map(|member| &member.parts).filter(|(part, _)| *part != ticket) {
@@ -404,6 +404,19 @@ impl Labeller {
             self.hold.decide(*earlier, Verdicts { redaction, ..Verdicts::default() });
         }
         Verdicts { redaction: found.remove(&ticket), ..verdicts }
+    }
+
+    /// Where the content stands in each of the lines, of the last of which `raw` are the bytes.
+    fn layouts(&self, members: &[Member], raw: &[u8]) -> Vec<Option<Layout>> {
+        let layout = |(n, member): (usize, &Member)| {
+            let raw = if n + 1 == members.len() { raw.to_vec() } else { self.raw(member) };
+            match member.wrap {
+                Wrap::Plain(before) => Some(Layout::After(before)),
+                Wrap::Container(before) => container::layout(Format::Auto, before, raw.get(before..)?),
+                Wrap::Unknown => None,
+            }
+        };
+        members.iter().enumerate().map(layout).collect()
     }
 
     /// The bytes of a held line.

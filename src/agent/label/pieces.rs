@@ -3,6 +3,7 @@
 //!
 //! What is put together is lost with the process. After a restart the rest of a line is all that policies see of it.
 
+use super::hold::Ticket;
 use super::spread::Member;
 use crate::policy::format::container::Stream;
 use crate::record::SourceKey;
@@ -109,9 +110,9 @@ impl Pieces {
         self.cut_off.pop()
     }
 
-    /// Gives up what the line that was held back first is for; what comes of it later is a rest.
-    pub(super) fn cut_first(&mut self) -> Option<(Slot, Stretch)> {
-        let first = |open: &Open| Some(open.stretch.members.first()?.parts.first()?.0);
+    /// Gives up what the line that was held back first is for, if it `may` be; what comes of it later is a rest.
+    pub(super) fn cut_first(&mut self, may: &dyn Fn(Ticket) -> bool) -> Option<(Slot, Stretch)> {
+        let first = |open: &Open| Some(open.stretch.members.first()?.parts.first()?.0).filter(|ticket| may(*ticket));
         let waiting = self.open.iter().filter_map(|(slot, open)| Some((first(open)?, *slot)));
         let (_, slot) = waiting.min_by_key(|(ticket, _)| *ticket)?;
         let open = self.open.get_mut(&slot)?;

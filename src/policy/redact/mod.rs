@@ -13,7 +13,7 @@ pub(super) use json::text_of;
 use super::input::Fields;
 use super::syntax::{Form, Syntax, form};
 use super::verdict::{self, REDACT};
-use crate::record::{Decision, HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, Verdict, Verdicts};
+use crate::record::{Decision, HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, Verdict, Verdicts, settled};
 use aho_corasick::AhoCorasick;
 use json::{Kind, Map, View};
 use regex::{Regex, RegexBuilder};
@@ -104,6 +104,9 @@ struct Search {
 impl Search {
     /// `None` where the whole line is to be hidden.
     fn of(verdicts: &[Verdict], text: &str, line: &Line<'_>, patterns: &mut Patterns) -> Option<Self> {
+        if verdicts.iter().map(|verdict| verdict.redact.len()).sum::<usize>() > HIDDEN_MAX {
+            return None;
+        }
         let views = json::views(text);
         let mut search = Self { spans: Vec::new(), values: BTreeSet::new() };
         for verdict in verdicts.iter().filter(|verdict| !verdict.redact.is_empty()) {
@@ -122,8 +125,8 @@ impl Search {
             }
         }
         search.elsewhere(&views)?;
-        search.settle()?;
-        Some(search)
+        search.spans = settled(search.spans);
+        (search.spans.len() <= HIDDEN_MAX).then_some(search)
     }
 
     /// Hides a stretch of a view.
@@ -201,22 +204,20 @@ impl Search {
 
     /// The values at a path. There may be none; what is there must be found in the line.
     fn path(&mut self, views: &[View], path: &[Step], text: &str, fields: &Fields) -> Option<()> {
-        let (mut found, mut below) = (Vec::new(), Vec::new());
-        let is_json = json::walk(text, &mut |place, kind, range| match kind {
-            Kind::Key => {}
-            _ if path::fits(path, place) => found.push((range, matches!(kind, Kind::Text))),
-            Kind::Text | Kind::Bare if place.len() > path.len() && path::fits(path, &place[..path.len()]) => {
-                below.push(range);
+        let mut found = Vec::new();
+        let is_json = json::walk(text, &mut |place, kind, range| {
+            if !matches!(kind, Kind::Key) && path::fits(path, place) {
+                found.push((range, matches!(kind, Kind::Text)));
             }
-            _ => {}
         });
+        // what is in an object or an array is hidden elsewhere too
+        let is_below = |view: &&View| !view.is_key && found.iter().any(|(range, _)| within(range, &view.all));
+        let values = views.iter().filter(is_below).map(|view| &view.text);
+        self.values.extend(values.filter(|value| value.len() >= VALUE_MIN_BYTES).cloned());
         for (range, is_text) in found {
             let decoded = if is_text { decoded(text, &range) } else { text[range.clone()].to_owned() };
             self.add(range, &decoded, if is_text { "" } else { "\"" })?;
         }
-        let is_below = |view: &&View| below.iter().any(|range| within(range, &view.all));
-        let values = views.iter().filter(is_below).map(|view| &view.text);
-        self.values.extend(values.filter(|value| value.len() >= VALUE_MIN_BYTES).cloned());
         if is_json {
             return Some(());
         }
@@ -225,6 +226,9 @@ impl Search {
             Fields::Object(fields) => path::leaves(fields, path, &mut leaves),
             Fields::Absent => {}
             Fields::OverBounds(_) => return None,
+        }
+        if leaves.len() > HIDDEN_MAX {
+            return None;
         }
         for leaf in leaves.iter().filter(|leaf| !leaf.is_empty()) {
             // the kernel writes text with spaces or quotes in hexadecimal
@@ -237,8 +241,8 @@ impl Search {
     /// The same values wherever else they stand.
     fn elsewhere(&mut self, views: &[View]) -> Option<()> {
         let values: Vec<String> = self.values.iter().cloned().collect();
-        if values.is_empty() {
-            return Some(());
+        if values.is_empty() || values.len() > HIDDEN_MAX {
+            return values.is_empty().then_some(());
         }
         let search = AhoCorasick::new(&values).ok()?;
         for view in views {
@@ -247,18 +251,6 @@ impl Search {
             }
         }
         Some(())
-    }
-
-    /// In order, none within another; where two overlap the second begins where the first ends.
-    fn settle(&mut self) -> Option<()> {
-        self.spans.sort_by_key(|hidden| (hidden.span.start, std::cmp::Reverse(hidden.span.end)));
-        let mut end = 0;
-        self.spans.retain_mut(|hidden| {
-            hidden.span.start = hidden.span.start.max(end);
-            end = end.max(hidden.span.end);
-            !hidden.span.is_empty()
-        });
-        (self.spans.len() <= HIDDEN_MAX).then_some(())
     }
 
     /// Takes what is hidden out of a verdict's words, also as digits without what groups them.

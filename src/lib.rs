@@ -47,7 +47,8 @@
 //! - Spool files get shorter as the disk fills, since what is sent is given back by the file.
 //! - Lines that belong together (multiline, records of one audit event) are put together by the source, which leaves them unread
 //!   until the last is there: a restart needs no state of it. What is put together for the policies alone (parts of long lines, partial
-//!   lines of containers) is the label thread's, and what is chained stays as the source has it.
+//!   lines of containers) is the label thread's, and what is chained stays as the source has it,
+//!   but for what they hide. Where they may, lines are held back until all that belongs to them came: `agent::label::hold`.
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;

@@ -6,6 +6,7 @@
 mod commands;
 mod hostile;
 mod mistakes;
+mod redacts;
 mod samples;
 mod second_engine;
 

@@ -123,6 +123,11 @@ fn is_asked(asked: &[(Seq, Seq)], seq: Seq) -> bool {
 /// Keeps a receiver out while files are replaced; the archive is two folders above those of its streams.
 fn lock(folder: &Path) -> Result<Lock, Error> {
     let archive = folder.parent().and_then(Path::parent).unwrap_or(folder);
+    if archive.join("ledger.json").exists() {
+        let what =
+            "this is a spool, whose bytes are promised to targets; erase in the archive, once it is there".to_owned();
+        return Err(Error::File { path: archive.to_owned(), what });
+    }
     let held = || Error::File {
         path: archive.to_owned(),
         what: "a receiver or another erasure is at work here; stop it, or erase in a copy".to_owned(),

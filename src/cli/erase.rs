@@ -12,6 +12,7 @@ use std::process::ExitCode;
 ///
 /// Works where the stream's genesis names the key ([erasure] keys of the agent that began it), on log and source lines. A signed
 /// statement of what was erased, when and why stays beside the stream's files: with it verify says REDACTED, without it ERASED-UNAUTHORISED.
+/// Stop the receiver first, once the agents have their receipts for these lines: what is sent again must be what is stored.
 /// Can be called again after a crash. It erases in this archive, not in copies, nor what a disk or file system keeps of old blocks.
 #[derive(Debug, Args)]
 pub struct EraseArgs {

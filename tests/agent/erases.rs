@@ -75,6 +75,13 @@ fn what_is_erased_is_gone_and_the_chain_holds() {
     let output = world.run_once();
     assert!(output.status.success(), "{}", text(&output));
     world.verify().assert_intact(&["REDACTED"]);
+
+    // a source's path can go too
+    world.kill_receiver();
+    assert!(text(&world.erase("own.key", "1")).contains("erased 1 payloads"));
+    let report = world.verify();
+    report.assert_intact(&["REDACTED"]);
+    assert_eq!(report.words()["REDACTED"], 5);
 }
 
 #[test]
@@ -91,6 +98,9 @@ fn whoever_may_not_erase_is_refused() {
         let refused = world.erase(key, &what);
         assert!(!refused.status.success() && text(&refused).contains(says), "{what}: {}", text(&refused));
     }
+    let (id, key) = (world.streams()[0].file_name().unwrap().to_str().unwrap().to_owned(), world.text_path("own.key"));
+    let spool = ["erase", &world.text_path("q/spool"), "--stream", &id, "--seq", "1", "--key", &key, "--reason", "x"];
+    assert!(!run(&spool).status.success());
     world.start_receiver();
     let refused = world.erase("own.key", &seqs[0].to_string());
     assert!(text(&refused).contains("a receiver or another erasure is at work here"), "{}", text(&refused));

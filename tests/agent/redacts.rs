@@ -386,3 +386,28 @@ fn what_the_last_record_of_an_event_hides_is_hidden_in_those_before_it() {
     assert_eq!(found(&world, "name of a person").len(), 2);
     assert_eq!(world.holders(&["name of a person", "6E616D65206F66"]), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_pipe_delivered_is_not_held_over_a_stop() {
+    let mut world = World::new();
+    world.policies("verdicts contains {\"id\": \"own\"} if false");
+    world.configure(|config| {
+        let (start, end) = (config.find("[[source]]").unwrap(), config.find("[policy]").unwrap());
+        format!("{}[[source]]\ntype = \"stdin\"\nmax_line = \"1KiB\"\n\n{}", &config[..start], &config[end..])
+    });
+    world.start_receiver();
+    let config = world.config();
+    let mut agent = sealtail(&["run", "--config", &config]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    // in one write, so that the part is read with the line before it
+    let part = format!("card {CARD} {}", "x".repeat(1500));
+    let mut pipe = agent.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, format!("first\n{part}").as_bytes()).unwrap();
+    world.await_archived(1);
+    let pid = rustix::process::Pid::from_child(&agent);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(agent.wait().unwrap().success());
+    world.verify().assert_intact(&[]);
+    let shapes: Vec<String> = world.logs().iter().map(shape).collect();
+    assert!(shapes[1].starts_with("card # xxx") && shapes[1].len() > 900, "{shapes:?}");
+    assert_eq!(world.holders(&[CARD]), Vec::<String>::new());
+}

@@ -345,8 +345,12 @@ fn an_undecided_policy_that_redacts_hides_the_line_if_asked_to() {
         world.configure(|config| config.replace("[policy]", &format!("[policy]\non_undecided = \"{word}\"")));
         // a text that is a number makes the verdict malformed, and one too deep the package undecided
         let deep = format!("{{\"d\":{}1{}}}", "[".repeat(70), "]".repeat(70));
-        world.append(format!("{deep}\nplain\n{{\"s\":1}}\n"));
-        let shapes: Vec<String> = world.ship_redacted().iter().map(shape).collect();
+        // and what is longer than 1 MiB is seen in two pieces, of six parts
+        world.append(format!("{deep}\nplain\n{{\"s\":1}}\n{}\n", "z".repeat(1_500_000)));
+        let mut shapes: Vec<String> = world.ship_redacted().iter().map(shape).collect();
+        let parts = shapes.split_off(3);
+        let is_as_asked = |part: &String| if word == "ship" { part.starts_with("zzz") } else { part == "#" };
+        assert!(parts.len() == 6 && parts.iter().all(is_as_asked), "{word} {}", parts.len());
         let deep = if word == "ship" { deep.as_str() } else { "#" };
         assert_eq!(shapes, [deep, "plain", "#"], "{word}");
     }

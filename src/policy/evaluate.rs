@@ -14,7 +14,7 @@ use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
 use super::{LineContext, PolicySet, redact};
-use crate::record::{Hide, Verdict, Verdicts};
+use crate::record::{Hide, Redaction, Verdict, Verdicts};
 
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
 const TIME_MAX: Duration = Duration::from_millis(500);
@@ -93,6 +93,14 @@ impl Evaluator {
         let (text, fields) = ([line.earlier, line.message].concat(), document.fields(&mut self.input));
         let line = redact::Line { text: &text, message: &message, fields, is_written: &is_written };
         redact::render(found, &line, &mut self.patterns)
+    }
+
+    /// Takes what was hidden in another line out of verdicts that may quote it.
+    pub fn clean(&self, verdicts: &mut Verdicts, redaction: &Redaction) {
+        if !verdicts.json.is_empty() {
+            let is_written = |id: &str| self.set.inner.is_written(id);
+            verdicts.json = redact::clean(&verdicts.json, redaction, &is_written);
+        }
     }
 
     /// Whether lines are hidden of which not all is known.

@@ -359,7 +359,7 @@ fn an_undecided_policy_that_redacts_hides_the_line_if_asked_to() {
 #[test]
 fn what_the_last_record_of_an_event_hides_is_hidden_in_those_before_it() {
     let mut world = World::new();
-    world.policies("verdicts contains {\"id\": \"own\", \"redact\": [\"input.fields.key\"]} if {\n\tcontains(input.message, \"type=PROCTITLE \")\n\tinput.fields.key\n}");
+    world.policies("verdicts contains {\"id\": \"own\", \"redact\": [\"input.fields.key\"]} if {\n\tcontains(input.message, \"type=PROCTITLE \")\n\tinput.fields.key\n}\nverdicts contains {\"id\": \"own-said\", \"reason\": input.fields.key}");
     let record =
         |kind: &str, serial: u32, rest: &str| format!("type={kind} msg=audit(1364481363.243:{serial}): {rest}\n");
     let mixed = [
@@ -388,6 +388,8 @@ fn what_the_last_record_of_an_event_hides_is_hidden_in_those_before_it() {
     ];
     assert_eq!(shapes, expected.map(|line| line.trim_end().to_owned()));
     assert_eq!(found(&world, "name of a person").len(), 2);
+    let said: Vec<String> = world.logs().iter().map(|line| line["h"]["verdicts"].to_string()).collect();
+    assert_eq!(said.iter().filter(|said| said.contains("[redacted]")).count(), 3, "{said:?}");
     assert_eq!(world.holders(&["name of a person", "6E616D65206F66"]), Vec::<String>::new());
 }
 

@@ -4,7 +4,7 @@
 use super::hold::Ticket;
 use super::spread::{Member, spread};
 use super::{Labeller, text};
-use crate::policy::LineContext;
+use crate::policy::{Evaluator, LineContext};
 use crate::record::{AuditId, End, Redaction, SourceKey, Verdicts};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use std::time::Duration;
 const EVENTS_MAX: usize = 64;
 /// Bound of one event's records.
 const EVENT_MAX_BYTES: usize = 64 * 1024;
+/// Redactions of one event that are kept in mind; after more nothing of its lines is quoted.
+const HIDDEN_MAX: usize = 64;
 /// So long lines wait for the rest of their event, as auditd itself does (`end_of_event_timeout`).
 const EVENT_WAIT: Duration = Duration::from_secs(2);
 
@@ -33,12 +35,16 @@ struct Event {
     members: Vec<Member>,
     /// What was said of those that are held.
     pending: BTreeMap<Ticket, Verdicts>,
+    /// What was hidden so far: verdicts on later lines may quote it.
+    hidden: Vec<Redaction>,
 }
 
 /// What is said of a line of an event.
 pub(super) struct Said {
     pub(super) member: Member,
     pub(super) of_parts: Vec<(Ticket, Verdicts)>,
+    /// What it hides, in the records before it too.
+    pub(super) hidden: Option<Redaction>,
 }
 
 impl Events {
@@ -47,11 +53,25 @@ impl Events {
         self.find(source, id).map_or((b"", &[]), |at| (&self.open[at].records, &self.open[at].members))
     }
 
-    /// Hides more in lines that are held.
-    pub(super) fn hide(&mut self, source: &str, id: &AuditId<'_>, found: BTreeMap<Ticket, Redaction>) {
+    /// What was hidden in lines of this event so far.
+    pub(super) fn hidden(&self, source: &str, id: &AuditId<'_>) -> &[Redaction] {
+        self.find(source, id).map_or(&[], |at| &self.open[at].hidden)
+    }
+
+    /// Hides more in lines that are held, of which `found` says where, and takes it out of their verdicts.
+    pub(super) fn hide(
+        &mut self,
+        source: &str,
+        id: &AuditId<'_>,
+        mut found: BTreeMap<Ticket, Redaction>,
+        redaction: &Redaction,
+        evaluator: &Evaluator,
+    ) {
         let Some(at) = self.find(source, id) else { return };
-        for (ticket, more) in found {
-            if let Some(verdicts) = self.open[at].pending.get_mut(&ticket) {
+        let event = &mut self.open[at];
+        for (ticket, verdicts) in &mut event.pending {
+            evaluator.clean(verdicts, redaction);
+            if let Some(more) = found.remove(ticket) {
                 verdicts.redaction = Some(match verdicts.redaction.take() {
                     Some(known) => known.and(more),
                     None => more,
@@ -82,12 +102,16 @@ impl Events {
                 self.given_up.extend(self.open.pop_front().into_iter().flat_map(|event| event.pending));
             }
             let name = (source.to_owned(), id.node.unwrap_or_default().to_vec(), id.event.to_vec());
-            let (records, members, pending) = Default::default();
-            self.open.push_back(Event { name, records, members, pending });
+            let (records, members, pending, hidden) = Default::default();
+            self.open.push_back(Event { name, records, members, pending, hidden });
             self.open.len() - 1
         });
         let event = &mut self.open[at];
-        let Said { mut member, of_parts } = said;
+        let Said { mut member, of_parts, hidden } = said;
+        if event.hidden.len() == HIDDEN_MAX {
+            event.hidden = vec![Redaction::Whole];
+        }
+        event.hidden.extend(hidden);
         if !hold {
             member.parts.clear();
         }
@@ -145,7 +169,9 @@ impl Labeller {
         let name = context.name.clone();
         let (earlier, before) = self.events.earlier(&name, id);
         let line = LineContext { message: text, earlier, is_piece, source: context, host: &self.host, time };
-        let verdicts = self.evaluator.verdicts(&line);
+        let mut verdicts = self.evaluator.verdicts(&line);
+        self.events.hidden(&name, id).iter().for_each(|hidden| self.evaluator.clean(&mut verdicts, hidden));
+        let redaction = verdicts.redaction.clone();
         let mut found = BTreeMap::new();
         if let Some(redaction) = &verdicts.redaction {
             let members: Vec<Member> = before.iter().chain([&member]).cloned().collect();
@@ -159,8 +185,16 @@ impl Labeller {
         if let Some((_, last)) = of_parts.last_mut() {
             *last = Verdicts { redaction: last.redaction.take(), ..verdicts };
         }
-        self.events.hide(&name, id, found);
-        let known = self.events.note(&name, id, text, Said { member, of_parts }, self.holds_back && !is_piece);
+        if let Some(redaction) = &redaction {
+            self.events.hide(&name, id, found, redaction, &self.evaluator);
+        }
+        let known = self.events.note(
+            &name,
+            id,
+            text,
+            Said { member, of_parts, hidden: redaction },
+            self.holds_back && !is_piece,
+        );
         self.wait = EVENT_WAIT;
         let mut own = None;
         for (ticket, verdicts) in known {
@@ -182,7 +216,7 @@ mod tests {
         let id = AuditId::of(line.as_bytes()).unwrap();
         let earlier = String::from_utf8(events.earlier("audit", &id).0.to_vec()).unwrap();
         let member = Member { parts: Vec::new(), wrap: Wrap::Plain(0), len: line.len() };
-        events.note("audit", &id, line.as_bytes(), Said { member, of_parts: Vec::new() }, true);
+        events.note("audit", &id, line.as_bytes(), Said { member, of_parts: Vec::new(), hidden: None }, true);
         earlier
     }
 

@@ -80,18 +80,39 @@ pub(super) fn render(mut verdicts: Vec<Verdict>, line: &Line<'_>, patterns: &mut
             Some(search) => search.clean(verdict),
             // where nothing is known of what to hide, text from the line is left out
             None => {
-                if verdict.decision != Decision::Undecided {
-                    verdict.reason = None;
-                }
-                if !(line.is_written)(&verdict.id) && verdict.decision != Decision::Undecided {
-                    HIDDEN.clone_into(&mut verdict.id);
-                }
+                withheld(verdict, line.is_written);
                 verdict.controls.retain(|control| !line.message.contains(control.as_str()));
             }
         }
     }
     let redaction = found.map_or(Redaction::Whole, |search| Redaction::Spans(search.spans));
     Verdicts { redaction: Some(redaction), ..verdict::render(verdicts) }
+}
+
+/// Takes what was hidden in another line out of rendered verdicts.
+pub(super) fn clean(json: &[u8], redaction: &Redaction, is_written: &dyn Fn(&str) -> bool) -> Vec<u8> {
+    let mut verdicts: Vec<Verdict> = serde_json::from_slice(json).unwrap_or_default();
+    match redaction {
+        Redaction::Whole => verdicts.iter_mut().for_each(|verdict| withheld(verdict, is_written)),
+        Redaction::Spans(spans) => {
+            let texts = spans.iter().filter_map(|hidden| str::from_utf8(hidden.value.as_deref()?).ok());
+            let values = texts.filter(|value| value.len() >= VALUE_MIN_BYTES).map(str::to_owned).collect();
+            let search = Search { spans: Vec::new(), values };
+            verdicts.iter_mut().for_each(|verdict| search.clean(verdict));
+        }
+    }
+    verdict::render(verdicts).json
+}
+
+/// Leaves of a verdict what a policy says in the same words of every line.
+fn withheld(verdict: &mut Verdict, is_written: &dyn Fn(&str) -> bool) {
+    if verdict.decision == Decision::Undecided {
+        return;
+    }
+    verdict.reason = None;
+    if !is_written(&verdict.id) {
+        HIDDEN.clone_into(&mut verdict.id);
+    }
 }
 
 /// What was found to hide.

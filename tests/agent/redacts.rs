@@ -1,5 +1,6 @@
 //! What a verdict redacts leaves the source and is nowhere else.
 
+use crate::tells::{metrics, port};
 use crate::world::{World, await_that, run, sealtail, text};
 use serde_json::Value;
 use std::fs;
@@ -95,7 +96,20 @@ fn a_card_number_is_nowhere_but_in_the_source() {
         "verdicts contains {\"id\": \"own-said\", \"reason\": input.message} if contains(input.message, \"card\")",
     );
     world.append(format!("card {CARD} was {CARD}\nplain\ncard 4111 1111 1111 1111 of a@example.com\n"));
-    let lines = world.ship_redacted();
+    let port = port();
+    world.configure(|config| config.replace("[telemetry]", &format!("[telemetry]\nlisten = \"127.0.0.1:{port}\"")));
+    world.configure(|config| config.replace(r#"log = "info""#, r#"log = "trace""#));
+    world.start_agent();
+    world.start_receiver();
+    world.await_archived(3);
+    // what the agent says of itself while it runs
+    let metrics = metrics(port).unwrap();
+    world.signal_agent(rustix::process::Signal::USR1);
+    await_that("the log says it", || world.agent_log().contains("what the source is doing"));
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&[]);
+    let lines = world.logs();
+    assert!(!metrics.contains("4111") && !metrics.contains("example.com"), "{metrics}");
     assert_eq!(world.holders(&[CARD, "4111 1111", "a@example.com"]), Vec::<String>::new());
     assert_eq!(lines.iter().map(shape).collect::<Vec<_>>(), ["card # was #", "plain", "card # of #"]);
     assert_eq!(lines[0]["p"]["redacted"].as_array().unwrap().len(), 1);

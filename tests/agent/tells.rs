@@ -6,17 +6,23 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 /// A port that is free now.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The value of a metric of the source `app`; none before it is served.
-fn metric(port: u16, name: &str) -> Option<f64> {
+/// All metrics; none before they are served.
+pub(crate) fn metrics(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Some(answer)
+}
+
+/// The value of a metric of the source `app`.
+fn metric(port: u16, name: &str) -> Option<f64> {
+    let answer = metrics(port)?;
     let line = answer.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }

@@ -53,7 +53,7 @@ fn set(wanted: impl Fn(&str) -> bool) -> PolicySet {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"));
     let all = packs::PACKS.iter().chain(packs::LEFT_OUT).filter(|(file, _)| wanted(file));
     let paths = all.map(|(file, _)| folder.join(file)).collect();
-    PolicySet::load(&Config { paths, ..Config::default() }).unwrap_or_else(|faults| panic!("{faults:?}"))
+    PolicySet::load(&Config::of(paths)).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn measure(bencher: Bencher, set: &PolicySet, name: &str) {
@@ -78,7 +78,7 @@ fn measure(bencher: Bencher, set: &PolicySet, name: &str) {
 #[divan::bench]
 fn compile() {
     let paths = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/policies").into()];
-    black_box(PolicySet::load(&Config { paths, ..Config::default() }).is_ok());
+    black_box(PolicySet::load(&Config::of(paths)).is_ok());
 }
 
 fn main() {

@@ -194,7 +194,7 @@ fn f_verify(bencher: Bencher, kind: Kind) {
 
 fn evaluator() -> Evaluator {
     let paths = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/policies").into()];
-    let config = policy::Config { paths, ..policy::Config::default() };
+    let config = policy::Config::of(paths);
     Evaluator::new(&PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}")))
 }
 
@@ -227,7 +227,14 @@ struct World {
 impl World {
     fn new() -> Self {
         let (identity, host_key) = (age::x25519::Identity::generate(), HostKey::generate_ed25519().unwrap());
-        let facts = Facts { host: HOST.into(), config: [1; 32], policy: [2; 32], targets: Vec::new(), prev: None };
+        let facts = Facts {
+            host: HOST.into(),
+            config: [1; 32],
+            policy: [2; 32],
+            erasure: Vec::new(),
+            targets: Vec::new(),
+            prev: None,
+        };
         let mut genesis = Vec::new();
         let chain = Chain::begin(&facts, &[identity.to_public()], &host_key, &mut genesis).unwrap();
         Self { identity, host_key, chain, genesis }
@@ -240,7 +247,8 @@ impl World {
         let (mut offset, mut segment_at) = (0, out.len());
         for (number, line) in text.lines().enumerate() {
             offset += line.len() as u64 + 1;
-            let record = LogRecord { source: 1, offset, end: End::Newline, message: line.as_bytes() };
+            let message = line.as_bytes();
+            let record = LogRecord { source: 1, offset, end: End::Newline, message, redacted: None };
             self.chain.log(out, &at, &record, verdicts.get(number).unwrap_or(&none));
             let full = self.chain.segment_len() + 1 >= SEGMENT_LINES || out.len() - segment_at >= SEGMENT_BYTES;
             if full || number + 1 == LINES {

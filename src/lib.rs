@@ -43,7 +43,7 @@
 //!
 //! # Import law
 //! One way, no circles; `tests/house.rs` checks it. Everyone may use `record` and `durable`. `spool`, `forward`, `receive` and `verify` read lines through
-//! `chain`; `forward` takes from `spool`; beyond that the stages don't know each other. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
+//! `chain`; `forward` takes from `spool`; beyond that the stages don't know each other. `erase` writes archives anew and reads them as `verify` and `spool` do. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
 //!
 //! # Where this differs from the first design
 //! - A spool file holds many segments (frames), not one: at full speed a file a segment would be a hundred folder syncs a second.
@@ -51,7 +51,8 @@
 //! - Spool files get shorter as the disk fills, since what is sent is given back by the file.
 //! - Lines that belong together (multiline, records of one audit event) are put together by the source, which leaves them unread
 //!   until the last is there: a restart needs no state of it. What is put together for the policies alone (parts of long lines, partial
-//!   lines of containers) is the label thread's, and what is chained stays as the source has it.
+//!   lines of containers) is the label thread's, and what is chained stays as the source has it,
+//!   but for what they hide. Where they may, lines are held back until all that belongs to them came: `agent::label::hold`.
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;
@@ -60,6 +61,7 @@ pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod durable;
+pub mod erase;
 pub mod forward;
 pub mod policy;
 pub mod receive;

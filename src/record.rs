@@ -4,8 +4,10 @@
 //! it, so that a line's bytes are touched once between `read(2)` and the frame.
 
 mod audit;
+mod redaction;
 
 pub use audit::AuditId;
+pub use redaction::{HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, settled};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -341,6 +343,9 @@ pub struct Verdict {
     /// Why, in the rule's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it asks to hide; never part of what is chained.
+    #[serde(skip)]
+    pub redact: Vec<Hide>,
 }
 
 /// The verdicts on one line, as JSON array bytes ready for its header, at most [`VERDICTS_MAX`] bytes.
@@ -351,6 +356,8 @@ pub struct Verdicts {
     pub json: Vec<u8>,
     /// The worst severity among them, for those who watch.
     pub worst: Option<Severity>,
+    /// What of the line they hide.
+    pub redaction: Option<Redaction>,
 }
 
 /// Bound of the rendered verdicts of a line, in bytes; a header holds at most 8 KiB.

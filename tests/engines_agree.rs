@@ -38,7 +38,7 @@ impl Both {
             fs::write(path, text).unwrap();
             interpreter.add_policy((*name).to_owned(), (*text).to_owned()).unwrap();
         }
-        let config = Config { paths: vec![dir.path().into()], ..Config::default() };
+        let config = Config::of(vec![dir.path().into()]);
         let set = PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
         Self {
             evaluator: Evaluator::new(&set),

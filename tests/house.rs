@@ -48,7 +48,7 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 13] = [
+const LAW: [(&str, &[&str]); 14] = [
     ("record", &[]),
     ("durable", &[]),
     ("source", &[]),
@@ -60,6 +60,7 @@ const LAW: [(&str, &[&str]); 13] = [
     ("forward", &["chain", "spool"]),
     ("receive", &["chain"]),
     ("verify", &["chain"]),
+    ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
     ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool"]),
 ];

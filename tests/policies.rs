@@ -16,7 +16,7 @@ fn packs_dir() -> PathBuf {
 }
 
 fn config(paths: &[PathBuf]) -> Config {
-    Config { paths: paths.to_vec(), ..Config::default() }
+    Config::of(paths.to_vec())
 }
 
 fn source() -> SourceContext {
@@ -253,7 +253,7 @@ fn a_policy_that_fails_on_some_lines_hurts_only_itself() {
         (
             "verdicts contains v if v := object.union({\"id\": \"x\"}, input.fields)",
             r#"{"redact": []}"#.to_owned(),
-            "`redact` is not supported yet",
+            "`redact` has no members, or more than 64",
         ),
         (
             "verdicts contains {\"id\": \"x\"} if regex.match(input.fields.re, \"x\")",
@@ -328,7 +328,8 @@ fn faults_say_what_to_do() {
     let says = |text: &str| faults(text).first().map(|fault| fault.what.clone()).unwrap_or_default();
     assert!(says("package sealtail.a\nverdicts := [1]").contains("verdicts contains"));
     assert!(says("package other\nverdicts contains {\"id\": \"x\"}").contains("write `package sealtail.other`"));
-    assert!(says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"redact\": [\"a\"]}").contains("`redact`"));
+    let hides = "package sealtail.a\nverdicts contains {\"id\": \"x\", \"redact\": [\"message\"]}";
+    assert!(says(hides).contains("write `input.message`"));
     assert!(
         says("package sealtail.a\nverdicts contains {\"id\": \"x\", \"decision\": \"block\"}")
             .contains("allow, flag or deny")

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
-WARNINGS, INFOS = ("SKIPPED", "UNCLEAN-END"), ("OPEN", "DUPLICATE-IDENTICAL", "PUBLIC-ONLY")
+WARNINGS, INFOS = ("SKIPPED", "UNCLEAN-END"), ("OPEN", "DUPLICATE-IDENTICAL", "REDACTED", "PUBLIC-ONLY")
 MAX_LINE, MAX_HEADER, MAX_SEGMENT, MAX_JUMP, OPEN_SECONDS = 1_048_576, 8_192, 4_096, 1_000_000, 180
 # ---- §1 notation ----
 def label(name): return b"sealtail/v1 " + name.encode() + b"\0"
@@ -39,7 +39,7 @@ KEYS = {key: check for check, keys in [
     (string(B16), "salt"), (string(B32), "key commit config policy root leaf old new digest"),
     (string(B64), "sealed sig signature msg_b64 path_b64"), (string("[0-9a-f]{32}"), "stream fp sequence boot"),
     (string(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"), "time stored_at"), (string("sha256-hmac-ed25519-age"), "suite"),
-    (array(string(".*")), "erasure targets controls"), (array(string(B32)), "edge"), (string("eof|part|utf16[bl]e"), "end"),
+    (array(string(".*")), "erasure targets controls"), (array(string(B32)), "edge"), (array(string(B16)), "redacted"), (string("eof|part|utf16[bl]e"), "end"),
     (string("opened|identified|truncated|missed|vanished|ended"), "event"), (string("allow|flag|deny|undecided"), "decision"),
     (string("info|low|medium|high|critical"), "severity"), (string("[0-9a-f]{64}"), "pre"),
     (lambda v: type(v) is dict and all(type(x) is str for x in v.values()), "labels")] for key in keys.split()}
@@ -57,8 +57,11 @@ HEADERS = {kind: shape("seq type time mono " + spec) for kind, spec in {
     "skip": "target stream from to", "policy": "old new", "config": "old new", "alert": "line alert",
     "checkpoint": "segment first edge", "close": "reason lines bytes"}.items()}
 PAYLOADS = {**dict.fromkeys(HEADERS, shape("")), "genesis": shape("sealed endorsement"), "hb": shape("receipts"),
-            "log": either(shape("salt msg"), shape("salt msg_b64")), "checkpoint": shape("note"),
+            "log": either(shape("salt msg redacted?"), shape("salt msg_b64 redacted?")), "checkpoint": shape("note"),
             "source": either(shape("salt path? labels?"), shape("salt path_b64 labels?"))}
+def in_order(runs): return all(first <= last for first, last in runs) and all(a[1] < b[0] for a, b in zip(runs, runs[1:]))
+RUNS = array(lambda run: type(run) is list and len(run) == 2 and all(KEYS["seq"](n) for n in run))
+STATEMENT = shape("host stream lines reason time key sig", key=string(B64), lines=lambda v: RUNS(v) and in_order(v))
 def fits(h, p):
     kind, _ = h["type"], datetime.fromisoformat(h["time"][:19])     # ValueError: no such date
     return ([*h][:4] == ["seq", "type", "time", "mono"] and kind in HEADERS and HEADERS[kind](h) and
@@ -216,7 +219,8 @@ class Stream:
             return
         total.update(lines=1, log_lines=kind == "log", segments=kind == "checkpoint")
         if line.p is None:
-            self.find("ERASED-UNAUTHORISED", seq, "the payload was erased")
+            leave = kind in ("log", "source") and any(first <= seq <= end for first, end in self.leave())
+            self.find("REDACTED" if leave else "ERASED-UNAUTHORISED", seq, "the payload was erased")
         elif kind == "checkpoint":
             self.checkpoint(line, tag)
         self.ended, self.close = end is not None, seq if kind == "close" and tag is not False else end
@@ -224,6 +228,21 @@ class Stream:
         self.heard = line.h["time"] if tag is not False else self.heard
         if self.intact:
             grow(self.edge, seq, line.leaf)
+    def leave(self):    # §9 the runs of lines that statements by keys of the genesis name
+        for path in self.folder.glob("*.erasure.json") if self.key else []:
+            try:
+                told, text = JSON.decode(path.read_text()), lambda s: be(len(s.encode()), 4) + s.encode()
+                runs = told["lines"]
+                said = (label("erase") + text(told["host"]) + text(told["reason"]) + text(told["time"]) +
+                        bytes.fromhex(told["stream"]) + be(len(runs), 4) + b"".join(be(n, 8) for run in runs for n in run))
+                key = serialization.load_der_public_key(un_b64(told["key"]))
+                alg = "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "ecdsa-p256"
+                by = signer(alg, un_b64(told["key"]), un_b64(told["sig"]), said)
+                named = [spki(serialization.load_der_public_key(un_b64(key))) for key in self.genesis["erasure"]]
+                if STATEMENT(told) and by in named and (told["host"], told["stream"]) == (self.host, self.id):
+                    yield from runs
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError, UnsupportedAlgorithm):
+                continue
     def checkpoint(self, line, tag):    # its note; then its edge, place and tree; the tree goes on from a sound one
         h, origin, edge = line.h, f"{self.host}/{self.id}", [un_b64url(root) for root in line.h["edge"]]
         note = NOTE.fullmatch(line.p["note"])

@@ -10,10 +10,24 @@ package sealtail.personal.email
 # description: Names of systemd's units and of SSH's algorithms look alike and are left out.
 # custom:
 #   severity: low
-verdicts contains {"id": "personal-email"} if {
+verdicts contains {"id": "personal-email", "redact": [{"text": address}]} if {
 	contains(input.message, "@")
-	some address in regex.find_n(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}`, input.message, 8)
+	some address in found
 	not is_name(address)
+}
+
+pattern := `[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}`
+
+found := regex.find_n(pattern, input.message, 9)
+
+# METADATA
+# title: Many e-mail addresses
+# description: More of them than are looked at one by one; all that looks like one is hidden.
+# custom:
+#   severity: low
+verdicts contains {"id": "personal-many-emails", "redact": [pattern]} if {
+	contains(input.message, "@")
+	count(found) > 8
 }
 
 is_name(address) if {

@@ -17,3 +17,11 @@ test_personal_email_near_miss if {
 	not "personal-email" in ids("a @ b.com")
 	not "personal-email" in ids("cipher none-mac@libssh.org")
 }
+
+test_personal_many_emails if {
+	"personal-many-emails" in ids("a@b.de c@b.de d@b.de e@b.de f@b.de g@b.de h@b.de i@b.de j@b.de")
+}
+
+test_personal_many_emails_near_miss if {
+	not "personal-many-emails" in ids("a@b.de c@b.de d@b.de e@b.de f@b.de g@b.de h@b.de i@b.de")
+}

@@ -11,10 +11,14 @@ package sealtail.personal.numbers
 # custom:
 #   severity: critical
 #   controls: [PCI-DSS-3.5.1, PCI-DSS-3.4.1, GDPR-5, GDPR-32, SOC2-CC6.1, ISO27001-A.8.11, ISO27001-A.8.12]
-verdicts contains {"id": "personal-card-number"} if {
-	some found in regex.find_n(`\b[2-6][0-9]{3}(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}\b|\b3[0-9]{3}[ -]?[0-9]{6}[ -]?[0-9]{4,5}\b`, input.message, 8)
+verdicts contains {"id": "personal-card-number", "redact": [{"text": found}]} if {
+	some found in cards
 	is_card(regex.replace(found, `[ -]`, ""))
 }
+
+card := `\b[2-6][0-9]{3}(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}\b|\b3[0-9]{3}[ -]?[0-9]{6}[ -]?[0-9]{4,5}\b`
+
+cards := regex.find_n(card, input.message, 9)
 
 # Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay, Maestro
 is_card(number) if {
@@ -45,10 +49,14 @@ value(digit, 1) := (digit * 2) - 9 if digit >= 5
 # description: An account number whose check digits are right.
 # custom:
 #   severity: high
-verdicts contains {"id": "personal-iban"} if {
-	some found in regex.find_n(`\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b`, input.message, 8)
+verdicts contains {"id": "personal-iban", "redact": [{"text": found}]} if {
+	some found in ibans
 	is_iban(replace(found, " ", ""))
 }
+
+iban := `\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b`
+
+ibans := regex.find_n(iban, input.message, 9)
 
 is_iban(number) if {
 	length := count(number)
@@ -87,11 +95,28 @@ powers := [
 # description: Three, two and four digits with hyphens, within what was ever given out.
 # custom:
 #   severity: high
-verdicts contains {"id": "personal-ssn"} if {
-	some found in regex.find_n(`\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b`, input.message, 8)
+verdicts contains {"id": "personal-ssn", "redact": [{"text": found}]} if {
+	some found in ssns
 	parts := split(found, "-")
 	not parts[0] in {"000", "666"}
 	not startswith(parts[0], "9")
 	parts[1] != "00"
 	parts[2] != "0000"
 }
+
+ssn := `\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b`
+
+ssns := regex.find_n(ssn, input.message, 9)
+
+# METADATA
+# title: Many numbers
+# description: More numbers that look so than are looked at one by one; all of them are hidden.
+# custom:
+#   severity: medium
+verdicts contains {"id": "personal-many-numbers", "redact": [card, iban, ssn]} if many
+
+many if count(cards) > 8
+
+many if count(ibans) > 8
+
+many if count(ssns) > 8

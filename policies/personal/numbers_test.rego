@@ -43,3 +43,16 @@ test_personal_ssn_near_miss if {
 	not "personal-ssn" in ids("ssn 219-09-0000")
 	not "personal-ssn" in ids("phone 555-123-4567")
 }
+
+test_personal_many_numbers if {
+	"personal-many-numbers" in ids("078-05-1120 078-05-1121 078-05-1122 078-05-1123 078-05-1124 078-05-1125 078-05-1126 078-05-1127 078-05-1128")
+}
+
+test_personal_many_numbers_near_miss if {
+	not "personal-many-numbers" in ids("078-05-1120 078-05-1121 078-05-1122 078-05-1123 078-05-1124 078-05-1125 078-05-1126 078-05-1127")
+}
+
+test_what_is_found_is_hidden if {
+	some verdict in numbers.verdicts with input as {"message": "paid with 4111 1111 1111 1111"}
+	verdict.redact == [{"text": "4111 1111 1111 1111"}]
+}

@@ -7,23 +7,27 @@ package sealtail.personal.secrets
 
 # METADATA
 # title: Private key
-# description: PEM of a private key, of any kind.
+# description: PEM of a private key, of any kind. What follows its first line in other lines is not known to be of it.
 # custom:
 #   severity: critical
-verdicts contains {"id": "secret-private-key"} if {
+verdicts contains {"id": "secret-private-key", "redact": [pem]} if {
 	contains(input.message, "-----BEGIN ")
 	contains(input.message, "PRIVATE KEY-----")
 }
+
+pem := `(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|.*)`
 
 # METADATA
 # title: Bearer token
 # description: An Authorization header with its token.
 # custom:
 #   severity: high
-verdicts contains {"id": "secret-bearer-token"} if {
+verdicts contains {"id": "secret-bearer-token", "redact": [token]} if {
 	bearer
-	regex.match(`\b[Bb]earer [A-Za-z0-9._~+/-]{16,}`, input.message)
+	regex.match(token, input.message)
 }
+
+token := `\b[Bb]earer ([A-Za-z0-9._~+/-]{16,}=*)`
 
 bearer if contains(input.message, "Bearer ")
 
@@ -34,31 +38,37 @@ bearer if contains(input.message, "bearer ")
 # description: Three parts in base64; the middle one often names a person.
 # custom:
 #   severity: high
-verdicts contains {"id": "secret-jwt"} if {
+verdicts contains {"id": "secret-jwt", "redact": [jwt]} if {
 	contains(input.message, "eyJ")
-	regex.match(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`, input.message)
+	regex.match(jwt, input.message)
 }
+
+jwt := `\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`
 
 # METADATA
 # title: Access key of AWS
 # description: AKIA begins the id of a key that lasts. The id alone opens nothing; its secret is usually near.
 # custom:
 #   severity: high
-verdicts contains {"id": "secret-aws-key"} if {
+verdicts contains {"id": "secret-aws-key", "redact": [aws_key]} if {
 	contains(input.message, "AKIA")
 	not contains(input.message, "\"eventVersion\"")
-	regex.match(`\bAKIA[A-Z2-7]{16}\b`, input.message)
+	regex.match(aws_key, input.message)
 }
+
+aws_key := `\bAKIA[A-Z2-7]{16}\b`
 
 # METADATA
 # title: Token of a code forge or a chat
 # description: GitHub, GitLab and Slack mark their tokens, so that they can be found.
 # custom:
 #   severity: high
-verdicts contains {"id": "secret-forge-token"} if {
+verdicts contains {"id": "secret-forge-token", "redact": [forge_token]} if {
 	forge
-	regex.match(`\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20}|xox[baprs]-[A-Za-z0-9-]{20,})`, input.message)
+	regex.match(forge_token, input.message)
 }
+
+forge_token := `\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}|xox[baprs]-[A-Za-z0-9-]{20,})`
 
 forge if contains(input.message, "ghp_")
 
@@ -77,9 +87,11 @@ forge if contains(input.message, "xox")
 # description: An address of the form scheme://user:password@host.
 # custom:
 #   severity: high
-verdicts contains {"id": "secret-password-in-url"} if {
+verdicts contains {"id": "secret-password-in-url", "redact": [password]} if {
 	contains(input.message, "://")
 	contains(input.message, "@")
-	regex.match(`://[^/ :@"']+:[^/ :@"']+@[A-Za-z0-9.-]`, input.message)
+	regex.match(password, input.message)
 	not regex.match(`://[^/ :@"']+:(\*+|x+|<[^>]*>|\[[^\]]*\])@`, input.message)
 }
+
+password := `://[^/ :@"']+:([^/ :@"']+)@[A-Za-z0-9.-]`

@@ -18,7 +18,8 @@ pub use reload::Reload;
 
 use crate::alert;
 use crate::chain;
-use crate::chain::host_key::{self, HostKey};
+use crate::chain::erasure;
+use crate::chain::host_key::{self, HostKey, HostPublic};
 use crate::chain::key::Bytes32;
 use crate::config;
 use crate::durable::Disk;
@@ -107,6 +108,7 @@ pub struct Agent {
     digest: Bytes32,
     host_key: Arc<HostKey>,
     policies: Arc<Live>,
+    erasure: Vec<String>,
     board: Arc<Board>,
     reload: Reload,
     reloader: Arc<tokio::sync::Mutex<Reloader>>,
@@ -118,6 +120,8 @@ impl Agent {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
         let seen = reload::stamp(&config.policy);
         let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
+        let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
+        let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         for target in &config.targets {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
@@ -135,7 +139,7 @@ impl Agent {
             seen,
         };
         let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
-        Ok(Self { config: config.clone(), digest, host_key, policies, board, reload, reloader })
+        Ok(Self { config: config.clone(), digest, host_key, erasure, policies, board, reload, reloader })
     }
 
     /// What asks it to read its policies again, also while it runs.
@@ -305,7 +309,8 @@ impl Agent {
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label))?;
+        let ends = stop.clone();
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
         let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone());
@@ -323,6 +328,7 @@ impl Agent {
             policy,
             recipients: self.config.recipients.clone(),
             host_key: Arc::clone(&self.host_key),
+            erasure: self.erasure.clone(),
         }
     }
 }

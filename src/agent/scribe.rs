@@ -28,6 +28,8 @@ pub(super) struct Identity {
     pub policy: Bytes32,
     pub recipients: Vec<age::x25519::Recipient>,
     pub host_key: Arc<HostKey>,
+    /// Who may sign erasures, as the genesis names them.
+    pub erasure: Vec<String>,
 }
 
 /// An order to the scribe.
@@ -117,6 +119,7 @@ impl Scribe {
             host: self.identity.host.clone(),
             config: self.identity.config,
             policy: self.identity.policy,
+            erasure: self.identity.erasure.clone(),
             targets: self.spool.joining(),
             prev: self.prev,
         };
@@ -170,9 +173,14 @@ impl Scribe {
                     self.cursors.apply(*key, event, &at.time);
                 }
                 Item::Line(line) => {
-                    let message = labelled.batch.text(line);
-                    let record = LogRecord { source: line.source, offset: line.offset, end: line.end, message };
                     let verdicts = verdicts.next().unwrap_or(&none);
+                    let text = labelled.batch.text(line);
+                    let redacted = verdicts.redaction.as_ref().map(|hide| open.chain.redacted(text, hide));
+                    // from here on nobody sees anything but what is chained
+                    let message = redacted.as_ref().map_or(text, |redacted| redacted.message.as_slice());
+                    let redacted = redacted.as_ref().map(|redacted| redacted.digests.as_slice());
+                    let record =
+                        LogRecord { source: line.source, offset: line.offset, end: line.end, message, redacted };
                     let wanted = self.alerts.wants(verdicts);
                     if wanted && open.chain.segment_len() + 2 + self.alerts.most_at_once() > chain::SEGMENT_LINES {
                         // a line and its alerts stand in one segment, so that one commit makes them durable

@@ -317,7 +317,8 @@ mod tests {
 
     fn see(raiser: &mut Raiser, id: &str, severity: Severity, seq: Seq, now: Instant) {
         let (decision, severity) = (Decision::Flag, Some(severity));
-        let verdict = Verdict { id: id.into(), decision, severity, controls: Vec::new(), reason: None };
+        let verdict =
+            Verdict { id: id.into(), decision, severity, controls: Vec::new(), reason: None, redact: Vec::new() };
         raiser.see(&verdict, "s", seq, now, &|| Sighting {
             verdict: verdict.clone(),
             title: None,

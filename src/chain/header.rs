@@ -375,6 +375,9 @@ pub struct LogPayload<'a> {
     /// Or its bytes.
     #[serde(borrow, default)]
     pub msg_b64: Option<Cow<'a, str>>,
+    /// Where something of the message was redacted: the digests that stand in it.
+    #[serde(borrow, default)]
+    pub redacted: Option<Vec<Cow<'a, str>>>,
 }
 
 impl LogPayload<'_> {

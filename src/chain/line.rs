@@ -73,6 +73,18 @@ impl<'a> RawLine<'a> {
         }
     }
 
+    /// Appends the line without its payload, with a newline. Tag, leaf and all that follows from them stay.
+    pub fn erased_into(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&OPEN[..TAG_AT]);
+        base64_into(out, &self.tag, &BASE64_URL_SAFE_NO_PAD);
+        out.extend_from_slice(&OPEN[TAG_AT + TAG_LEN..]);
+        out.extend_from_slice(self.header);
+        out.extend_from_slice(MIDDLE);
+        out.extend_from_slice(br#"null,"c":""#);
+        base64_into(out, &self.commitment, &BASE64_URL_SAFE_NO_PAD);
+        out.extend_from_slice(b"\"}\n");
+    }
+
     /// The line's leaf in the stream's tree.
     pub fn leaf(&self) -> Bytes32 {
         leaf_hash(self.header, &self.commitment, &self.tag)

@@ -8,6 +8,7 @@ mod alert;
 pub mod auditor_key;
 mod changed;
 pub mod checkpoint;
+pub mod erasure;
 pub mod genesis;
 pub mod header;
 pub mod host_key;
@@ -16,17 +17,21 @@ pub mod key_file;
 pub mod line;
 mod memory;
 pub mod receipt;
+pub mod redact;
+mod salt;
 pub mod stamp;
 pub mod tree;
 pub mod trust;
 
-use crate::record::{Cursor, End, Seq, SourceEvent, SourceKey, StreamId, Verdicts};
+use crate::record::{Cursor, End, Redaction, Seq, SourceEvent, SourceKey, StreamId, Verdicts};
 use base64::prelude::*;
 use checkpoint::Checkpoint;
 use ed25519_dalek::SigningKey;
 use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
 use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
+use redact::{Digest, Redacted, RedactionKey};
+use salt::Salts;
 use serde::Serialize;
 use stamp::Stamp;
 use std::borrow::Cow;
@@ -72,6 +77,8 @@ pub struct Facts {
     pub config: Bytes32,
     /// Digest of the policies.
     pub policy: Bytes32,
+    /// Who may sign erasures, as the genesis names them.
+    pub erasure: Vec<String>,
     /// Targets that begin or rejoin with this stream.
     pub targets: Vec<String>,
     /// The stream before.
@@ -96,6 +103,7 @@ pub struct Chain {
     origin: String,
     stream: StreamId,
     ratchet: Ratchet,
+    redaction: RedactionKey,
     signing: SigningKey,
     genesis: Instant,
     next: Seq,
@@ -133,12 +141,14 @@ impl Chain {
         let mut secret = Sealed { k0: random()?, stream: stream.0, key_digest: sha256(&[&verification]) };
         let sealed = secret.seal(recipients)?;
         let ratchet = Ratchet::begin(&secret.k0).map_err(Error::Memory)?;
+        let redaction = RedactionKey::of(&secret.k0).map_err(Error::Memory)?;
         let commit = Hash(key::key_commitment(&secret.k0));
         secret.zeroize();
         let mut chain = Self {
             origin: format!("{}/{stream}", facts.host),
             stream,
             ratchet,
+            redaction,
             signing,
             genesis: Instant::now(),
             next: 0,
@@ -177,7 +187,7 @@ impl Chain {
             commit,
             config: Hash(facts.config),
             policy: Hash(facts.policy),
-            erasure: Vec::new(),
+            erasure: facts.erasure.clone(),
             targets: facts.targets.clone(),
             prev: facts.prev,
         });
@@ -231,6 +241,11 @@ impl Chain {
         &self.edge
     }
 
+    /// A message without what verdicts hide of it: the one to be chained, and to be shown to anybody.
+    pub fn redacted(&self, message: &[u8], redaction: &Redaction) -> Redacted {
+        Redacted::of(message, redaction, &self.redaction)
+    }
+
     /// Appends a log line.
     pub fn log(&mut self, out: &mut Vec<u8>, at: &Stamp, record: &LogRecord<'_>, verdicts: &Verdicts) -> Seq {
         self.log_lines += 1;
@@ -258,6 +273,15 @@ impl Chain {
                 p.extend_from_slice(br#"{"salt":""#);
                 line::base64_into(p, &salt, &BASE64_URL_SAFE_NO_PAD);
                 text_field(p, "msg", record.message);
+                if let Some(digests) = record.redacted {
+                    p.extend_from_slice(br#","redacted":["#);
+                    for (n, digest) in digests.iter().enumerate() {
+                        p.extend_from_slice(if n == 0 { &b"\""[..] } else { b",\"" });
+                        line::base64_into(p, digest, &BASE64_URL_SAFE_NO_PAD);
+                        p.push(b'"');
+                    }
+                    p.push(b']');
+                }
                 p.push(b'}');
             },
         )
@@ -420,6 +444,8 @@ pub struct LogRecord<'a> {
     pub end: End,
     /// Its bytes.
     pub message: &'a [u8],
+    /// Where something of it was redacted: the digests that stand in it.
+    pub redacted: Option<&'a [Digest]>,
 }
 
 fn common(out: &mut Vec<u8>, seq: Seq, kind: &str, at: &Stamp) {
@@ -466,28 +492,4 @@ fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
     Ok(bytes)
-}
-
-/// Salts from the kernel, 256 at a call.
-struct Salts {
-    pool: Box<[u8; 4096]>,
-    used: usize,
-}
-
-impl Salts {
-    fn new() -> Result<Self, Error> {
-        Ok(Self { pool: Box::new(random()?), used: 0 })
-    }
-
-    fn next(&mut self) -> [u8; 16] {
-        if self.used == self.pool.len() {
-            // the kernel's generator never fails once it has given bytes (getrandom(2)), and it did in `new`
-            getrandom::fill(&mut *self.pool).expect("getrandom worked before");
-            self.used = 0;
-        }
-        let mut salt = [0; 16];
-        salt.copy_from_slice(&self.pool[self.used..][..16]);
-        self.used += 16;
-        salt
-    }
 }

@@ -7,6 +7,7 @@ use crate::verify::archive::{Archive, StreamFiles};
 use crate::verify::lines::{Fault, Lines};
 use base64::prelude::*;
 use clap::Args;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -148,10 +149,15 @@ impl Stream<'_> {
         if self.args.source.as_ref().is_some_and(|wanted| source.is_none_or(|(name, _)| name != wanted)) {
             return Ok(true);
         }
+        if payload.is_none() {
+            // whether by leave is verify's to say
+            return if self.args.json { self.json(log, source, None, None, out).map(|()| true) } else { Ok(false) };
+        }
         let payload = payload.and_then(|payload| serde_json::from_slice::<LogPayload<'_>>(payload).ok());
         let Some(message) = payload.as_ref().and_then(LogPayload::message) else { return Ok(false) };
         if self.args.json {
-            self.json(log, source, &message, out)?;
+            let redacted = payload.as_ref().and_then(|payload| payload.redacted.as_deref());
+            self.json(log, source, Some(&message), redacted, out)?;
         } else {
             out.write_all(&message)?;
             if log.end.is_none() {
@@ -165,7 +171,8 @@ impl Stream<'_> {
         &self,
         log: &Log<'_>,
         source: Option<&(String, Labels)>,
-        message: &[u8],
+        message: Option<&[u8]>,
+        redacted: Option<&[Cow<'_, str>]>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         #[derive(serde::Serialize)]
@@ -183,9 +190,16 @@ impl Stream<'_> {
             message_b64: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             policy: Option<Hash>,
+            /// Nothing of it is there any more.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            erased: bool,
+            /// The digests of what was redacted.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            redacted: Option<&'a [Cow<'a, str>]>,
             verdicts: &'a [Verdict],
         }
-        let message_b64 = str::from_utf8(message).is_err().then(|| BASE64_STANDARD.encode(message));
+        let text = message.and_then(|message| str::from_utf8(message).ok());
+        let message_b64 = message.filter(|_| text.is_none()).map(|message| BASE64_STANDARD.encode(message));
         let object = Object {
             host: &self.files.host,
             stream: self.files.stream,
@@ -193,9 +207,11 @@ impl Stream<'_> {
             time: &log.time,
             source: source.map(|(name, _)| name),
             labels: source.map(|(_, labels)| &**labels).filter(|labels| !labels.is_empty()),
-            message: str::from_utf8(message).ok(),
+            message: text,
             message_b64,
             policy: self.policy,
+            erased: message.is_none(),
+            redacted,
             verdicts: &log.verdicts,
         };
         serde_json::to_writer(&mut *out, &object)?;

@@ -51,6 +51,7 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
         Err(error) => faults.push(error.to_string()),
     }
     check_policies(&agent.policy, offline, faults);
+    faults.extend(agent.erasure.iter().filter_map(|path| HostPublic::load(path).err()).map(|error| error.to_string()));
     check_folder(&agent.spool.dir, faults);
     faults.extend(
         agent.sources.iter().filter_map(|source| source.labels()?.check(source.name()).err()).map(|e| e.to_string()),

@@ -1,4 +1,4 @@
-//! `sealtail keys`: an auditor's identity, a host's signing key.
+//! `sealtail keys`: an auditor's identity, a host's signing key, a key that may erase.
 
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::{auditor_key, key_file};
@@ -32,6 +32,15 @@ pub enum Whose {
         #[arg(long = "type", value_enum, default_value_t = Kind::Ed25519)]
         kind: Kind,
     },
+    /// Make a key that signs erasures: FILE (PKCS#8 PEM, mode 0600) for whoever may erase, never on a host, and FILE with the extension .pub for [erasure] keys
+    Erasure {
+        /// The secret key's file, never written over
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The kind of key
+        #[arg(long = "type", value_enum, default_value_t = Kind::Ed25519)]
+        kind: Kind,
+    },
 }
 
 /// Kinds of host keys.
@@ -57,6 +66,15 @@ pub enum Error {
     Print(#[from] io::Error),
 }
 
+impl Kind {
+    fn make(self) -> Result<HostKey, host_key::Error> {
+        match self {
+            Self::Ed25519 => HostKey::generate_ed25519(),
+            Self::P256 => HostKey::generate_p256(),
+        }
+    }
+}
+
 impl Keys {
     /// Makes the key and prints what others need to know of it.
     pub fn run(&self, output: &mut dyn Write) -> Result<(), Error> {
@@ -64,13 +82,14 @@ impl Keys {
             Whose::Auditor { out: Some(path) } => writeln!(output, "{}", auditor_key::save_new(path)?)?,
             Whose::Auditor { out: None } => output.write_all(auditor_key::generate().0.as_bytes())?,
             Whose::Host { out, kind } => {
-                let key = match kind {
-                    Kind::Ed25519 => HostKey::generate_ed25519()?,
-                    Kind::P256 => HostKey::generate_p256()?,
-                };
-                let public = key.save_new(out)?;
+                let public = kind.make()?.save_new(out)?;
                 writeln!(output, "{}: keep it on this host, readable by sealtail only", out.display())?;
                 writeln!(output, "{}: give it to verifiers and receivers", public.display())?;
+            }
+            Whose::Erasure { out, kind } => {
+                let public = kind.make()?.save_new(out)?;
+                writeln!(output, "{}: keep it away from hosts and archives, for `sealtail erase`", out.display())?;
+                writeln!(output, "{}: name it in [erasure] keys of each agent", public.display())?;
             }
         }
         Ok(output.flush()?)

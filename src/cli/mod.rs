@@ -2,10 +2,12 @@
 
 pub mod cat;
 pub mod check;
+pub mod erase;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
 pub mod receive;
+pub mod redacted;
 pub mod run;
 mod show;
 mod stop;
@@ -34,7 +36,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Print an archive or a spool back as the lines that it holds, byte for byte
     Cat(cat::CatArgs),
-    /// Make keys: an auditor's identity, or a host's signing key
+    Redacted(redacted::RedactedArgs),
+    Erase(erase::EraseArgs),
+    /// Make keys: an auditor's identity, a host's signing key, or a key that may erase
     Keys(keys::Keys),
     /// Check policies, and run their tests
     Policy(policy::PolicyArgs),
@@ -51,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
+        Command::Erase(args) => erase::run(&args),
+        Command::Redacted(args) => redacted::run(&args),
         Command::Keys(args) => match args.run(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&[error]),

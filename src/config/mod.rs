@@ -58,6 +58,8 @@ pub struct Agent {
     pub recipients: Vec<age::x25519::Recipient>,
     /// `[[source]]`: at least one, no two of one name.
     pub sources: Vec<reading::Config>,
+    /// `[erasure] keys`: files of the public keys that may sign erasures.
+    pub erasure: Vec<PathBuf>,
     /// `[policy]`.
     pub policy: policy::Config,
     /// `[chain]`.

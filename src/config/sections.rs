@@ -3,10 +3,11 @@
 use super::document::Place;
 use super::table::{Table, Text};
 use super::{Agent, Config, Host, Telemetry, alerting, bundle, receive, source, target};
+use crate::chain::erasure::KEYS_MAX;
 use crate::record::is_name;
 use crate::{chain, policy, spool};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -21,7 +22,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const NAME_RULE: &str = "use 1 to 64 of A-Z a-z 0-9 . _ -, the first no dot";
 
 /// Any of these makes the file an agent's, which needs most of them.
-const AGENT_TABLES: [&str; 8] = ["host", "auditors", "source", "policy", "chain", "spool", "target", "alert"];
+const AGENT_TABLES: [&str; 9] =
+    ["host", "auditors", "source", "policy", "chain", "spool", "target", "alert", "erasure"];
 
 /// The whole file. Everything is read before anything is given up, so that every fault is found.
 pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
@@ -35,7 +37,6 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     let receive_dir = Place { key: "dir".to_owned(), ..receive.place.clone() };
     let receive = is_receiver.then(|| receive::config(receive));
     let telemetry = telemetry(root.table("telemetry"));
-    root.not_yet("erasure");
     root.finish();
     // an absent part is fine, one at fault is not
     let agent = agent.map_or(Some(None), |read| read.map(Some))?;
@@ -80,6 +81,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     let host = host(root.table("host"));
     let recipients = recipients(root.table("auditors"));
     let sources = source::configs(root.tables("source", "say what to read, with [[source]] and type = \"file\""));
+    let erasure = erasure(root.table("erasure"));
     let policy = policy(root.table("policy"));
     let chain = chain(root.table("chain"));
     let spool = spool(root.table("spool"));
@@ -95,6 +97,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
         recipients: recipients?,
         sources: sources?,
         policy,
+        erasure: erasure?,
         chain: chain?,
         spool,
         targets: targets?,
@@ -155,14 +158,28 @@ fn recipients(table: Table<'_>) -> Option<Vec<age::x25519::Recipient>> {
     recipients
 }
 
+fn erasure(table: Table<'_>) -> Option<Vec<PathBuf>> {
+    let mut seen = 0;
+    let keys = table.list("keys", |text| {
+        seen += 1;
+        match seen > KEYS_MAX {
+            true => text.fault("more keys than a stream can name", "name 16 at most"),
+            false => text.into_path(),
+        }
+    });
+    table.finish();
+    keys
+}
+
 fn policy(table: Table<'_>) -> Option<policy::Config> {
     let paths = table.list("paths", Text::into_path);
     let max_instructions = table.integer("max_instructions", 100_000, 1..=1_000_000_000);
     let (verify, bundle) = (bundle::verify(&table), bundle::remote(&table));
-    let on_undecided = table.optional("on_undecided", |text| text.word(&["ship"], &["withhold"]));
+    let on_undecided = table.optional("on_undecided", |text| text.word(&["ship", "withhold"], &[]));
     table.finish();
-    on_undecided?;
-    Some(policy::Config { paths: paths?, max_instructions: max_instructions?, verify: verify?, bundle: bundle? })
+    let withhold_undecided = on_undecided?.is_some_and(|word| word == "withhold");
+    let (paths, max_instructions) = (paths?, max_instructions?);
+    Some(policy::Config { paths, max_instructions, withhold_undecided, verify: verify?, bundle: bundle? })
 }
 
 fn chain(table: Table<'_>) -> Option<chain::Config> {

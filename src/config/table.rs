@@ -239,13 +239,6 @@ impl<'t> Table<'t> {
         items.iter().filter_map(table).collect()
     }
 
-    /// Faults a key that is in the design and not in this version.
-    pub(super) fn not_yet(&self, key: &'static str) {
-        if let Some((place, value)) = self.value(key) {
-            place.for_value(key, value.get_ref()).fault("not in this version yet", "take it out");
-        }
-    }
-
     /// Faults the absence of a key.
     pub(super) fn missing(&self, key: &'static str, mend: &str) {
         self.key_place(key, self.place.at).fault("missing", mend);

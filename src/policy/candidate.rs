@@ -7,7 +7,7 @@ use super::{Config, Fault, PolicySet, testing};
 /// Policies as they were read, tests among them.
 pub struct Candidate {
     sources: Sources,
-    max_instructions: u64,
+    config: Config,
     faults: Vec<Fault>,
     /// Something is configured, so that there must be a policy.
     is_wanted: bool,
@@ -20,7 +20,7 @@ impl Candidate {
         let packed = downloaded.map(|downloaded| downloaded.bytes.as_slice());
         let sources = Sources::configured(config, packed, Tests::Included, &mut faults);
         let is_wanted = !config.paths.is_empty() || packed.is_some();
-        Self { sources, max_instructions: config.max_instructions, faults, is_wanted }
+        Self { sources, config: config.clone(), faults, is_wanted }
     }
 
     /// The revisions of the bundles among them, as their manifests say.
@@ -37,7 +37,7 @@ impl Candidate {
             let what = "hold no policy, no .rego file besides tests; to have no verdicts take paths and bundle out";
             faults.push(Fault::of("[policy] paths and bundle", what));
         }
-        PolicySet::of(&sources, self.max_instructions, faults)
+        PolicySet::of(&sources, &self.config, faults)
     }
 
     /// Compiles them and runs their tests; a test that fails is a fault.

@@ -13,7 +13,8 @@ use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
-use super::{Config, Fault, Metadata, circle, growth, refuse};
+use super::verdict::REDACT;
+use super::{Config, Fault, Metadata, circle, growth, redact, refuse};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -32,6 +33,8 @@ pub(super) struct Inner {
     pub(super) parts: Parts,
     pub(super) data: Value,
     pub(super) max_instructions: usize,
+    /// Lines on which a package that redacts is undecided are hidden.
+    pub(super) withholds: bool,
     digest: [u8; 32],
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Package {
     pub(super) reads_fields: bool,
     /// Whether it, or any other of the set, may look at `input.labels`.
     pub(super) reads_labels: bool,
+    /// Whether its verdicts may have `redact`.
+    pub(super) redacts: bool,
     by_id: BTreeMap<String, Metadata>,
     other: Metadata,
     rules: Vec<RuleInfo>,
@@ -74,16 +79,16 @@ impl PolicySet {
     pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let sources = Sources::configured(config, None, Tests::Skipped, &mut faults);
-        Self::of(&sources, config.max_instructions, faults)
+        Self::of(&sources, config, faults)
     }
 
     /// The policies that come with sealtail.
     pub fn packs() -> Result<Self, Vec<Fault>> {
-        Self::of(&Sources::packs(), Config::MAX_INSTRUCTIONS, Vec::new())
+        Self::of(&Sources::packs(), &Config::of(Vec::new()), Vec::new())
     }
 
     /// Compiles what has been read.
-    pub(super) fn of(sources: &Sources, max_instructions: u64, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
+    pub(super) fn of(sources: &Sources, config: &Config, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let digest = sources.digest();
         let mut packages = Vec::new();
         let mut parts = Parts::default();
@@ -99,8 +104,12 @@ impl PolicySet {
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        let max_instructions = usize::try_from(max_instructions).unwrap_or(usize::MAX);
-        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
+        if sources.data.iter().any(|file| file.text.contains(REDACT)) {
+            packages.iter_mut().for_each(|package| package.redacts = true);
+        }
+        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
+        let withholds = config.withhold_undecided;
+        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, withholds, digest }) })
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.
@@ -125,6 +134,11 @@ impl Package {
     /// is that rule's, else the package's.
     pub(super) fn metadata(&self, id: &str) -> &Metadata {
         self.by_id.get(id).unwrap_or(&self.other)
+    }
+
+    /// Whether the id is written out in a rule.
+    pub(super) fn is_written(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
     }
 }
 
@@ -285,6 +299,7 @@ impl<'a> Files<'a> {
             gate: Gate::of(&syntaxes, parts),
             reads_fields: gate::reads_fields(&syntaxes, &all),
             reads_labels: gate::reads_labels(&all),
+            redacts: redact::may(&syntaxes, &all),
             by_id: BTreeMap::new(),
             other: self.annotations.of_package(name),
             rules: Vec::new(),

@@ -13,8 +13,8 @@ use super::compile::{Inner, Package};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
-use super::{LineContext, PolicySet};
-use crate::record::{Verdict, Verdicts};
+use super::{LineContext, PolicySet, redact};
+use crate::record::{Hide, Redaction, Verdict, Verdicts};
 
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
 const TIME_MAX: Duration = Duration::from_millis(500);
@@ -28,6 +28,7 @@ pub struct Evaluator {
     machines: Vec<RegoVM>,
     input: InputBuilder,
     seen: Seen,
+    patterns: redact::Patterns,
 }
 
 impl Evaluator {
@@ -35,7 +36,13 @@ impl Evaluator {
     pub fn new(set: &PolicySet) -> Self {
         let with_labels = set.inner.packages.iter().any(|package| package.reads_labels);
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        Self { set: set.clone(), machines, input: InputBuilder::new(with_labels), seen: Seen::default() }
+        Self {
+            set: set.clone(),
+            machines,
+            input: InputBuilder::new(with_labels),
+            seen: Seen::default(),
+            patterns: redact::Patterns::default(),
+        }
     }
 
     /// Whether there are no policies, so that no line needs to be prepared for them.
@@ -71,12 +78,39 @@ impl Evaluator {
             if package.reads_fields
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
-                found.push(undecided(&package.name, why));
+                found.push(set.undecided(package, why));
                 continue;
             }
             run(&set, package, machine, document.value(&mut self.input), &mut found);
         }
-        verdict::render(found)
+        if line.is_piece && set.withholds && set.packages.iter().any(|package| package.redacts) {
+            found.push(Verdict { redact: vec![Hide::Message], ..verdict::on_piece() });
+        }
+        if asks_nothing(&found) {
+            return verdict::render(found);
+        }
+        let is_written = |id: &str| set.is_written(id);
+        let (text, fields) = ([line.earlier, line.message].concat(), document.fields(&mut self.input));
+        let line = redact::Line { text: &text, message: &message, fields, is_written: &is_written };
+        redact::render(found, &line, &mut self.patterns)
+    }
+
+    /// Takes what was hidden in another line out of verdicts that may quote it.
+    pub fn clean(&self, verdicts: &mut Verdicts, redaction: &Redaction) {
+        if !verdicts.json.is_empty() {
+            let is_written = |id: &str| self.set.inner.is_written(id);
+            verdicts.json = redact::clean(&verdicts.json, redaction, &is_written);
+        }
+    }
+
+    /// Whether lines are hidden of which not all is known.
+    pub fn withholds(&self) -> bool {
+        self.set.inner.withholds && self.may_redact()
+    }
+
+    /// Whether verdicts may hide something, so that what belongs together has to be seen together first.
+    pub fn may_redact(&self) -> bool {
+        self.set.inner.packages.iter().any(|package| package.redacts)
     }
 }
 
@@ -93,15 +127,37 @@ impl Evaluator {
                 continue;
             }
             match &fields {
-                Fields::OverBounds(why) => found.push(undecided(&package.name, why)),
+                Fields::OverBounds(why) => found.push(set.undecided(package, why)),
                 _ => {
                     let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
                     run(set, package, machine, document.clone(), &mut found);
                 }
             }
         }
-        verdict::render(found)
+        if asks_nothing(&found) {
+            return verdict::render(found);
+        }
+        let is_written = |id: &str| set.is_written(id);
+        let line = redact::Line { text: line.message, message: &message, fields: &fields, is_written: &is_written };
+        redact::render(found, &line, &mut self.patterns)
     }
+}
+
+impl Inner {
+    /// The verdict on a package that could not decide; it hides the line where the configuration asks for that.
+    fn undecided(&self, package: &Package, why: &str) -> Verdict {
+        let hide = (self.withholds && package.redacts).then_some(Hide::Message);
+        Verdict { redact: hide.into_iter().collect(), ..undecided(&package.name, why) }
+    }
+
+    /// Whether an id stands in a policy, and so tells nothing of the line.
+    fn is_written(&self, id: &str) -> bool {
+        self.packages.iter().any(|package| package.is_written(id))
+    }
+}
+
+fn asks_nothing(found: &[Verdict]) -> bool {
+    found.iter().all(|verdict| verdict.redact.is_empty())
 }
 
 /// The line as text. `from_utf8_lossy` alone decodes every character; most lines are UTF-8, which is checked many bytes at a time.
@@ -144,6 +200,7 @@ fn machine(set: &Inner, package: &Package) -> RegoVM {
 fn run(set: &Inner, package: &Package, machine: &mut RegoVM, input: Value, found: &mut Vec<Verdict>) {
     machine.set_input(input);
     let result = catch_unwind(AssertUnwindSafe(|| machine.execute_entry_point_by_index(0)));
+    let mut hides = false;
     let failed = match result {
         Ok(Ok(Value::Set(members))) => members
             .iter_sorted()
@@ -152,7 +209,10 @@ fn run(set: &Inner, package: &Package, machine: &mut RegoVM, input: Value, found
                     found.push(verdict);
                     None
                 }
-                Err(what) => Some(Cow::Borrowed(what)),
+                Err(what) => {
+                    hides |= verdict::hides(member);
+                    Some(Cow::Borrowed(what))
+                }
             })
             .last(),
         Ok(Ok(_)) => Some(Cow::Borrowed("`verdicts` is not a set")),
@@ -163,7 +223,14 @@ fn run(set: &Inner, package: &Package, machine: &mut RegoVM, input: Value, found
             Some(Cow::Borrowed("the engine failed"))
         }
     };
-    found.extend(failed.map(|reason| undecided(&package.name, &reason)));
+    found.extend(failed.map(|reason| {
+        let mut undecided = set.undecided(package, &reason);
+        if hides {
+            // what it would have hidden is not known
+            undecided.redact = vec![Hide::Message];
+        }
+        undecided
+    }));
 }
 
 /// Why a package could not decide. The engine's own message may quote the line, so it is not used.

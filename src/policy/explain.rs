@@ -65,7 +65,7 @@ pub enum Outcome {
 
 /// Explains the rules under `paths` on a line. All rules that give verdicts, in the order of packages and files.
 pub fn explain(paths: &[PathBuf], line: &LineContext<'_>) -> Result<Vec<Explained>, Vec<Fault>> {
-    let config = Config { paths: paths.to_vec(), ..Config::default() };
+    let config = Config::of(paths.to_vec());
     let set = if paths.is_empty() { PolicySet::packs()? } else { PolicySet::load(&config)? };
     let mut faults = Vec::new();
     let sources = if paths.is_empty() { Sources::packs() } else { Sources::read(paths, Tests::Skipped, &mut faults) };

@@ -16,6 +16,7 @@
 //! gate      conditions every rule needs  -> is this package worth running on this line?
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
+//! redact    verdicts that hide + line    -> where in the line that stands
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
 //! coverage  the same                     -> Coverage: which rules and lines they reach
 //! hint      the engine's messages    -> what to do about them
@@ -47,6 +48,7 @@ mod lint;
 mod load;
 mod metadata;
 pub mod packs;
+pub mod redact;
 mod refuse;
 mod syntax;
 mod testing;
@@ -75,11 +77,19 @@ pub struct Config {
     pub verify: Option<bundle::Verify>,
     /// A bundle from a server.
     pub bundle: Option<bundle::Remote>,
+    /// A line on which a package that redacts is undecided is hidden: `on_undecided = "withhold"`.
+    pub withhold_undecided: bool,
 }
 
 impl Config {
     /// The default of `max_instructions`.
     pub const MAX_INSTRUCTIONS: u64 = 100_000;
+
+    /// These policies, and the defaults.
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        let max_instructions = Self::MAX_INSTRUCTIONS;
+        Self { paths, max_instructions, withhold_undecided: false, verify: None, bundle: None }
+    }
 
     /// The files and folders that it is read from: policies, and the keys of bundles.
     pub fn files(&self) -> Vec<PathBuf> {
@@ -90,6 +100,6 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { paths: Vec::new(), max_instructions: Self::MAX_INSTRUCTIONS, verify: None, bundle: None }
+        Self::of(Vec::new())
     }
 }

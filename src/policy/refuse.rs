@@ -4,9 +4,9 @@
 //! Refused here is what the engine can do and a log shipper must not: what a short line could blow up to any size, and
 //! what gives another verdict each time it is asked.
 
-use super::Fault;
 use super::syntax::{Expr, Form, RuleSyntax, Syntax, form, place};
 use super::verdict::{ID_MAX, KEYS, REDACT, decision, is_control, severity};
+use super::{Fault, redact};
 
 /// Functions that are refused, and what to do instead.
 const FORBIDDEN: [(&str, &str); 7] = [
@@ -97,7 +97,6 @@ fn check_verdict(file: &str, fields: &[(&Expr, &Expr)], faults: &mut Vec<Fault>)
 
 fn check_field(key: &str, value: &Expr) -> Result<(), String> {
     match (key, form(value)) {
-        (REDACT, _) => Err("`redact` is not supported yet, and ignoring it would ship what is to be hidden".into()),
         (key, _) if !KEYS.contains(&key) => Err(format!("a verdict has no key `{key}`; it has {}", KEYS.join(", "))),
         ("id", Form::Text(id)) if id.is_empty() || id.len() > ID_MAX => Err(format!("an id has 1 to {ID_MAX} bytes")),
         ("decision", Form::Text(name)) if decision(name).is_none() => {
@@ -110,6 +109,10 @@ fn check_field(key: &str, value: &Expr) -> Result<(), String> {
             let wrong = items.iter().any(|item| matches!(form(item), Form::Text(id) if !is_control(id)));
             if wrong { Err(super::verdict::CONTROL_RULE.into()) } else { Ok(()) }
         }
+        (REDACT, Form::List(items)) => items.iter().try_for_each(|item| match form(item) {
+            Form::Text(text) => redact::check(text),
+            _ => Ok(()),
+        }),
         _ => Ok(()),
     }
 }

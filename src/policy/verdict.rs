@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 use regorus::Value;
 
-use super::Metadata;
+use super::{Metadata, redact};
 use crate::record::{Decision, Severity, VERDICTS_MAX, Verdict, Verdicts};
 
 /// Bound of the verdicts of a line.
@@ -23,8 +23,8 @@ const ENGINE_ID: &str = "sealtail";
 pub(super) const CONTROL_RULE: &str = "a control is 1 to 64 printable characters without spaces";
 
 /// The keys of a verdict.
-pub(super) const KEYS: [&str; 5] = ["id", "decision", "severity", "controls", "reason"];
-/// The key that is not supported yet; ignoring it would ship what was to be hidden.
+pub(super) const KEYS: [&str; 6] = ["id", "decision", "severity", "controls", "reason", REDACT];
+/// The key that says what is to be hidden.
 pub(super) const REDACT: &str = "redact";
 
 /// The severity of that name.
@@ -62,15 +62,25 @@ pub(super) fn undecided(id: &str, reason: &str) -> Verdict {
         severity: None,
         controls: Vec::new(),
         reason: Some(cut(reason, REASON_MAX).to_owned()),
+        redact: Vec::new(),
     }
+}
+
+/// The engine's verdict on a line that is not seen as a whole.
+pub(super) fn on_piece() -> Verdict {
+    undecided(ENGINE_ID, "the line is too long to be looked at as a whole, or the rest of it did not come")
+}
+
+/// Whether a member of a `verdicts` set asks to hide something, well-formed or not.
+pub(super) fn hides(member: &Value) -> bool {
+    matches!(member, Value::Object(fields) if fields.get(&Value::from(REDACT)).is_some())
 }
 
 /// Reads one member of a `verdicts` set; `metadata` gives what the member leaves out. An error says what is wrong
 /// with the member, without its text.
 pub(super) fn read<'a>(member: &Value, metadata: impl FnOnce(&str) -> &'a Metadata) -> Result<Verdict, &'static str> {
     let Value::Object(fields) = member else { return Err("a verdict is not an object") };
-    let mut verdict =
-        Verdict { id: String::new(), decision: Decision::Flag, severity: None, controls: Vec::new(), reason: None };
+    let mut verdict = Verdict { decision: Decision::Flag, reason: None, ..undecided("", "") };
     for (key, value) in fields.iter() {
         let Value::String(key) = key else { return Err("a verdict has a key that is not text") };
         read_field(key, value, &mut verdict)?;
@@ -103,9 +113,10 @@ fn read_field(key: &str, value: &Value, verdict: &mut Verdict) -> Result<(), &'s
             verdict.severity = Some(severity.ok_or("a severity is none of info, low, medium, high and critical")?);
         }
         "controls" => verdict.controls = read_controls(value)?,
-        "reason" => verdict.reason = Some(cut(text(value).ok_or("a reason is not text")?, REASON_MAX).to_owned()),
-        REDACT => return Err("`redact` is not supported yet"),
-        _ => return Err("a verdict has a key other than id, decision, severity, controls and reason"),
+        // cut when it is rendered: half of what is to be hidden would not be known again
+        "reason" => verdict.reason = Some(text(value).ok_or("a reason is not text")?.to_owned()),
+        REDACT => verdict.redact = redact::path::read(value)?,
+        _ => return Err("a verdict has a key other than id, decision, severity, controls, reason and redact"),
     }
     Ok(())
 }
@@ -123,7 +134,8 @@ fn read_controls(value: &Value) -> Result<Vec<String>, &'static str> {
     members.into_iter().map(read).collect::<Option<_>>().ok_or("a control is not an id of at most 64 characters")
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// The text that a value is.
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
         _ => None,
@@ -141,6 +153,9 @@ pub(super) fn render(mut verdicts: Vec<Verdict>) -> Verdicts {
     if verdicts.is_empty() {
         return Verdicts::default();
     }
+    for reason in verdicts.iter_mut().filter_map(|verdict| verdict.reason.as_mut()) {
+        reason.truncate(cut(reason, REASON_MAX).len());
+    }
     let key = |v: &Verdict| (v.id.clone(), v.decision, v.severity, v.controls.clone(), v.reason.clone());
     verdicts.sort_by_cached_key(key);
     verdicts.dedup();
@@ -149,7 +164,7 @@ pub(super) fn render(mut verdicts: Vec<Verdict>) -> Verdicts {
         verdicts = worst_that_fit(verdicts);
         json = array(&verdicts);
     }
-    Verdicts { json, worst: verdicts.iter().filter_map(|verdict| verdict.severity).max() }
+    Verdicts { json, worst: verdicts.iter().filter_map(|verdict| verdict.severity).max(), redaction: None }
 }
 
 /// The worst verdicts within the bounds, and one that says that there were more; sorted again.
@@ -220,7 +235,8 @@ mod tests {
             (r#"{"id":"x","controls":"C"}"#, "neither an array"),
             (r#"{"id":"x","controls":[" "]}"#, "not an id"),
             (r#"{"id":"x","reason":7}"#, "not text"),
-            (r#"{"id":"x","redact":["message"]}"#, "`redact` is not supported"),
+            (r#"{"id":"x","redact":"secret"}"#, "neither an array"),
+            (r#"{"id":"x","redact":["input.secret"]}"#, "a path to redact"),
             (r#"{"id":"x","msg":"secret"}"#, "a key other than"),
         ] {
             let error = read_json(json).unwrap_err();
@@ -231,7 +247,9 @@ mod tests {
     #[test]
     fn reasons_are_cut_at_a_character() {
         let long = format!(r#"{{"id":"x","reason":"{}"}}"#, "é".repeat(200));
-        assert_eq!(read_json(&long).unwrap().reason.unwrap().len(), REASON_MAX);
+        let rendered = render(vec![read_json(&long).unwrap()]);
+        let back: Vec<Verdict> = serde_json::from_slice(&rendered.json).unwrap();
+        assert_eq!(back[0].reason.as_ref().unwrap().len(), REASON_MAX);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod ledger;
 mod queue;
 mod receipts;
 mod recovery;
-mod segment;
+pub(crate) mod segment;
 mod writer;
 
 pub use cursors::{Cursors, KnownSource};

@@ -73,6 +73,7 @@ words! {
     ClockStep "CLOCK-STEP" Warning "the host's clock was set back",
     Open "OPEN" Info "the stream is still being written",
     DuplicateIdentical "DUPLICATE-IDENTICAL" Info "the same lines twice, byte for byte",
+    Redacted "REDACTED" Info "a payload was erased, by leave of a key that the genesis names",
     PublicOnly "PUBLIC-ONLY" Info "no identity given: tags were not checked, which is weaker",
 }
 

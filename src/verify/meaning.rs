@@ -18,8 +18,7 @@ impl Fold<'_> {
     pub(super) fn meaning(&mut self, line: &Parsed) {
         let seq = line.seq;
         if line.erased {
-            let detail = "the payload was erased, and this version knows of no erasure key that may allow it";
-            self.found.add(Word::ErasedUnauthorised, seq, detail);
+            self.erased(seq, matches!(line.body, Body::Log | Body::Source { .. }));
         }
         if (seq == 0) != matches!(line.body, Body::Genesis) {
             let detail = if seq == 0 { "the first line is no genesis" } else { "a genesis inside a stream" };

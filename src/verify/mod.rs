@@ -5,7 +5,8 @@
 //! - `unit` cuts a stream into runs of lines, a segment each as a rule; `parse` takes their lines apart side by side and
 //!   `tags` checks their tags side by side, since a segment's keys follow from K0 and its number.
 //! - `stream` folds the units one after the other: gaps, order (`order`, `disorder`, `repeat`, `holes`), the tree (`roots`), clocks
-//!   (`clock`), what lines say (`meaning`), and finds its place again after damage (`resync`). `opening` reads line 0.
+//!   (`clock`), what lines say (`meaning`), and finds its place again after damage (`resync`). `opening` reads line 0, `erasure` the statements beside
+//!   the files.
 //! - `link` judges streams together: which follows which, receipts, the inventory.
 //!
 //! Memory: two batches of 16 MiB of lines, 2.6 MB of roots for the stream at hand, and a few hundred bytes for each file and
@@ -17,6 +18,7 @@ pub mod archive;
 mod claim;
 mod clock;
 mod disorder;
+pub(crate) mod erasure;
 mod finding;
 mod frame;
 mod holes;

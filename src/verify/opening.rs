@@ -3,6 +3,7 @@
 use super::archive::StreamFiles;
 use super::finding::{Found, Word};
 use super::{Options, key_advice};
+use crate::chain::erasure::key_named;
 use crate::chain::genesis::{Opened, UnsealError};
 use crate::chain::header::Prev;
 use crate::chain::host_key::HostPublic;
@@ -21,6 +22,8 @@ pub(super) struct Start {
     pub(super) prev: Option<Prev>,
     /// The targets that begin or rejoin with this stream.
     pub(super) targets: Vec<String>,
+    /// Who may sign erasures.
+    pub(super) erasure: Vec<HostPublic>,
     pub(super) time_ns: i128,
     /// Somebody who may vouches for it, so that what it says of other streams counts.
     pub(super) counts: bool,
@@ -58,6 +61,7 @@ pub(super) fn open(
         key: opened.key,
         prev: header.prev,
         targets: header.targets,
+        erasure: header.erasure.iter().filter_map(|name| key_named(name)).collect(),
         time_ns,
         counts,
         sound,

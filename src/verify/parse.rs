@@ -9,6 +9,7 @@ use crate::chain::line::{self, RawLine};
 use crate::chain::stamp::parse_rfc3339;
 use crate::record::{Seq, StreamId};
 use base64::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A line of the format.
@@ -181,8 +182,10 @@ fn empty(payload: Option<&[u8]>) -> Result<(), String> {
 fn log_payload(payload: &[u8]) -> Result<(), String> {
     let read: LogPayload<'_> = json(payload)?;
     salt(&read.salt)?;
+    let sound = |digest: &Cow<'_, str>| sixteen_bytes(digest);
     match read.message() {
-        Some(_) => Ok(()),
+        Some(_) if read.redacted.iter().flatten().all(sound) => Ok(()),
+        Some(_) => Err("a digest of what was redacted is not 16 bytes".into()),
         None => Err("neither one msg nor one sound msg_b64".into()),
     }
 }
@@ -214,8 +217,12 @@ fn source_payload(header: &SourceLine<'_>, payload: Option<&[u8]>) -> Result<(),
 }
 
 fn salt(text: &str) -> Result<(), String> {
-    match BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 16) {
+    match sixteen_bytes(text) {
         true => Ok(()),
         false => Err("its salt is not 16 bytes".into()),
     }
+}
+
+fn sixteen_bytes(text: &str) -> bool {
+    BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 16)
 }

@@ -4,6 +4,7 @@ use super::Options;
 use super::archive::StreamFiles;
 use super::claim::Claim;
 use super::clock::Clock;
+use super::erasure::Leave;
 use super::finding::{Found, Word};
 use super::holes::{Hole, Holes};
 use super::lines::Lines;
@@ -114,6 +115,8 @@ pub(super) struct Fold<'a> {
     pub(super) options: &'a Options,
     pub(super) found: Found,
     pub(super) start: Option<Start>,
+    /// Which lines may be erased, once one is.
+    pub(super) leave: Option<Leave>,
     /// `<host>/<stream>`, by the genesis if there is one.
     pub(super) origin: String,
     /// Where the next line stands.
@@ -159,6 +162,7 @@ impl<'a> Fold<'a> {
             options,
             found: Found::new(&files.host, files.stream),
             start: None,
+            leave: None,
             origin: format!("{}/{}", files.host, files.stream),
             place: Place { segment: 0, first: 0, key: None, last: None },
             place_known: true,

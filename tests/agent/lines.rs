@@ -241,6 +241,8 @@ fn over_a_rotation(old: &str, new: &str) -> Vec<String> {
     let mut world = World::new();
     world.source("var/log/pods/*/*/*.log", "");
     world.policy(&[whole("begin", "stdout"), whole("begin", "stderr")].concat());
+    // where a policy redacts the first half is not archived before the second came
+    fs::remove_dir_all(world.path("q/policies/personal")).unwrap();
     let time = "2016-10-06T00:17:09.669794202Z";
     let file = format!("{POD}/0.log");
     world.write(&file, format!("{time} {old}\n"));

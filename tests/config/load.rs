@@ -63,7 +63,9 @@ fn what_is_written_counts() {
         [policy]
         paths = ["policies", "/p"]
         max_instructions = 5_000
-        on_undecided = "ship"
+        on_undecided = "withhold"
+        [erasure]
+        keys = ["erasure.pub", "/e.pub"]
         [chain]
         flush_interval = "10ms"
         max_stream_age = "7d"
@@ -129,7 +131,8 @@ fn what_is_written_counts() {
     assert_eq!(stdin.labels.fixed["env"], std::env::var("PATH").unwrap());
     assert_eq!((stdin.labels.fixed.len(), &stdin.labels.downward_api), (2, &Some(folder.path().join("podinfo"))));
     assert_eq!(agent.policy.paths, [folder.path().join("policies"), "/p".into()]);
-    assert_eq!(agent.policy.max_instructions, 5_000);
+    assert_eq!((agent.policy.max_instructions, agent.policy.withhold_undecided), (5_000, true));
+    assert_eq!(agent.erasure, [folder.path().join("erasure.pub"), "/e.pub".into()]);
     assert_eq!(agent.chain.max_stream_age, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!((agent.targets[0].required, agent.targets[0].batch_max_size_bytes), (false, 64 * 1024));
     let Kind::Https(https) = &agent.targets[0].kind else { panic!("{:?}", agent.targets[0]) };

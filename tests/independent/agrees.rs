@@ -3,6 +3,7 @@
 use crate::opened::k0;
 use crate::world::{Archive, Stream, World, parsed};
 use base64::prelude::*;
+use sealtail::chain::erasure::Statement;
 use sealtail::chain::host_key::HostKey;
 use sealtail::chain::key::SegmentKey;
 use sealtail::chain::line::RawLine;
@@ -56,6 +57,13 @@ fn replace(line: &mut Vec<u8>, from: &str, to: &str) {
 fn flip(line: &mut [u8], from_end: usize) {
     let at = line.len() - from_end;
     line[at] = if line[at] == b'A' { b'B' } else { b'A' };
+}
+
+fn erase(line: &mut Vec<u8>) {
+    let raw = RawLine::parse(line).unwrap();
+    let c = BASE64_URL_SAFE_NO_PAD.encode(raw.commitment);
+    let head = line.len() - raw.payload.unwrap().len() - 1;
+    *line = [&line[..head], format!(r#"null,"c":"{c}"}}"#).as_bytes()].concat();
 }
 
 /// The first segment again, its lines tagged with the second segment's keys, as whoever takes the host over could.
@@ -165,11 +173,7 @@ fn cases(world: &'static World) -> Vec<Case> {
             a.streams[0].files.last_mut().unwrap().1.push(line);
         }),
         case("an erased payload", ("ERASED-UNAUTHORISED", 9), ("ERASED-UNAUTHORISED", 9), |a| {
-            let line = a.streams[0].line(9);
-            let raw = RawLine::parse(line).unwrap();
-            let c = BASE64_URL_SAFE_NO_PAD.encode(raw.commitment);
-            let head = line.len() - raw.payload.unwrap().len() - 1;
-            *line = [&line[..head], format!(r#"null,"c":"{c}"}}"#).as_bytes()].concat();
+            erase(a.streams[0].line(9));
         }),
         case("a stream in another's folder", ("WRONG-STREAM", 0), ("WRONG-STREAM", 0), |a| {
             a.streams[1].id = "0123456789abcdef0123456789abcdef".into();
@@ -213,4 +217,55 @@ fn both_call_a_missing_genesis_unchecked_and_an_open_end_open() {
     assert_eq!(exit, 0, "{found:?}");
     assert_eq!(parsed(archive.streams[2].lines()[last])["h"]["seq"], last as u64);
     assert!(found.contains(&("OPEN".into(), Some(last as u64))), "{found:?}");
+}
+
+#[test]
+fn both_know_what_was_erased_by_leave() {
+    let Some(world) = World::get() else { return };
+    let key = HostKey::load(&world.path("erasure.key")).unwrap();
+    let mut erased = world.archive.clone();
+    // the second stream's log line 9 and the source line after its genesis, in two runs; and one in the first stream, which names no key
+    let id = |at: usize| StreamId(sealtail::record::unhex(&world.archive.streams[at].id).unwrap().try_into().unwrap());
+    let host = parsed(erased.streams[0].line(0))["h"]["host"].as_str().unwrap().to_owned();
+    let said = |stream: usize, lines: &[(u64, u64)], key: &HostKey| {
+        let time = "2026-11-26T09:00:00.000000000Z";
+        let statement = Statement::sign(&host, id(stream), lines.to_vec(), "a \"reason\", ü", time, key);
+        serde_json::to_vec(&statement).unwrap()
+    };
+    let name = || "x.erasure.json".to_owned();
+    let log = (2..12).find(|at| parsed(erased.streams[1].line(*at))["h"]["type"] == "log").unwrap();
+    let lines = [(1, 1), (log as u64, log as u64 + 3)];
+    assert_eq!(parsed(erased.streams[1].line(1))["h"]["type"], "source");
+    erase(erased.streams[1].line(1));
+    erase(erased.streams[1].line(log));
+    erased.streams[1].beside = vec![(name(), said(1, &lines, &key))];
+    let verdict = |what, archive: &Archive| {
+        let public = world.verdict(what, archive, false, &world.path("host.pub"));
+        let (exit, mut found) = world.verdict(what, archive, true, &world.path("host.pub"));
+        assert_eq!(public.0, exit, "{what}");
+        found.retain(|(word, _)| word == "REDACTED" || word == "ERASED-UNAUTHORISED");
+        (exit, found.into_iter().map(|(word, seq)| format!("{word} {}", seq.unwrap())).collect::<Vec<_>>())
+    };
+    let redacted = vec!["REDACTED 1".to_owned(), format!("REDACTED {log}")];
+    assert_eq!(verdict("by leave", &erased), (0, redacted.clone()));
+
+    let refused: Vec<String> = redacted.iter().map(|text| text.replace("REDACTED", "ERASED-UNAUTHORISED")).collect();
+    let other = HostKey::generate_ed25519().unwrap();
+    let sound = said(1, &lines, &key);
+    let text = String::from_utf8(sound.clone()).unwrap();
+    for (what, statement) in [
+        ("another key", said(1, &lines, &other)),
+        ("another stream", said(2, &lines, &key)),
+        ("changed", text.replace("reason", "raison").into_bytes()),
+        ("no statement", b"{}".to_vec()),
+        ("out of order", said(1, &[lines[1], lines[0]], &key)),
+        ("one key more", text.replacen('{', "{\"x\":1,", 1).into_bytes()),
+    ] {
+        erased.streams[1].beside = vec![(name(), statement)];
+        assert_eq!(verdict(what, &erased), (1, refused.clone()), "{what}");
+    }
+    let mut unnamed = world.archive.clone();
+    erase(unnamed.streams[0].line(9));
+    unnamed.streams[0].beside = vec![(name(), said(0, &[(9, 9)], &key))];
+    assert_eq!(verdict("no key in the genesis", &unnamed), (1, vec!["ERASED-UNAUTHORISED 9".to_owned()]));
 }

@@ -7,6 +7,7 @@ use sealtail::chain::genesis::Opened;
 use sealtail::chain::host_key::HostKey;
 use sealtail::chain::key::SegmentKey;
 use sealtail::chain::line::RawLine;
+use sealtail::chain::redact::RedactionKey;
 use sealtail::chain::tree::{Edge, node_hash};
 use sealtail::record::{StreamId, hex};
 use sha2::{Digest, Sha256};
@@ -99,6 +100,13 @@ fn the_vectors_of_the_format_are_true() {
             edge.push(leaf);
         }
     }
+
+    // section 4
+    let d = hmac(&k0, &label("redact"));
+    vectors.is("D", &d);
+    let digest = &hmac(&d, b"4111111111111111")[..16];
+    vectors.is("digest", digest);
+    assert_eq!(RedactionKey::of(&k0).unwrap().digest(b"4111111111111111"), digest);
 
     // section 6
     let opened = Opened::parse(&raw[0]).unwrap();

@@ -29,6 +29,8 @@ pub(crate) struct Archive {
 pub(crate) struct Stream {
     pub(crate) id: String,
     pub(crate) files: Vec<(String, Vec<Vec<u8>>)>,
+    /// Other files in its folder.
+    pub(crate) beside: Vec<(String, Vec<u8>)>,
 }
 
 impl World {
@@ -56,8 +58,20 @@ impl World {
         for number in 0..240 {
             let filler = if number < 20 { "\"quoted\" ünï\t" } else { &"0123456789abcdef".repeat(500) };
             text += &format!("Nov 23 09:00:00 web-1 sshd[7]: Failed password for root, try {number} {filler}\n");
+            if number == 15 {
+                // a pack of quickstart's hides this token
+                text += "Authorization: Bearer abcdefghijklmnopqrstuvwxyz\n";
+            }
         }
-        for _ in 0..3 {
+        for run in 0..3 {
+            if run == 1 {
+                // from the second stream on the genesis lets a key erase
+                let made = sealtail(&["keys", "erasure", "--out", dir.join("erasure.key").to_str().unwrap()]);
+                assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+                let config = dir.join("sealtail.toml");
+                let text = fs::read_to_string(&config).unwrap() + "\n[erasure]\nkeys = [\"erasure.pub\"]\n";
+                fs::write(&config, text).unwrap();
+            }
             fs::write(&log, &text).unwrap();
             let made = sealtail(&["quickstart", "--once", "--dir", dir.to_str().unwrap(), log_text]);
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -169,6 +183,7 @@ impl Archive {
                 });
                 fs::write(folder.join(name), frames.collect::<Vec<_>>().concat()).unwrap();
             }
+            stream.beside.iter().for_each(|(name, bytes)| fs::write(folder.join(name), bytes).unwrap());
         }
     }
 }
@@ -181,7 +196,7 @@ impl Stream {
             let lines = text.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
             (name(&path), lines.collect())
         });
-        Self { id: name(folder), files: files.collect() }
+        Self { id: name(folder), files: files.collect(), beside: Vec::new() }
     }
 
     pub(crate) fn lines(&self) -> Vec<&Vec<u8>> {

@@ -8,6 +8,7 @@ mod commands;
 mod hostile;
 mod mistakes;
 mod pack;
+mod redacts;
 mod samples;
 mod second_engine;
 mod sign;

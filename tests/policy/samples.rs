@@ -19,7 +19,7 @@ fn samples() -> Vec<PathBuf> {
 }
 
 fn set() -> PolicySet {
-    let config = Config { paths: vec![packs()], ..Config::default() };
+    let config = Config::of(vec![packs()]);
     PolicySet::load(&config).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 

@@ -24,6 +24,7 @@ impl Stream {
             host: host.to_owned(),
             config: [1; 32],
             policy: [2; 32],
+            erasure: Vec::new(),
             targets: vec!["archive".to_owned()],
             prev: None,
         };
@@ -48,7 +49,7 @@ impl Stream {
     pub(crate) fn log(&mut self, message: &[u8]) -> &mut Self {
         let mut open = std::mem::take(&mut self.open);
         let at = self.chain().stamp();
-        let record = LogRecord { source: 1, offset: 0, end: End::Newline, message };
+        let record = LogRecord { source: 1, offset: 0, end: End::Newline, message, redacted: None };
         self.chain().log(&mut open, &at, &record, &Verdicts::default());
         self.open = open;
         self

@@ -37,7 +37,14 @@ impl World {
     }
 
     pub(crate) fn begin_with(&self, change: impl FnOnce(&mut Facts)) -> Writer {
-        let mut facts = Facts { host: HOST.into(), config: [1; 32], policy: [2; 32], targets: Vec::new(), prev: None };
+        let mut facts = Facts {
+            host: HOST.into(),
+            config: [1; 32],
+            policy: [2; 32],
+            erasure: Vec::new(),
+            targets: Vec::new(),
+            prev: None,
+        };
         change(&mut facts);
         let mut open = Vec::new();
         let chain = Chain::begin(&facts, &[self.identity.to_public()], &self.host_key, &mut open).unwrap();
@@ -85,7 +92,7 @@ impl Writer {
 
     pub(crate) fn log_at(&mut self, at: &Stamp, message: &[u8]) -> &mut Self {
         self.offset += message.len() as u64 + 1;
-        let record = LogRecord { source: 0, offset: self.offset, end: End::Newline, message };
+        let record = LogRecord { source: 0, offset: self.offset, end: End::Newline, message, redacted: None };
         self.chain.log(&mut self.open, at, &record, &Verdicts::default());
         self
     }

@@ -3,6 +3,8 @@
 //!
 //! What is put together is lost with the process. After a restart the rest of a line is all that policies see of it.
 
+use super::hold::Ticket;
+use super::spread::Member;
 use crate::policy::format::container::Stream;
 use crate::record::SourceKey;
 use std::collections::HashMap;
@@ -23,6 +25,15 @@ pub(super) enum Slot {
     Stream(SourceKey, Stream),
 }
 
+impl Slot {
+    /// Whose line it is.
+    pub(super) fn source(&self) -> SourceKey {
+        match self {
+            Self::Line(key) | Self::Stream(key, _) => *key,
+        }
+    }
+}
+
 /// Lines that are not whole yet.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
@@ -30,13 +41,24 @@ pub(super) struct Pieces {
     bytes: usize,
     /// Grows with each piece.
     now: u64,
+    /// What was given up with lines that are held back for it.
+    cut_off: Vec<(Slot, Stretch)>,
+}
+
+/// Pieces, put together.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Stretch {
+    pub(super) bytes: Vec<u8>,
+    /// The lines that it stands in, where these are held back.
+    pub(super) members: Vec<Member>,
+    /// There is more of the line before it.
+    pub(super) is_rest: bool,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    bytes: Vec<u8>,
-    /// An earlier stretch of the line was looked at already.
-    is_rest: bool,
+    /// Earlier ones of the line were looked at already, if it is a rest.
+    stretch: Stretch,
     /// The log's path without what rotation adds; of containers' streams.
     log: Option<String>,
     grown: u64,
@@ -45,35 +67,59 @@ struct Open {
 impl Pieces {
     /// Keeps a piece that others follow. If there is no room for it the stretch before it is given back, to be looked at
     /// without it.
-    pub(super) fn add(&mut self, slot: &Slot, piece: &[u8]) -> Option<Vec<u8>> {
-        self.add_of(slot, piece, None)
+    pub(super) fn add(&mut self, slot: &Slot, piece: &[u8], member: Option<Member>) -> Option<Stretch> {
+        self.add_of(slot, piece, member, None)
     }
 
     /// The same for a container's log.
-    pub(super) fn add_of(&mut self, slot: &Slot, piece: &[u8], path: Option<&str>) -> Option<Vec<u8>> {
+    pub(super) fn add_of(
+        &mut self,
+        slot: &Slot,
+        piece: &[u8],
+        member: Option<Member>,
+        path: Option<&str>,
+    ) -> Option<Stretch> {
         self.make_room(slot, piece.len());
         self.now += 1;
         let open = self.open.entry(*slot).or_insert_with(|| Open { log: path.map(log), ..Open::default() });
         open.grown = self.now;
         self.bytes += piece.len();
-        if open.bytes.len() + piece.len() <= PIECE_MAX_BYTES {
-            open.bytes.extend_from_slice(piece);
+        if open.stretch.bytes.len() + piece.len() <= PIECE_MAX_BYTES {
+            open.stretch.bytes.extend_from_slice(piece);
+            open.stretch.members.extend(member);
             return None;
         }
-        open.is_rest = true;
-        let full = std::mem::replace(&mut open.bytes, piece.to_vec());
-        self.bytes -= full.len();
+        let next = Stretch { bytes: piece.to_vec(), members: member.into_iter().collect(), is_rest: true };
+        let full = std::mem::replace(&mut open.stretch, next);
+        self.bytes -= full.bytes.len();
         Some(full)
     }
 
     /// The whole line (or its last stretch, which is said) once its last piece came; None if it came in one.
-    pub(super) fn finish(&mut self, slot: &Slot, piece: &[u8]) -> Option<(Vec<u8>, bool)> {
+    pub(super) fn finish(&mut self, slot: &Slot, piece: &[u8]) -> Option<Stretch> {
         if self.open.is_empty() {
             return None;
         }
-        let Open { mut bytes, is_rest, .. } = self.take(slot)?;
-        bytes.extend_from_slice(piece);
-        Some((bytes, is_rest))
+        let Open { mut stretch, .. } = self.take(slot)?;
+        stretch.bytes.extend_from_slice(piece);
+        Some(stretch)
+    }
+
+    /// What was given up while lines were held back for it.
+    pub(super) fn cut_off(&mut self) -> Option<(Slot, Stretch)> {
+        self.cut_off.pop()
+    }
+
+    /// Gives up what the line that was held back first is for, if it `may` be; what comes of it later is a rest.
+    pub(super) fn cut_first(&mut self, may: &dyn Fn(Ticket) -> bool) -> Option<(Slot, Stretch)> {
+        let first = |open: &Open| Some(open.stretch.members.first()?.parts.first()?.0).filter(|ticket| may(*ticket));
+        let waiting = self.open.iter().filter_map(|(slot, open)| Some((first(open)?, *slot)));
+        let (_, slot) = waiting.min_by_key(|(ticket, _)| *ticket)?;
+        let open = self.open.get_mut(&slot)?;
+        let rest = Stretch { is_rest: true, ..Stretch::default() };
+        let stretch = std::mem::replace(&mut open.stretch, rest);
+        self.bytes -= stretch.bytes.len();
+        Some((slot, stretch))
     }
 
     /// A container's log goes on in another file after a rotation, which may come in the middle of a line: what was begun
@@ -94,18 +140,23 @@ impl Pieces {
     /// Forgets what was begun in a source.
     pub(super) fn forget(&mut self, key: SourceKey) {
         for slot in [Slot::Line(key), Slot::Stream(key, Stream::Out), Slot::Stream(key, Stream::Err)] {
-            self.take(&slot);
+            self.give_up(&slot);
         }
     }
 
     /// Forgets the line that a source ended in the middle of; its streams may go on in another file.
     pub(super) fn forget_line(&mut self, key: SourceKey) {
-        self.take(&Slot::Line(key));
+        self.give_up(&Slot::Line(key));
+    }
+
+    fn give_up(&mut self, slot: &Slot) {
+        let open = self.take(slot).filter(|open| !open.stretch.members.is_empty());
+        self.cut_off.extend(open.map(|open| (*slot, open.stretch)));
     }
 
     fn take(&mut self, slot: &Slot) -> Option<Open> {
         let open = self.open.remove(slot)?;
-        self.bytes -= open.bytes.len();
+        self.bytes -= open.stretch.bytes.len();
         Some(open)
     }
 
@@ -113,7 +164,7 @@ impl Pieces {
         while self.bytes + bytes > ALL_MAX_BYTES || (self.open.len() >= SLOTS_MAX && !self.open.contains_key(slot)) {
             let others = self.open.iter().filter(|(other, _)| *other != slot);
             let Some(oldest) = others.min_by_key(|(_, open)| open.grown).map(|(slot, _)| *slot) else { return };
-            self.take(&oldest);
+            self.give_up(&oldest);
         }
     }
 }
@@ -134,20 +185,20 @@ mod tests {
         let mut pieces = Pieces::default();
         let piece = vec![b'x'; 400 * 1024];
         assert_eq!(pieces.finish(&LINE, b"alone"), None);
-        assert_eq!((pieces.add(&LINE, &piece), pieces.add(&LINE, &piece)), (None, None));
-        assert_eq!(pieces.add(&LINE, &piece).unwrap().len(), 800 * 1024);
-        let (rest, is_rest) = pieces.finish(&LINE, b"end").unwrap();
-        assert_eq!((rest.len(), is_rest, pieces.bytes), (400 * 1024 + 3, true, 0));
+        assert_eq!((pieces.add(&LINE, &piece, None), pieces.add(&LINE, &piece, None)), (None, None));
+        assert_eq!(pieces.add(&LINE, &piece, None).unwrap().bytes.len(), 800 * 1024);
+        let rest = pieces.finish(&LINE, b"end").unwrap();
+        assert_eq!((rest.bytes.len(), rest.is_rest, pieces.bytes), (400 * 1024 + 3, true, 0));
     }
 
     #[test]
     fn all_of_it_is_bounded_and_the_oldest_gives_way() {
         let mut pieces = Pieces::default();
         for key in 0..2 * SLOTS_MAX as u32 {
-            pieces.add(&Slot::Line(key), &[b'x'; 64 * 1024]);
+            pieces.add(&Slot::Line(key), &[b'x'; 64 * 1024], None);
             assert!(pieces.bytes <= ALL_MAX_BYTES && pieces.open.len() <= SLOTS_MAX);
         }
-        assert_eq!(pieces.bytes, pieces.open.values().map(|open| open.bytes.len()).sum::<usize>());
+        assert_eq!(pieces.bytes, pieces.open.values().map(|open| open.stretch.bytes.len()).sum::<usize>());
         assert!(pieces.finish(&Slot::Line(0), b"").is_none());
         assert!(pieces.finish(&Slot::Line(2 * SLOTS_MAX as u32 - 1), b"").is_some());
     }
@@ -156,12 +207,12 @@ mod tests {
     fn a_stream_goes_on_in_the_file_after_its_own_and_in_no_other() {
         let out = |key| Slot::Stream(key, Stream::Out);
         let mut pieces = Pieces::default();
-        pieces.add_of(&out(1), b"be", Some("/p/c/0.log.20240101-000000"));
+        pieces.add_of(&out(1), b"be", None, Some("/p/c/0.log.20240101-000000"));
         pieces.inherit(&out(2), "/p/other/0.log");
         pieces.inherit(&Slot::Stream(2, Stream::Err), "/p/c/0.log");
         assert_eq!(pieces.finish(&out(2), b"gin"), None);
         pieces.inherit(&out(3), "/p/c/0.log");
-        assert_eq!(pieces.finish(&out(3), b"gin"), Some((b"begin".to_vec(), false)));
+        assert_eq!(pieces.finish(&out(3), b"gin"), Some(Stretch { bytes: b"begin".to_vec(), ..Stretch::default() }));
         assert_eq!(pieces.bytes, 0);
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn decoded(bytes: &[u8], end: End) -> Cow<'_, [u8]> {
     }
 }
 
+/// How many bytes stand before the text in a line that ended so; None where the text stands in it in another encoding.
+pub(super) fn before(bytes: &[u8], end: End) -> Option<usize> {
+    match end {
+        End::Utf16Le | End::Utf16Be => None,
+        End::Newline | End::Eof | End::Part => Some(if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }),
+    }
+}
+
 fn utf16(units: impl Iterator<Item = u16>) -> Vec<u8> {
     let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     let text = text.strip_suffix('\n').unwrap_or(&text);

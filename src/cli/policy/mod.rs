@@ -49,7 +49,7 @@ pub fn run(args: PolicyArgs) -> ExitCode {
 }
 
 fn check(paths: Vec<PathBuf>) -> ExitCode {
-    match policy::check(&Config { paths, ..Config::default() }) {
+    match policy::check(&Config::of(paths)) {
         Ok(set) => {
             anstream::println!("{} packages, {} rules: no fault", set.packages().count(), set.rules().count());
             ExitCode::SUCCESS
@@ -62,7 +62,7 @@ fn check(paths: Vec<PathBuf>) -> ExitCode {
 fn load(paths: &[PathBuf]) -> Result<PolicySet, Vec<Fault>> {
     match paths {
         [] => PolicySet::packs(),
-        paths => PolicySet::load(&Config { paths: paths.to_vec(), ..Config::default() }),
+        paths => PolicySet::load(&Config::of(paths.to_vec())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lines of container runtimes: each wraps a line, or a piece of one, that the container wrote.
 
+use super::super::redact::{Layout, text_of};
 use super::syslog::rfc3339;
 use crate::record::Format;
 use serde::Deserialize;
@@ -46,6 +47,15 @@ pub fn unwrap(format: Format, line: &[u8]) -> Option<Piece<'_>> {
         _ if line.starts_with(b"{") => docker(line),
         _ => cri(line),
     }
+}
+
+/// Where what a line wraps stands in it; `before` bytes stand before that line.
+pub fn layout(format: Format, before: usize, line: &[u8]) -> Option<Layout> {
+    let is_cri = matches!(format, Format::Cri) || (format != Format::Docker && !line.starts_with(b"{"));
+    if is_cri {
+        return cri(line).map(|piece| Layout::After(before + line.len() - piece.content.len()));
+    }
+    text_of(std::str::from_utf8(line).ok()?, "log").map(|(_, map)| Layout::Escaped(before, map))
 }
 
 /// `<time> stdout|stderr P|F[:tag…] content`

@@ -1,0 +1,93 @@
+//! The label thread: batches as they come, what has waited long enough, and other policies between two batches.
+
+use super::{Labelled, Labeller, Swapped, WAIT_MAX};
+use crate::chain::header::Hash;
+use crate::policy::{Evaluator, PolicySet};
+use crate::record::Batch;
+use crate::source::Stop;
+use crossbeam_channel::{Receiver, Sender, at, never, select};
+use std::time::{Duration, Instant};
+
+/// Other policies wait so long for what is held back.
+const SWAP_WAIT: Duration = Duration::from_secs(2);
+
+impl Labeller {
+    /// Until the sources or the chain are gone.
+    pub(in crate::agent) fn run(mut self, input: &Receiver<Batch>, output: &Sender<Labelled>, stop: &Stop) {
+        loop {
+            let due = self.hold.due().into_iter().chain(self.swap_due).min();
+            let timer = due.map_or_else(never, at);
+            let labelled = select! {
+                recv(input) -> batch => match batch {
+                    Ok(batch) => self.batch(batch),
+                    Err(_) => break,
+                },
+                recv(self.wake) -> woken => {
+                    match woken {
+                        Ok(()) => _ = self.swap_due.get_or_insert_with(|| Instant::now() + SWAP_WAIT),
+                        // another run has begun, and this one hears no more of it
+                        Err(_) => self.wake = never(),
+                    }
+                    Labelled::default()
+                }
+                recv(timer) -> _ => {
+                    let mut out = Labelled::default();
+                    self.overdue(&mut out);
+                    out
+                }
+            };
+            let swapped = self.swap_if_due();
+            let labelled = [labelled].into_iter().chain(swapped.into_iter().flatten());
+            for labelled in labelled.filter(|labelled| !labelled.is_empty()) {
+                if output.send(labelled).is_err() {
+                    return;
+                }
+            }
+        }
+        // what waits is read again after a stop, but of a pipe; at the end of all sources nothing more will come
+        let rest = self.rest(stop.is_set());
+        if !rest.is_empty() {
+            // the chain ends with its input
+            drop(output.send(rest));
+        }
+    }
+
+    /// The policies with which this run begins.
+    pub(in crate::agent) fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Takes up other policies between two batches, so that the verdicts of a line are all of one set: what is held back comes
+    /// first. It has a little time to be seen together; after that it is hidden, as nobody knows what is in its rest.
+    fn swap_if_due(&mut self) -> Option<[Labelled; 2]> {
+        let due = self.swap_due?;
+        if !self.hold.is_empty() && Instant::now() < due {
+            return None;
+        }
+        self.swap_due = None;
+        let mut before = Labelled::default();
+        if !self.hold.is_empty() {
+            self.hold.withhold(Instant::now() + 2 * WAIT_MAX);
+            self.hold.release(&mut before);
+            (self.pieces, self.events) = Default::default();
+        }
+        Some([before, Labelled { swapped: self.swap(), ..Labelled::default() }])
+    }
+
+    /// Takes up the policies that are in force now; None if it has them.
+    fn swap(&mut self) -> Option<Swapped> {
+        let policies = self.live.current();
+        let (old, new) = (self.policies.digest(), policies.digest());
+        if old == new {
+            return None;
+        }
+        self.evaluator = Evaluator::new(&policies);
+        self.policies = policies.clone();
+        if std::mem::replace(&mut self.holds_back, self.evaluator.may_redact()) != self.holds_back {
+            // what is begun was not held back, or need not be
+            (self.pieces, self.events) = Default::default();
+        }
+        tracing::info!(old = %Hash(old), new = %Hash(new), "other policies are in force");
+        Some(Swapped { old, policies })
+    }
+}

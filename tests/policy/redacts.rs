@@ -1,0 +1,118 @@
+//! What verdicts hide, in lines of all kinds: `#` stands for what was hidden, `*` for all of the line.
+
+use sealtail::chain::redact::{Redacted, RedactionKey};
+use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext};
+use sealtail::record::{Redaction, Verdicts};
+use std::fs;
+
+fn verdicts(rules: &str, kind: &'static str, line: &str) -> Verdicts {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("p.rego"), format!("package sealtail.p\n\n{rules}\n")).unwrap();
+    let set = PolicySet::load(&Config::of(vec![folder.path().to_owned()])).unwrap_or_else(|f| panic!("{rules}: {f:?}"));
+    let source = SourceContext { kind, ..SourceContext::default() };
+    let context = LineContext {
+        message: line.as_bytes(),
+        earlier: b"",
+        is_piece: false,
+        source: &source,
+        host: "h",
+        time: "2026-01-12T06:25:41Z",
+    };
+    Evaluator::new(&set).verdicts(&context)
+}
+
+fn shown(line: &str, verdicts: &Verdicts) -> String {
+    let Some(redaction) = &verdicts.redaction else { return line.to_owned() };
+    let redacted = Redacted::of(line.as_bytes(), redaction, &RedactionKey::of(&[7; 32]).unwrap());
+    let text = String::from_utf8(redacted.message).unwrap();
+    if *redaction == Redaction::Whole {
+        return "*".to_owned();
+    }
+    let mut shape = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("[redacted:") {
+        shape = shape + before + "#";
+        rest = after.split_once(']').unwrap().1;
+    }
+    shape + rest
+}
+
+/// The line after a policy with this `redact`.
+fn hidden(redact: &str, line: &str) -> String {
+    let verdicts = verdicts(&format!("verdicts contains {{\"id\": \"x\", \"redact\": {redact}}}"), "file", line);
+    shown(line, &verdicts)
+}
+
+#[test]
+fn paths_texts_and_patterns_hide_what_they_name() {
+    for (redact, line, expected) in [
+        // a key that stands twice, and one that is written with an escape
+        (r#"["input.fields.a"]"#, r#"{"a":"one1","a":"two2"}"#, r##"{"a":"#","a":"#"}"##),
+        (r#"["input.fields.a"]"#, r#"{"\u0061":"one1"}"#, r##"{"\u0061":"#"}"##),
+        (r#"["input.fields[\"a b\"][1].c"]"#, r#"{"a b":[0,{"c":true}]}"#, r##"{"a b":[0,{"c":"#"}]}"##),
+        // a short value only where it is named, a long one also in keys, numbers and other texts
+        (r#"["input.fields.a"]"#, r#"{"a":1,"b":1,"c":"1"}"#, r##"{"a":"#","b":1,"c":"1"}"##),
+        (r#"["input.fields.a"]"#, r#"{"a":1234,"b":[912345],"1234":"x1234"}"#, r##"{"a":"#","b":["#"],"#":"x#"}"##),
+        // all that is in an object is hidden elsewhere too; its keys are not
+        (r#"["input.fields.a"]"#, r#"{"a":{"name":["eve1"]},"name":"eve1","b":5}"#, r##"{"a":"#","name":"#","b":5}"##),
+        // JSON in a text in JSON stays JSON
+        (r#"["input.fields.a"]"#, r#"{"a":12345,"b":"{\"n\":12345}"}"#, r##"{"a":"#","b":"{\"n\":\"#\"}"}"##),
+        // one absent, one there
+        (r#"["input.fields.b", "input.fields.a"]"#, r#"{"a":"x"}"#, r##"{"a":"#"}"##),
+        (r#"["input.fields.b"]"#, r#"{"a":"x"}"#, "*"),
+        (r#"["input.message"]"#, "x", "*"),
+        // groups, overlaps, and what reaches over several texts
+        (r#"[`u=(\w+) p=(\w+)`]"#, "u=eve p=pw", "u=# p=#"),
+        (r#"["abcd", "cdef"]"#, "xabcdefx", "x##x"),
+        (r#"["abcdef", "bcde"]"#, "xabcdefx bcde", "x#x #"),
+        (r#"[`"pin":.[0-9]+`]"#, r#"{"pin":"12345","b":"12345"}"#, r##"{"#":"#","b":"#"}"##),
+        // an escape does not hide it
+        (r#"["secret"]"#, r#"{"a":"s\u0065cret"}"#, r##"{"a":"#"}"##),
+        (r#"[{"text": "a+b"}]"#, "1 a+b 2", "1 # 2"),
+        (r#"[{"text": "ab"}]"#, "ab abc [ab]", "# abc [#]"),
+        (r#"[{"text": "gone"}, "here"]"#, "here", "*"),
+        // what there is too much of
+        (r#"["x"]"#, &"x ".repeat(1024), &"# ".repeat(1024)),
+        (r#"["x"]"#, &"x ".repeat(1025), "*"),
+        // syslog: what stands in the text, and what is made of it
+        (
+            r#"["input.fields.procid"]"#,
+            "<34>Oct 11 22:14:15 m su[4711]: pid 4711",
+            "<34>Oct 11 22:14:15 m su[#]: pid #",
+        ),
+        (r#"["input.fields.facility"]"#, "<34>Oct 11 22:14:15 m su: x", "*"),
+        // no JSON after all
+        (r#"["1234"]"#, r#"{"a":1234"#, r##"{"a":#"##),
+    ] {
+        assert_eq!(hidden(redact, line), expected, "{redact} {line}");
+    }
+}
+
+#[test]
+fn an_entry_of_the_journal_hides_the_message_in_all_its_fields() {
+    let entry = r#"{"MESSAGE":"pin 12345","_CMDLINE":"x --pin 12345","N":"12345"}"#;
+    let rules = r#"verdicts contains {"id": "x", "redact": [`pin ([0-9]+)`]}"#;
+    let shape = r##"{"MESSAGE":"pin #","_CMDLINE":"x --pin #","N":"#"}"##;
+    assert_eq!(shown(entry, &verdicts(rules, "journald", entry)), shape);
+    // a message that is no text is written as its bytes, in which nothing can be found
+    let bytes = r#"{"MESSAGE":[112,105,110,32,49,50,51,52,53]}"#;
+    assert_eq!(shown(bytes, &verdicts(rules, "journald", bytes)), "*");
+}
+
+#[test]
+fn nothing_of_it_is_left_in_verdicts() {
+    let rules = r#"verdicts contains {"id": "x", "redact": [{"text": "4111 1111"}], "reason": sprintf("%s, in short 41111111", [input.message])}
+verdicts contains {"id": concat("-", ["made", input.message]), "controls": ["4111"]}"#;
+    let said = verdicts(rules, "file", "4111 1111");
+    let json = String::from_utf8(said.json).unwrap();
+    assert!(!json.contains("1111 ") && !json.contains("41111111"), "{json}");
+    assert!(json.contains("[redacted], in short [redacted]") && json.contains("made-[redacted]"), "{json}");
+    // a reason is not cut before that: half of a value would not be known again
+    let long = format!(
+        "verdicts contains {{\"id\": \"x\", \"redact\": [`s[0-9]+s`], \"reason\": sprintf(\"{}%s\", [input.message])}}",
+        ".".repeat(250)
+    );
+    let said = verdicts(&long, "file", "s123456789s");
+    let json = String::from_utf8(said.json).unwrap();
+    assert!(!json.contains("s1") && json.contains("[redac"), "{json}");
+}

@@ -9,11 +9,12 @@ use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine, Value};
 
 use super::controls::distance;
+use super::direct::Direct;
 use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
-use super::{Config, Fault, Metadata, circle, growth, refuse};
+use super::{Config, Fault, Metadata, circle, growth, refuse, verdict};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -40,6 +41,8 @@ pub(super) struct Package {
     /// As people write it, and as `undecided` names it: `sealtail.linux`.
     pub(super) name: String,
     pub(super) program: Arc<Program>,
+    /// The same without the engine, as far as that goes.
+    pub(super) direct: Option<Direct>,
     /// Tells lines that none of its rules can match.
     pub(super) gate: Gate,
     /// Whether it may look at `input.fields`.
@@ -85,6 +88,7 @@ impl PolicySet {
     /// Compiles what has been read.
     pub(super) fn of(sources: &Sources, max_instructions: u64, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let digest = sources.digest();
+        let max_instructions = usize::try_from(max_instructions).unwrap_or(usize::MAX);
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
@@ -94,12 +98,12 @@ impl PolicySet {
             let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
                 packages = compile(&mut engine, &files, &mut parts, &mut faults);
+                packages.iter_mut().for_each(|package| files.read_directly(package, max_instructions, &mut parts));
             }
         }
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        let max_instructions = usize::try_from(max_instructions).unwrap_or(usize::MAX);
         Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
     }
 
@@ -276,12 +280,22 @@ impl<'a> Files<'a> {
         self.of_package(name).next().map_or("", |file| file.source.path.as_str())
     }
 
+    fn read_directly(&self, package: &mut Package, max_instructions: usize, parts: &mut Parts) {
+        let syntaxes: Vec<&Syntax> = self.of_package(&package.name).map(|file| &file.syntax).collect();
+        let mut direct = Direct::of(&syntaxes, &package.program, max_instructions, parts);
+        if let Some(direct) = &mut direct {
+            direct.resolve(|member| verdict::read(member, |id| package.metadata(id)).ok());
+        }
+        package.direct = direct;
+    }
+
     fn package(&self, name: &str, program: Arc<Program>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Package {
         let syntaxes: Vec<&Syntax> = self.of_package(name).map(|file| &file.syntax).collect();
         let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
         let mut package = Package {
             name: name.to_owned(),
             program,
+            direct: None,
             gate: Gate::of(&syntaxes, parts),
             reads_fields: gate::reads_fields(&syntaxes, &all),
             reads_labels: gate::reads_labels(&all),

@@ -10,6 +10,7 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
+use super::direct::{Answer, Facts};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
@@ -74,7 +75,10 @@ impl Evaluator {
                 found.push(undecided(&package.name, why));
                 continue;
             }
-            run(&set, package, machine, document.value(&mut self.input), &mut found);
+            let fields = document.fields.as_ref();
+            if !answer(&set, package, &Facts::of(line, &message, fields, &probe), &mut found) {
+                run(&set, package, machine, document.value(&mut self.input), &mut found);
+            }
         }
         verdict::render(found)
     }
@@ -94,6 +98,7 @@ impl Evaluator {
             }
             match &fields {
                 Fields::OverBounds(why) => found.push(undecided(&package.name, why)),
+                _ if answer(set, package, &Facts::of(line, &message, Some(&fields), &probe), &mut found) => {}
                 _ => {
                     let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
                     run(set, package, machine, document.clone(), &mut found);
@@ -128,6 +133,27 @@ impl Document<'_> {
     fn value(&mut self, input: &mut InputBuilder) -> Value {
         let fields = self.fields.as_ref().unwrap_or(&Fields::Absent);
         self.value.get_or_insert_with(|| input.document(self.line, self.message, fields)).clone()
+    }
+}
+
+/// Adds what a package says of a line, if that is known without the engine.
+fn answer(set: &Inner, package: &Package, facts: &Facts<'_>, found: &mut Vec<Verdict>) -> bool {
+    let Some(direct) = &package.direct else { return false };
+    let mut fired = Vec::new();
+    if direct.answer(facts, set.max_instructions, &mut fired) == Answer::Unknown {
+        return false;
+    }
+    found.extend(fired.into_iter().filter_map(|rule| direct.verdict(rule)).cloned());
+    true
+}
+
+impl<'a> Facts<'a> {
+    fn of(line: &'a LineContext<'a>, message: &'a str, fields: Option<&'a Fields>, probe: &'a Probe<'a>) -> Self {
+        let fields = match fields {
+            Some(Fields::Object(fields)) => Some(fields),
+            _ => None,
+        };
+        Self { message, fields, probe, line }
     }
 }
 

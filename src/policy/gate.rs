@@ -32,16 +32,22 @@ pub(super) struct Parts {
 }
 
 /// A text of [`Parts`], by its index.
-type Part = usize;
+pub(super) type Part = usize;
 
 impl Parts {
-    fn add(&mut self, text: &str) -> Part {
+    /// Adds a text to search for.
+    pub(super) fn add(&mut self, text: &str) -> Part {
         if let Some(part) = self.known.get(text) {
             return *part;
         }
         self.texts.push(text.to_owned());
         self.known.insert(text.to_owned(), self.texts.len() - 1);
         self.texts.len() - 1
+    }
+
+    /// Whether what was noted is what stands in a line.
+    fn is_searched(&self) -> bool {
+        self.search.get().is_some_and(Option::is_some)
     }
 
     /// Notes which of them stand in a line.
@@ -164,6 +170,13 @@ impl<'a> Probe<'a> {
             }
         }
         self.seen[part].get()
+    }
+
+    /// Whether the message has this, surely; none if that is not known.
+    pub(super) fn has_in_message(&self, part: Part) -> Option<bool> {
+        let has = self.has(part);
+        let is_exact = std::ptr::eq(self.text, self.written) && self.parts.is_searched();
+        is_exact.then_some(has)
     }
 
     fn has_backslash(&self) -> bool {

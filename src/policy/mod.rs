@@ -12,6 +12,7 @@
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
 //! gate      conditions every rule needs  -> is this package worth running on this line?
+//! direct    a package as a tree          -> what it says of a line without the engine, where that is exact
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
 //! testing   `test_` rules                -> TestReport       (on regorus' interpreter: the RVM has no `with`)
@@ -31,6 +32,7 @@ mod circle;
 mod compile;
 pub mod controls;
 mod coverage;
+mod direct;
 mod evaluate;
 mod explain;
 mod fault;

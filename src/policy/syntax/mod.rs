@@ -92,6 +92,11 @@ impl RuleSyntax {
         }
     }
 
+    /// The engine's own tree of it.
+    pub(super) fn node(&self) -> &Rule {
+        &self.node
+    }
+
     /// What it makes.
     pub(super) fn shape(&self) -> Shape {
         match self.node.as_ref() {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
-use regorus::unstable::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead};
+use regorus::unstable::{
+    ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead,
+};
 
 use super::call::{Function, Pattern};
 use super::{Body, Direct, Helper, Node, Step, VerdictRule};
@@ -37,7 +39,8 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
             Name::Function(at) => direct.functions[*at] = reader.helper(&rules, Shape::Function),
         }
     }
-    direct.rules = all().filter(|(_, rule)| rule.name == "verdicts").map(|(file, rule)| reader.verdicts(file, rule)).collect();
+    direct.rules =
+        all().filter(|(_, rule)| rule.name == "verdicts").map(|(file, rule)| reader.verdicts(file, rule)).collect();
     direct
 }
 
@@ -112,7 +115,9 @@ impl Reader<'_> {
         let Rule::Spec { head, bodies, .. } = rule.node() else { return None };
         let (arguments, assign) = match head {
             RuleHead::Compr { refr, assign, .. } if matches!(refr.as_ref(), Expr::Var { .. }) => (Vec::new(), assign),
-            RuleHead::Func { args, assign, .. } => (args.iter().map(|arg| variable(arg)).collect::<Option<_>>()?, assign),
+            RuleHead::Func { args, assign, .. } => {
+                (args.iter().map(|arg| variable(arg)).collect::<Option<_>>()?, assign)
+            }
             _ => return None,
         };
         let begin = || {
@@ -123,7 +128,10 @@ impl Reader<'_> {
         if bodies.is_empty() {
             let mut scope = begin();
             let value = self.value(assign.as_ref(), &mut scope)?;
-            return Some(vec![(Body { steps: Vec::new(), slots: scope.slots.len(), arguments: arguments.len() }, value)]);
+            return Some(vec![(
+                Body { steps: Vec::new(), slots: scope.slots.len(), arguments: arguments.len() },
+                value,
+            )]);
         }
         let mut read = Vec::new();
         for (n, body) in bodies.iter().enumerate() {
@@ -199,9 +207,8 @@ impl Reader<'_> {
         if let Some(value) = constant(expr) {
             return Node::Constant(value);
         }
-        let mut pair = |reader: &mut Self, a: &Expr, b: &Expr| {
-            (Box::new(reader.node(a, scope)), Box::new(reader.node(b, scope)))
-        };
+        let mut pair =
+            |reader: &mut Self, a: &Expr, b: &Expr| (Box::new(reader.node(a, scope)), Box::new(reader.node(b, scope)));
         match expr {
             Expr::Array { items, .. } => Node::List(items.iter().map(|item| self.node(item, scope)).collect()),
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr, scope),

@@ -42,7 +42,12 @@ enum Truth {
 
 impl Direct {
     /// Adds the rules that give a verdict to `fired`, unless the answer is unknown.
-    pub(in crate::policy) fn answer(&self, facts: &Facts<'_>, max_instructions: usize, fired: &mut Vec<usize>) -> Answer {
+    pub(in crate::policy) fn answer(
+        &self,
+        facts: &Facts<'_>,
+        max_instructions: usize,
+        fired: &mut Vec<usize>,
+    ) -> Answer {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
         }
@@ -175,7 +180,9 @@ impl<'a> Walk<'a> {
             Node::Time => Seen::Text(Cow::Borrowed(line.time)),
             Node::Source("type") => Seen::Text(Cow::Borrowed(line.source.kind)),
             Node::Source("name") => Seen::Text(Cow::Borrowed(&line.source.name)),
-            Node::Source(_) => line.source.path.as_deref().map_or(Seen::Undefined, |path| Seen::Text(Cow::Borrowed(path))),
+            Node::Source(_) => {
+                line.source.path.as_deref().map_or(Seen::Undefined, |path| Seen::Text(Cow::Borrowed(path)))
+            }
             Node::Label(name) => {
                 line.source.labels.get(name).map_or(Seen::Undefined, |label| Seen::Text(Cow::Borrowed(label)))
             }

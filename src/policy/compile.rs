@@ -10,6 +10,7 @@ use regorus::{CompiledPolicy, Engine, Value};
 
 use super::controls::distance;
 use super::direct::Direct;
+use super::fields::Wanted;
 use super::gate::{self, Gate, Parts};
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) packages: Vec<Package>,
     /// What the packages' gates search for.
     pub(super) parts: Parts,
+    /// The fields that they may look at.
+    pub(super) wanted: Arc<Wanted>,
     pub(super) data: Value,
     pub(super) max_instructions: usize,
     digest: [u8; 32],
@@ -92,19 +95,21 @@ impl PolicySet {
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
+        let mut wanted = Wanted::none();
         if !sources.modules.is_empty() || !faults.is_empty() {
             let mut engine = engine(sources, &mut faults);
             data = engine.get_data();
             let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
                 packages = compile(&mut engine, &files, &mut parts, &mut faults);
+                wanted = gate::fields_read(&files.files.iter().map(|file| &file.syntax).collect::<Vec<_>>());
                 packages.iter_mut().for_each(|package| files.read_directly(package, max_instructions, &mut parts));
             }
         }
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, digest }) })
+        Ok(Self { inner: Arc::new(Inner { packages, parts, wanted: wanted.into(), data, max_instructions, digest }) })
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.

@@ -1,6 +1,7 @@
 //! Runs the policies of a set on lines. Whatever a policy does, the line gets its other verdicts.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::record::{Verdict, Verdicts};
 
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
 const TIME_MAX: Duration = Duration::from_millis(500);
+/// Bound of the sets of verdicts that are kept as they are rendered.
+const RENDERED_MAX: usize = 1024;
 /// How many instructions pass between looks at the clock.
 const CLOCK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
@@ -29,6 +32,40 @@ pub struct Evaluator {
     machines: Vec<RegoVM>,
     input: InputBuilder,
     seen: Seen,
+    rendered: Rendered,
+}
+
+/// Verdicts as lines carry them, by the rules that gave them: what a rule writes out does not depend on the line.
+#[derive(Default)]
+struct Rendered(HashMap<Vec<(usize, usize)>, Verdicts>);
+
+impl Rendered {
+    fn of(&mut self, set: &Inner, found: Found) -> Verdicts {
+        let verdict =
+            |(package, rule): &(usize, usize)| set.packages[*package].direct.as_ref()?.verdict(*rule).cloned();
+        let all =
+            || verdict::render(found.others.iter().cloned().chain(found.written.iter().filter_map(verdict)).collect());
+        if !found.others.is_empty() || found.written.is_empty() {
+            return all();
+        }
+        if let Some(known) = self.0.get(&found.written) {
+            return known.clone();
+        }
+        let verdicts = all();
+        if self.0.len() == RENDERED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(found.written, verdicts.clone());
+        verdicts
+    }
+}
+
+/// What was found on a line.
+#[derive(Default)]
+struct Found {
+    /// Rules whose verdicts are written out: their package, and their place in it.
+    written: Vec<(usize, usize)>,
+    others: Vec<Verdict>,
 }
 
 impl Evaluator {
@@ -36,7 +73,8 @@ impl Evaluator {
     pub fn new(set: &PolicySet) -> Self {
         let with_labels = set.inner.packages.iter().any(|package| package.reads_labels);
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        Self { set: set.clone(), machines, input: InputBuilder::new(with_labels), seen: Seen::default() }
+        let input = InputBuilder::reading(set.inner.wanted.clone(), with_labels);
+        Self { set: set.clone(), machines, input, seen: Seen::default(), rendered: Rendered::default() }
     }
 
     /// Whether there are no policies, so that no line needs to be prepared for them.
@@ -48,8 +86,9 @@ impl Evaluator {
     pub fn document(&mut self, line: &LineContext<'_>) -> String {
         let message = text(line.message);
         let mut document = Document { line, message: &message, fields: None, value: None };
-        document.fields(&mut self.input);
-        document.value(&mut self.input).to_string()
+        let mut input = InputBuilder::new(self.set.inner.packages.iter().any(|package| package.reads_labels));
+        document.fields(&mut input);
+        document.value(&mut input).to_string()
     }
 
     /// What the policies say of a line. Nothing, at next to no cost, if there are none.
@@ -63,24 +102,24 @@ impl Evaluator {
         }
         let message = text(line.message);
         let probe = Probe::of(line, &message, &set.parts, &mut self.seen);
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let mut document = Document { line, message: &message, fields: None, value: None };
-        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+        for (at, (package, machine)) in set.packages.iter().zip(&mut self.machines).enumerate() {
             if !package.gate.may_match(&probe) {
                 continue;
             }
             if package.reads_fields
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
-                found.push(undecided(&package.name, why));
+                found.others.push(undecided(&package.name, why));
                 continue;
             }
             let fields = document.fields.as_ref();
-            if !answer(&set, package, &Facts::of(line, &message, fields, &probe), &mut found) {
-                run(&set, package, machine, document.value(&mut self.input), &mut found);
+            if !answer(&set, at, &Facts::of(line, &message, fields, &probe), &mut found) {
+                run(&set, package, machine, document.value(&mut self.input), &mut found.others);
             }
         }
-        verdict::render(found)
+        self.rendered.of(&set, found)
     }
 }
 
@@ -91,21 +130,21 @@ impl Evaluator {
         let fields = self.input.fields(line, &entry);
         let message = fields.journal_message();
         let probe = Probe::of_both(line, &message, &entry, &set.parts, &mut self.seen);
-        let (mut found, mut document) = (Vec::new(), None);
-        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+        let (mut found, mut document) = (Found::default(), None);
+        for (at, (package, machine)) in set.packages.iter().zip(&mut self.machines).enumerate() {
             if !package.gate.may_match(&probe) {
                 continue;
             }
             match &fields {
-                Fields::OverBounds(why) => found.push(undecided(&package.name, why)),
-                _ if answer(set, package, &Facts::of(line, &message, Some(&fields), &probe), &mut found) => {}
+                Fields::OverBounds(why) => found.others.push(undecided(&package.name, why)),
+                _ if answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found) => {}
                 _ => {
                     let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
-                    run(set, package, machine, document.clone(), &mut found);
+                    run(set, package, machine, document.clone(), &mut found.others);
                 }
             }
         }
-        verdict::render(found)
+        self.rendered.of(set, found)
     }
 }
 
@@ -137,14 +176,14 @@ impl Document<'_> {
 }
 
 /// Adds what a package says of a line, if that is known without the engine.
-fn answer(set: &Inner, package: &Package, facts: &Facts<'_>, found: &mut Vec<Verdict>) -> bool {
-    let Some(direct) = &package.direct else { return false };
-    let mut fired = Vec::new();
-    if direct.answer(facts, set.max_instructions, &mut fired) == Answer::Unknown {
-        return false;
+fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> bool {
+    let Some(direct) = &set.packages[package].direct else { return false };
+    let before = found.written.len();
+    let answer = direct.answer(facts, set.max_instructions, |rule| found.written.push((package, rule)));
+    if answer == Answer::Unknown {
+        found.written.truncate(before);
     }
-    found.extend(fired.into_iter().filter_map(|rule| direct.verdict(rule)).cloned());
-    true
+    answer == Answer::Known
 }
 
 impl<'a> Facts<'a> {

@@ -11,6 +11,7 @@
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
+//! fields    a JSON object               -> its values, as far as rules can read them
 //! gate      conditions every rule needs  -> is this package worth running on this line?
 //! direct    a package as a tree          -> what it says of a line without the engine, where that is exact
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
@@ -36,6 +37,7 @@ mod direct;
 mod evaluate;
 mod explain;
 mod fault;
+mod fields;
 pub mod format;
 mod gate;
 mod growth;

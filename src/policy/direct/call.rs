@@ -3,13 +3,9 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use regex::{Regex, RegexBuilder};
 use regorus::Value;
 
 use super::Seen;
-
-/// The engine's own bound of a pattern.
-const PATTERN_MAX: usize = 100 * 1024;
 
 /// A builtin function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +96,7 @@ pub(super) fn finds(text: &str, part: &str) -> bool {
 }
 
 /// A part of a text, borrowed if the text is.
-fn part_of<'a>(text: &Cow<'a, str>, from: usize, to: usize) -> Cow<'a, str> {
+pub(super) fn part_of<'a>(text: &Cow<'a, str>, from: usize, to: usize) -> Cow<'a, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(&text[from..to]),
         Cow::Owned(text) => Cow::Owned(text[from..to].to_owned()),
@@ -157,28 +153,4 @@ fn trim<'a>(text: &Cow<'a, str>, chars: &str) -> Seen<'a> {
     let from = text.len() - text.trim_start_matches(is_one).len();
     let to = from + text[from..].trim_end_matches(is_one).len();
     Seen::Text(part_of(text, from, to))
-}
-
-/// A regular expression.
-pub(super) struct Pattern {
-    regex: Regex,
-}
-
-impl Pattern {
-    /// Compiles it as the engine does. None where the engine has something to say of it.
-    pub(super) fn of(pattern: &str) -> Option<Self> {
-        let regex = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).build().ok()?;
-        Some(Self { regex })
-    }
-
-    /// Whether it matches somewhere.
-    pub(super) fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-
-    /// The first `n` matches.
-    pub(super) fn find<'a>(&self, text: &Cow<'a, str>, n: usize) -> Seen<'a> {
-        let found = self.regex.find_iter(text).take(n);
-        Seen::Texts(found.map(|found| part_of(text, found.start(), found.end())).collect())
-    }
 }

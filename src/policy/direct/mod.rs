@@ -23,6 +23,7 @@
 //! `tests/engines_agree.rs` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
 
 mod call;
+mod pattern;
 mod read;
 mod walk;
 
@@ -37,7 +38,8 @@ use regorus::unstable::BoolOp;
 use super::gate::{Part, Parts};
 use super::syntax::Syntax;
 use crate::record::Verdict;
-use call::{Function, Pattern};
+use call::Function;
+use pattern::Pattern;
 
 pub(super) use walk::{Answer, Facts};
 

@@ -7,7 +7,8 @@ use regorus::unstable::{
     ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead,
 };
 
-use super::call::{Function, Pattern};
+use super::call::Function;
+use super::pattern::Pattern;
 use super::{Body, Direct, Helper, Node, Step, VerdictRule};
 use crate::policy::gate::Parts;
 use crate::policy::syntax::{Form, RuleSyntax, Shape, Syntax, form};

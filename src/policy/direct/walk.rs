@@ -23,10 +23,10 @@ pub(in crate::policy) struct Facts<'a> {
     pub(in crate::policy) line: &'a LineContext<'a>,
 }
 
-/// What a package says of a line.
+/// Whether it is known what a package says of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Answer {
-    /// The verdicts of the rules that were added to the list.
+    /// The verdicts of the rules that were named.
     Known,
     /// The engine has to be asked.
     Unknown,
@@ -41,35 +41,30 @@ enum Truth {
 }
 
 impl Direct {
-    /// Adds the rules that give a verdict to `fired`, unless the answer is unknown.
+    /// Says which rules give a verdict; not to be heeded if the answer is unknown.
     pub(in crate::policy) fn answer(
         &self,
         facts: &Facts<'_>,
         max_instructions: usize,
-        fired: &mut Vec<usize>,
+        mut fired: impl FnMut(usize),
     ) -> Answer {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
         }
-        let before = fired.len();
         let mut walk = Walk { direct: self, facts, helpers: Vec::new(), turns: 0, met_unknown: false };
         walk.helpers.resize(self.helpers.len(), None);
         for (at, rule) in self.rules.iter().enumerate() {
             match walk.holds(&rule.body) {
                 Truth::No => {}
-                Truth::Yes if rule.verdict.is_some() => fired.push(at),
-                Truth::Yes | Truth::Unknown => {
-                    fired.truncate(before);
-                    return Answer::Unknown;
-                }
+                Truth::Yes if rule.verdict.is_some() => fired(at),
+                Truth::Yes | Truth::Unknown => return Answer::Unknown,
             }
         }
         let instructions = self.size.saturating_mul(walk.turns.saturating_add(1));
-        if self.repeats && (walk.met_unknown || instructions > max_instructions) {
-            fired.truncate(before);
-            return Answer::Unknown;
+        match self.repeats && (walk.met_unknown || instructions > max_instructions) {
+            true => Answer::Unknown,
+            false => Answer::Known,
         }
-        Answer::Known
     }
 }
 

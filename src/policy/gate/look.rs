@@ -1,12 +1,51 @@
 //! What of the input a package may look at.
 
-use crate::policy::syntax::{Form, Syntax, form};
+use crate::policy::fields::Wanted;
+use crate::policy::input::JOURNAL_KEYS;
+use crate::policy::syntax::{Expr, Form, Syntax, form};
 
 /// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others
 /// may look through any of them.
 pub(in crate::policy) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
     let own = package.iter().any(|file| look(file).fields);
     own || (package.iter().any(|file| look(file).others) && all.iter().any(|file| look(file).fields))
+}
+
+/// The fields that any of the files may look at.
+pub(in crate::policy) fn fields_read(all: &[&Syntax]) -> Wanted {
+    let mut wanted = Wanted::none();
+    // of an entry of the journal we look at these ourselves
+    JOURNAL_KEYS.iter().for_each(|key| wanted.add(&[*key]));
+    for file in all {
+        if file.imports.iter().any(|(_, path)| path[0] == "input") {
+            return Wanted::all();
+        }
+        let is_own = |name: &str| file.imports_name(name) || all.iter().any(|file| file.has_rule(name));
+        let mut known: Vec<*const Expr> = Vec::new();
+        for rule in &file.rules {
+            rule.each_expr(&mut |expr| match form(expr) {
+                // outer expressions come before what stands in them
+                Form::Call(name, [object, key, _]) if name == "object.get" && !is_own("object") => {
+                    if let (Form::Path(mut path), Form::Text(key)) = (form(object), form(key)) {
+                        path.push(key.to_owned());
+                        add(&path, &mut wanted);
+                        known.push(std::ptr::from_ref(object.as_ref()));
+                    }
+                }
+                Form::Path(path) if !known.contains(&std::ptr::from_ref(expr)) => add(&path, &mut wanted),
+                _ => {}
+            });
+        }
+    }
+    wanted
+}
+
+fn add(path: &[String], wanted: &mut Wanted) {
+    match path {
+        [input] if input == "input" => *wanted = Wanted::all(),
+        [input, fields, keys @ ..] if input == "input" && fields == "fields" => wanted.add(keys),
+        _ => {}
+    }
 }
 
 /// Whether any of the files may look at `input.labels`.

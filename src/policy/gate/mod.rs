@@ -17,7 +17,7 @@ mod read;
 use super::format::Kind;
 use super::syntax::Syntax;
 use anchor::Anchors;
-pub(super) use look::{reads_fields, reads_labels};
+pub(super) use look::{fields_read, reads_fields, reads_labels};
 pub(super) use probe::{Part, Parts, Probe, Seen};
 
 /// The conditions of a package: it can match if all conditions of one alternative can hold.

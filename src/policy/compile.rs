@@ -12,6 +12,7 @@ use super::controls::distance;
 use super::direct::Direct;
 use super::fields::Wanted;
 use super::gate::{self, Gate, Parts};
+use super::input::JOURNAL_KEYS;
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
@@ -32,8 +33,8 @@ pub(super) struct Inner {
     pub(super) packages: Vec<Package>,
     /// What the packages' gates search for.
     pub(super) parts: Parts,
-    /// The fields that they may look at.
-    pub(super) wanted: Arc<Wanted>,
+    /// The fields that those of them read that do not read all.
+    pub(super) wanted: Wanted,
     pub(super) data: Value,
     pub(super) max_instructions: usize,
     digest: [u8; 32],
@@ -48,8 +49,8 @@ pub(super) struct Package {
     pub(super) direct: Option<Direct>,
     /// Tells lines that none of its rules can match.
     pub(super) gate: Gate,
-    /// Whether it may look at `input.fields`.
-    pub(super) reads_fields: bool,
+    /// What it may look at of `input.fields`; none if nothing.
+    pub(super) wanted: Option<Wanted>,
     /// Whether it, or any other of the set, may look at `input.labels`.
     pub(super) reads_labels: bool,
     by_id: BTreeMap<String, Metadata>,
@@ -95,21 +96,24 @@ impl PolicySet {
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
-        let mut wanted = Wanted::none();
+        let mut wanted = Wanted::NONE;
         if !sources.modules.is_empty() || !faults.is_empty() {
             let mut engine = engine(sources, &mut faults);
             data = engine.get_data();
             let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
                 packages = compile(&mut engine, &files, &mut parts, &mut faults);
-                wanted = gate::fields_read(&files.files.iter().map(|file| &file.syntax).collect::<Vec<_>>());
+                // of an entry of the journal we look at these ourselves
+                JOURNAL_KEYS.iter().for_each(|key| wanted.add(&[*key]));
+                let some = packages.iter().filter_map(|package| package.wanted.as_ref());
+                some.filter(|some| !some.is_all()).for_each(|some| wanted.add_all(some));
                 packages.iter_mut().for_each(|package| files.read_directly(package, max_instructions, &mut parts));
             }
         }
         if !faults.is_empty() {
             return Err(sources.mend_places(faults));
         }
-        Ok(Self { inner: Arc::new(Inner { packages, parts, wanted: wanted.into(), data, max_instructions, digest }) })
+        Ok(Self { inner: Arc::new(Inner { packages, parts, wanted, data, max_instructions, digest }) })
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.
@@ -302,7 +306,7 @@ impl<'a> Files<'a> {
             program,
             direct: None,
             gate: Gate::of(&syntaxes, parts),
-            reads_fields: gate::reads_fields(&syntaxes, &all),
+            wanted: gate::fields_read(&syntaxes, &all),
             reads_labels: gate::reads_labels(&all),
             by_id: BTreeMap::new(),
             other: self.annotations.of_package(name),

@@ -12,6 +12,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
 use super::direct::{Answer, Facts};
+use super::fields::{self, Wanted};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
@@ -73,7 +74,7 @@ impl Evaluator {
     pub fn new(set: &PolicySet) -> Self {
         let with_labels = set.inner.packages.iter().any(|package| package.reads_labels);
         let machines = set.inner.packages.iter().map(|package| machine(&set.inner, package)).collect();
-        let input = InputBuilder::reading(set.inner.wanted.clone(), with_labels);
+        let input = InputBuilder::new(with_labels);
         Self { set: set.clone(), machines, input, seen: Seen::default(), rendered: Rendered::default() }
     }
 
@@ -85,10 +86,9 @@ impl Evaluator {
     /// The document that policies see of a line, as far as they look at it, as JSON.
     pub fn document(&mut self, line: &LineContext<'_>) -> String {
         let message = text(line.message);
-        let mut document = Document { line, message: &message, fields: None, value: None };
-        let mut input = InputBuilder::new(self.set.inner.packages.iter().any(|package| package.reads_labels));
-        document.fields(&mut input);
-        document.value(&mut input).to_string()
+        let mut document = Document { line, message: &message, wanted: &fields::ALL, fields: None, value: None };
+        document.fields(&mut self.input);
+        document.value(&mut self.input).to_string()
     }
 
     /// What the policies say of a line. Nothing, at next to no cost, if there are none.
@@ -102,21 +102,23 @@ impl Evaluator {
         }
         let message = text(line.message);
         let probe = Probe::of(line, &message, &set.parts, &mut self.seen);
+        let due = set.due(&probe);
+        let wanted = set.wanted(&due);
         let mut found = Found::default();
-        let mut document = Document { line, message: &message, fields: None, value: None };
-        for (at, (package, machine)) in set.packages.iter().zip(&mut self.machines).enumerate() {
-            if !package.gate.may_match(&probe) {
-                continue;
-            }
-            if package.reads_fields
+        let mut document = Document { line, message: &message, wanted, fields: None, value: None };
+        for at in due {
+            let package = &set.packages[at];
+            if package.wanted.is_some()
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
-                found.others.push(undecided(&package.name, why));
+                if package.gate.may_match(&probe) {
+                    found.others.push(undecided(&package.name, why));
+                }
                 continue;
             }
-            let fields = document.fields.as_ref();
-            if !answer(&set, at, &Facts::of(line, &message, fields, &probe), &mut found) {
-                run(&set, package, machine, document.value(&mut self.input), &mut found.others);
+            let is_known = answer(&set, at, &Facts::of(line, &message, document.fields.as_ref(), &probe), &mut found);
+            if !is_known && package.gate.may_match(&probe) {
+                run(&set, package, &mut self.machines[at], document.value(&mut self.input), &mut found.others);
             }
         }
         self.rendered.of(&set, found)
@@ -127,24 +129,49 @@ impl Evaluator {
     /// What they say of a journal's entry: its message is one of its fields.
     fn of_journal(&mut self, set: &Inner, line: &LineContext<'_>) -> Verdicts {
         let entry = text(line.message);
-        let fields = self.input.fields(line, &entry);
+        let mut fields = self.input.fields(line, &entry, &set.wanted);
         let message = fields.journal_message();
         let probe = Probe::of_both(line, &message, &entry, &set.parts, &mut self.seen);
+        let due = set.due(&probe);
+        if !std::ptr::eq(set.wanted(&due), &set.wanted) {
+            fields = self.input.fields(line, &entry, set.wanted(&due));
+        }
         let (mut found, mut document) = (Found::default(), None);
-        for (at, (package, machine)) in set.packages.iter().zip(&mut self.machines).enumerate() {
+        for at in due {
+            let package = &set.packages[at];
+            if !matches!(fields, Fields::OverBounds(_))
+                && answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found)
+            {
+                continue;
+            }
             if !package.gate.may_match(&probe) {
                 continue;
             }
             match &fields {
                 Fields::OverBounds(why) => found.others.push(undecided(&package.name, why)),
-                _ if answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found) => {}
                 _ => {
                     let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
-                    run(set, package, machine, document.clone(), &mut found.others);
+                    run(set, package, &mut self.machines[at], document.clone(), &mut found.others);
                 }
             }
         }
         self.rendered.of(set, found)
+    }
+}
+
+impl Inner {
+    /// The packages that have to be looked at on a line.
+    fn due(&self, probe: &Probe<'_>) -> Vec<usize> {
+        let due = |(at, package): (usize, &Package)| package.gate.is_due(probe).then_some(at);
+        self.packages.iter().enumerate().filter_map(due).collect()
+    }
+
+    /// The fields that these packages can read: those that any package names, or all.
+    fn wanted(&self, due: &[usize]) -> &Wanted {
+        match due.iter().any(|at| self.packages[*at].wanted.as_ref().is_some_and(Wanted::is_all)) {
+            true => &fields::ALL,
+            false => &self.wanted,
+        }
     }
 }
 
@@ -157,6 +184,7 @@ fn text(message: &[u8]) -> Cow<'_, str> {
 struct Document<'a> {
     line: &'a LineContext<'a>,
     message: &'a str,
+    wanted: &'a Wanted,
     fields: Option<Fields>,
     value: Option<Value>,
 }
@@ -166,7 +194,7 @@ impl Document<'_> {
         if self.fields.is_none() {
             self.value = None;
         }
-        self.fields.get_or_insert_with(|| input.fields(self.line, self.message))
+        self.fields.get_or_insert_with(|| input.fields(self.line, self.message, self.wanted))
     }
 
     fn value(&mut self, input: &mut InputBuilder) -> Value {

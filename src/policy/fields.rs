@@ -24,7 +24,7 @@ const KEYS_MAX: usize = 1024;
 const KEY_LEN_MAX: usize = 64;
 
 /// The fields that somebody reads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// With all that stands below.
     all: bool,
@@ -32,35 +32,47 @@ pub(super) struct Wanted {
     below: Vec<(Box<str>, Value, Wanted)>,
 }
 
+/// [`Wanted::ALL`], to borrow.
+pub(super) static ALL: Wanted = Wanted::ALL;
+
 impl Wanted {
     /// Everything.
-    pub(super) fn all() -> Self {
-        Self { all: true, below: Vec::new() }
+    pub(super) const ALL: Self = Self { all: true, below: Vec::new() };
+    /// Nothing.
+    pub(super) const NONE: Self = Self { all: false, below: Vec::new() };
+
+    /// Whether everything is wanted.
+    pub(super) fn is_all(&self) -> bool {
+        self.all
     }
 
-    /// Nothing.
-    pub(super) fn none() -> Self {
-        Self::default()
+    /// Adds all paths of another.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        if other.all {
+            *self = Self::ALL;
+        }
+        for (key, _, below) in &other.below {
+            self.at(key, |own| own.add_all(below));
+        }
     }
 
     /// Adds a path.
     pub(super) fn add<S: AsRef<str>>(&mut self, path: &[S]) {
+        match path.split_first() {
+            None => *self = Self::ALL,
+            Some((first, rest)) => self.at(first.as_ref(), |own| own.add(rest)),
+        }
+    }
+
+    fn at(&mut self, key: &str, add: impl FnOnce(&mut Self)) {
         if self.all {
             return;
         }
-        let Some((first, rest)) = path.split_first() else {
-            *self = Self::all();
-            return;
-        };
-        let first = first.as_ref();
-        let at = match self.below.binary_search_by(|(key, ..)| (**key).cmp(first)) {
-            Ok(at) => at,
-            Err(at) => {
-                self.below.insert(at, (first.into(), Value::from(first), Self::none()));
-                at
-            }
-        };
-        self.below[at].2.add(rest);
+        let at = self.below.binary_search_by(|(known, ..)| (**known).cmp(key)).unwrap_or_else(|at| {
+            self.below.insert(at, (key.into(), Value::from(key), Self::NONE));
+            at
+        });
+        add(&mut self.below[at].2);
     }
 
     /// What is wanted of the value of a key.

@@ -3,7 +3,6 @@
 //! It is built once a line and shared by all packages; what stays the same from line to line is kept.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::fields::{self, Keys, Wanted};
 use super::format::{Kind, auditd, syslog};
@@ -95,19 +94,11 @@ pub(super) struct InputBuilder {
     host: Value,
     /// Documents have labels: a key more costs each line that a policy runs on.
     with_labels: bool,
-    /// The fields that documents have.
-    wanted: Arc<Wanted>,
 }
 
 impl InputBuilder {
-    /// Builds whole documents.
     pub(super) fn new(with_labels: bool) -> Self {
-        Self::reading(Arc::new(Wanted::all()), with_labels)
-    }
-
-    /// Builds documents for those who read no more than these fields.
-    pub(super) fn reading(wanted: Arc<Wanted>, with_labels: bool) -> Self {
-        Self { keys: Keys::default(), sources: Vec::new(), host: Value::Null, with_labels, wanted }
+        Self { keys: Keys::default(), sources: Vec::new(), host: Value::Null, with_labels }
     }
 
     /// The document of a line whose text and fields are known.
@@ -137,12 +128,12 @@ impl InputBuilder {
         document.into()
     }
 
-    /// The fields of a line whose text is known.
-    pub(super) fn fields(&mut self, line: &LineContext<'_>, message: &str) -> Fields {
+    /// The fields of a line whose text is known, those at least that are wanted.
+    pub(super) fn fields(&mut self, line: &LineContext<'_>, message: &str, wanted: &Wanted) -> Fields {
         match Kind::of(line.source.format, message) {
             Kind::Object if line.is_piece => TOO_LONG,
-            Kind::Object => self.json(message, &Arc::clone(&self.wanted)),
-            Kind::Syslog => self.syslog(message),
+            Kind::Object => self.json(message, wanted),
+            Kind::Syslog => self.syslog(message, wanted),
             Kind::Audit => self.audit(&String::from_utf8_lossy(line.earlier), message),
             Kind::Text => Fields::Absent,
         }
@@ -157,9 +148,8 @@ impl InputBuilder {
         }
     }
 
-    fn syslog(&mut self, message: &str) -> Fields {
+    fn syslog(&mut self, message: &str, wanted: &Wanted) -> Fields {
         let Some(line) = syslog::parse(message) else { return Fields::Absent };
-        let wanted = Arc::clone(&self.wanted);
         let mut fields = BTreeMap::new();
         let mut put = |keys: &mut Keys, key: &str, value: &mut dyn FnMut(&mut Keys) -> Option<Value>| {
             if wanted.below(key).is_some()
@@ -188,7 +178,7 @@ impl InputBuilder {
         });
         // `@cee:` is how programs say that JSON follows; many don't say it
         let json = line.msg.strip_prefix("@cee:").unwrap_or(line.msg);
-        match self.json(json, wanted.below("json").unwrap_or(&Wanted::none())) {
+        match self.json(json, wanted.below("json").unwrap_or(&Wanted::NONE)) {
             Fields::Object(json) if wanted.below("json").is_some() => drop(fields.insert(self.keys.get("json"), json)),
             Fields::Object(_) | Fields::Absent => {}
             over => return over,
@@ -274,14 +264,14 @@ mod tests {
 
     fn fields(text: &str) -> Fields {
         let source = SourceContext::default();
-        InputBuilder::new(true).fields(&line(text.as_bytes(), &source), text)
+        InputBuilder::new(true).fields(&line(text.as_bytes(), &source), text, &Wanted::ALL)
     }
 
     /// The fields as JSON.
     fn shown(format: Format, earlier: &str, text: &str) -> String {
         let source = SourceContext { format, ..SourceContext::default() };
         let line = LineContext { earlier: earlier.as_bytes(), ..line(text.as_bytes(), &source) };
-        match InputBuilder::new(true).fields(&line, text) {
+        match InputBuilder::new(true).fields(&line, text, &Wanted::ALL) {
             Fields::Object(value) => value.to_string(),
             other => format!("{other:?}"),
         }
@@ -337,7 +327,7 @@ mod tests {
         let source = SourceContext::default();
         let piece = |text: &'static str| {
             let line = LineContext { is_piece: true, ..line(text.as_bytes(), &source) };
-            InputBuilder::new(true).fields(&line, text)
+            InputBuilder::new(true).fields(&line, text, &Wanted::ALL)
         };
         assert_eq!((piece("{\"a\":"), piece("a")), (TOO_LONG, Fields::Absent));
     }
@@ -350,7 +340,7 @@ mod tests {
             SourceContext { kind: "file", name: "auth".into(), path, labels: labels.into(), ..Default::default() };
         let line = line(b"x", &source);
         let mut builder = InputBuilder::new(true);
-        let empty = builder.fields(&line, "{}");
+        let empty = builder.fields(&line, "{}", &Wanted::ALL);
         let document = builder.document(&line, "{}", &empty);
         assert_eq!(
             document.to_string(),

@@ -91,7 +91,7 @@ fn owned<'a>(text: String) -> Seen<'a> {
 }
 
 /// Whether `part` stands in `text`.
-pub(super) fn finds(text: &str, part: &str) -> bool {
+fn finds(text: &str, part: &str) -> bool {
     memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
 }
 

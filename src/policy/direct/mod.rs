@@ -18,9 +18,10 @@
 //!    loops and functions, so the instructions are at most the program's length times (1 + turns of loops + calls). A package is
 //!    answered here only while that is far below `max_instructions`; with loops or calls in it, also only if nothing unknown was
 //!    met on the way, as that could hide turns. Long lines, whose single instructions are slow, go to the engine and its clock.
-//! 6. Whatever goes before the engine goes before this: gates, and `undecided` where fields are over their bounds.
+//! 6. Gates come before the engine, not before this: where one says no, no rule holds, here either. `undecided` where fields are
+//!    over their bounds comes before both.
 //!
-//! `tests/engines_agree.rs` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
+//! `tests/engines_agree` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
 
 mod call;
 mod pattern;
@@ -30,6 +31,7 @@ mod walk;
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use memchr::memmem::Finder;
 use regorus::Value;
 use regorus::rvm::Instruction;
 use regorus::rvm::program::Program;
@@ -112,7 +114,7 @@ enum Node {
     User(usize, Vec<Node>),
     Call(Function, Vec<Node>),
     /// `contains(input.message, "…")`
-    Has(Part, String),
+    Has(Part, Finder<'static>),
     Matches(Box<Pattern>, Box<Node>),
     Finds(Box<Pattern>, Box<Node>, usize),
     At(Box<Node>, Box<Node>),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memchr::memmem::Finder;
 use regorus::Value;
 use regorus::unstable::{
     ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead,
@@ -267,7 +268,7 @@ impl Reader<'_> {
             (_, Ok(nodes)) => builtin(name, nodes.into()),
             ("contains", Err(nodes)) => match nodes.as_slice() {
                 [Node::Message, Node::Constant(Value::String(text))] => {
-                    Node::Has(self.parts.add(text), text.as_ref().to_owned())
+                    Node::Has(self.parts.add(text), Finder::new(text.as_bytes()).into_owned())
                 }
                 _ => builtin(name, nodes),
             },

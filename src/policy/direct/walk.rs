@@ -6,7 +6,6 @@ use std::cmp::Ordering;
 use regorus::Value;
 use regorus::unstable::BoolOp;
 
-use super::call::finds;
 use super::{Body, Direct, Helper, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX};
 use crate::policy::LineContext;
 use crate::policy::gate::Probe;
@@ -191,7 +190,7 @@ impl<'a> Walk<'a> {
             }
             Node::Has(part, text) => {
                 let searched = self.facts.probe.has_in_message(*part);
-                Seen::Bool(searched.unwrap_or_else(|| finds(self.facts.message, text)))
+                Seen::Bool(searched.unwrap_or_else(|| text.find(self.facts.message.as_bytes()).is_some()))
             }
             Node::Matches(pattern, text) => match self.value(text, frame) {
                 Seen::Text(text) => Seen::Bool(pattern.matches(&text)),

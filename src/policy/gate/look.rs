@@ -1,24 +1,19 @@
 //! What of the input a package may look at.
 
 use crate::policy::fields::Wanted;
-use crate::policy::input::JOURNAL_KEYS;
 use crate::policy::syntax::{Expr, Form, Syntax, form};
 
-/// Whether a package may look at `input.fields`. What is not plain counts as a look; a package that refers to others
-/// may look through any of them.
-pub(in crate::policy) fn reads_fields(package: &[&Syntax], all: &[&Syntax]) -> bool {
-    let own = package.iter().any(|file| look(file).fields);
-    own || (package.iter().any(|file| look(file).others) && all.iter().any(|file| look(file).fields))
-}
-
-/// The fields that any of the files may look at.
-pub(in crate::policy) fn fields_read(all: &[&Syntax]) -> Wanted {
-    let mut wanted = Wanted::none();
-    // of an entry of the journal we look at these ourselves
-    JOURNAL_KEYS.iter().for_each(|key| wanted.add(&[*key]));
-    for file in all {
+/// The fields that a package may look at; none if it looks at no fields. What is not plain counts as a look at all of them; a
+/// package that refers to others may look through any of them.
+pub(in crate::policy) fn fields_read(package: &[&Syntax], all: &[&Syntax]) -> Option<Wanted> {
+    let files = if package.iter().any(|file| look(file).others) { all } else { package };
+    if !files.iter().any(|file| look(file).fields) {
+        return None;
+    }
+    let mut wanted = Wanted::NONE;
+    for file in files {
         if file.imports.iter().any(|(_, path)| path[0] == "input") {
-            return Wanted::all();
+            return Some(Wanted::ALL);
         }
         let is_own = |name: &str| file.imports_name(name) || all.iter().any(|file| file.has_rule(name));
         let mut known: Vec<*const Expr> = Vec::new();
@@ -37,12 +32,12 @@ pub(in crate::policy) fn fields_read(all: &[&Syntax]) -> Wanted {
             });
         }
     }
-    wanted
+    Some(wanted)
 }
 
 fn add(path: &[String], wanted: &mut Wanted) {
     match path {
-        [input] if input == "input" => *wanted = Wanted::all(),
+        [input] if input == "input" => *wanted = Wanted::ALL,
         [input, fields, keys @ ..] if input == "input" && fields == "fields" => wanted.add(keys),
         _ => {}
     }

@@ -138,7 +138,7 @@ impl<'a> Probe<'a> {
         if !self.searched.replace(true) {
             self.search(self.parts.search(), |pattern| pattern);
         }
-        self.seen[part / 64].get() >> (part % 64) & 1 == 1
+        self.bit(part)
     }
 
     /// Whether one of these anchors is there.
@@ -166,11 +166,22 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Whether the message has this, surely; none if that is not known.
+    /// Whether the message has this, surely; none if that has not been looked for.
     pub(in crate::policy) fn has_in_message(&self, part: Part) -> Option<bool> {
-        let has = self.has(part);
-        let is_exact = std::ptr::eq(self.text, self.written) && self.parts.search().is_some();
-        is_exact.then_some(has)
+        let is_of_message = std::ptr::eq(self.text, self.written);
+        let is_searched = match self.searched.get() {
+            true => self.parts.search().is_some(),
+            false => {
+                self.searched_anchors.get()
+                    && self.parts.search_anchors().is_some()
+                    && self.parts.anchors.binary_search(&part).is_ok()
+            }
+        };
+        (is_of_message && is_searched).then(|| self.bit(part))
+    }
+
+    fn bit(&self, part: Part) -> bool {
+        self.seen[part / 64].get() >> (part % 64) & 1 == 1
     }
 
     pub(super) fn has_backslash(&self) -> bool {

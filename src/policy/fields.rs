@@ -28,7 +28,7 @@ const KEY_LEN_MAX: usize = 64;
 pub(super) struct Wanted {
     /// With all that stands below.
     all: bool,
-    /// Sorted by key.
+    /// Sorted by the keys' lengths, then by the keys: most keys of a line are told apart by their lengths alone.
     below: Vec<(Box<str>, Value, Wanted)>,
 }
 
@@ -68,7 +68,7 @@ impl Wanted {
         if self.all {
             return;
         }
-        let at = self.below.binary_search_by(|(known, ..)| (**known).cmp(key)).unwrap_or_else(|at| {
+        let at = self.place(key).unwrap_or_else(|at| {
             self.below.insert(at, (key.into(), Value::from(key), Self::NONE));
             at
         });
@@ -83,8 +83,12 @@ impl Wanted {
         }
     }
 
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.below.binary_search_by(|(known, ..)| known.len().cmp(&key.len()).then_with(|| (**known).cmp(key)))
+    }
+
     fn find(&self, key: &str) -> Option<(&Value, &Self)> {
-        let at = self.below.binary_search_by(|(known, ..)| (**known).cmp(key)).ok()?;
+        let at = self.place(key).ok()?;
         let (_, key, wanted) = &self.below[at];
         Some((key, wanted))
     }

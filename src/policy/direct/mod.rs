@@ -57,6 +57,8 @@ pub(super) struct Direct {
     rules: Vec<VerdictRule>,
     helpers: Vec<Helper>,
     functions: Vec<Helper>,
+    /// The paths below `input.fields` that it names.
+    fields: Vec<Vec<Value>>,
     /// How many instructions the engine's program has.
     size: usize,
     /// Whether instructions of it can be executed more than once.
@@ -107,8 +109,8 @@ enum Node {
     Time,
     Source(&'static str),
     Label(String),
-    /// The path below `input.fields`.
-    Field(Vec<Value>),
+    /// By its place among the paths.
+    Field(usize),
     Variable(usize),
     Helper(usize),
     User(usize, Vec<Node>),

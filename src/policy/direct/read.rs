@@ -30,8 +30,9 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
             counted.1(*counted.0 - 1)
         });
     }
-    let mut reader = Reader { names: &names, parts };
-    let mut direct = Direct { rules: Vec::new(), helpers: Vec::new(), functions: Vec::new(), size, repeats };
+    let mut reader = Reader { names: &names, parts, fields: Vec::new() };
+    let (rules, fields) = Default::default();
+    let mut direct = Direct { rules, helpers: Vec::new(), functions: Vec::new(), fields, size, repeats };
     direct.helpers.resize_with(helpers, || Helper::Unknown);
     direct.functions.resize_with(functions, || Helper::Unknown);
     for (name, at) in &names {
@@ -43,6 +44,7 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
     }
     direct.rules =
         all().filter(|(_, rule)| rule.name == "verdicts").map(|(file, rule)| reader.verdicts(file, rule)).collect();
+    direct.fields = reader.fields;
     direct
 }
 
@@ -56,6 +58,7 @@ enum Name {
 struct Reader<'a> {
     names: &'a BTreeMap<&'a str, Name>,
     parts: &'a mut Parts,
+    fields: Vec<Vec<Value>>,
 }
 
 /// What names mean inside a rule.
@@ -283,6 +286,28 @@ impl Reader<'_> {
         }
     }
 
+    /// A path of `input` that is written out.
+    fn input(&mut self, keys: &[String]) -> Node {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        match keys.as_slice() {
+            ["message"] => Node::Message,
+            ["host"] => Node::Host,
+            ["time"] => Node::Time,
+            ["source", "type"] => Node::Source("type"),
+            ["source", "name"] => Node::Source("name"),
+            ["source", "path"] => Node::Source("path"),
+            ["labels", name] => Node::Label((*name).to_owned()),
+            ["fields", path @ ..] => {
+                let path: Vec<Value> = path.iter().map(|key| Value::from(*key)).collect();
+                Node::Field(self.fields.iter().position(|known| *known == path).unwrap_or_else(|| {
+                    self.fields.push(path);
+                    self.fields.len() - 1
+                }))
+            }
+            _ => Node::Unknown,
+        }
+    }
+
     /// A name, or a name with keys behind it.
     fn reference(&mut self, expr: &Expr, scope: &mut Scope<'_>) -> Node {
         if let Form::Path(path) = form(expr)
@@ -291,7 +316,7 @@ impl Reader<'_> {
             && !scope.file.imports_name("input")
             && !self.names.contains_key("input")
         {
-            return input(&path[1..]);
+            return self.input(&path[1..]);
         }
         match expr {
             Expr::Var { value: Value::String(name), .. } => {
@@ -326,22 +351,6 @@ fn scope<'a>(file: &'a Syntax, rule: &'a RuleSyntax) -> Scope<'a> {
 fn builtin(name: &str, nodes: Vec<Node>) -> Node {
     match Function::of(name, nodes.len()) {
         Some(function) if !nodes.iter().any(|node| matches!(node, Node::Unknown)) => Node::Call(function, nodes),
-        _ => Node::Unknown,
-    }
-}
-
-/// A path of `input` that is written out.
-fn input(keys: &[String]) -> Node {
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    match keys.as_slice() {
-        ["message"] => Node::Message,
-        ["host"] => Node::Host,
-        ["time"] => Node::Time,
-        ["source", "type"] => Node::Source("type"),
-        ["source", "name"] => Node::Source("name"),
-        ["source", "path"] => Node::Source("path"),
-        ["labels", name] => Node::Label((*name).to_owned()),
-        ["fields", path @ ..] => Node::Field(path.iter().map(|key| Value::from(*key)).collect()),
         _ => Node::Unknown,
     }
 }

@@ -50,8 +50,8 @@ impl Direct {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
         }
-        let mut walk = Walk { direct: self, facts, helpers: Vec::new(), turns: 0, met_unknown: false };
-        walk.helpers.resize(self.helpers.len(), None);
+        let known = vec![None; self.helpers.len() + self.fields.len()];
+        let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
         for (at, rule) in self.rules.iter().enumerate() {
             match walk.holds(&rule.body) {
                 Truth::No => {}
@@ -71,8 +71,8 @@ impl Direct {
 struct Walk<'a> {
     direct: &'a Direct,
     facts: &'a Facts<'a>,
-    /// Values of helpers that were needed already.
-    helpers: Vec<Option<Seen<'a>>>,
+    /// Values of helpers, and behind them of fields, that were needed already.
+    known: Vec<Option<Seen<'a>>>,
     /// Turns of loops, and calls.
     turns: usize,
     met_unknown: bool,
@@ -80,8 +80,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn holds(&mut self, body: &'a Body) -> Truth {
-        let mut frame = vec![Seen::Unknown; body.slots];
-        self.steps(&body.steps, &mut frame)
+        self.steps(&body.steps, &mut body.frame())
     }
 
     fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
@@ -180,7 +179,7 @@ impl<'a> Walk<'a> {
             Node::Label(name) => {
                 line.source.labels.get(name).map_or(Seen::Undefined, |label| Seen::Text(Cow::Borrowed(label)))
             }
-            Node::Field(path) => self.field(path),
+            Node::Field(at) => self.field(*at),
             Node::Variable(slot) => frame.get(*slot).cloned().unwrap_or(Seen::Unknown),
             Node::Helper(at) => self.helper(*at),
             Node::User(at, arguments) => self.user(*at, arguments, frame),
@@ -230,21 +229,25 @@ impl<'a> Walk<'a> {
         texts.collect::<Option<_>>().map_or(Seen::Unknown, Seen::Texts)
     }
 
-    fn field(&self, path: &'a [Value]) -> Seen<'a> {
-        let Some(mut value) = self.facts.fields else { return Seen::Undefined };
-        for key in path {
-            value = &value[key];
+    fn field(&mut self, at: usize) -> Seen<'a> {
+        let place = self.direct.helpers.len() + at;
+        if let Some(known) = &self.known[place] {
+            return known.clone();
         }
-        Seen::of(value)
+        let found =
+            self.facts.fields.map(|fields| self.direct.fields[at].iter().fold(fields, |value, key| &value[key]));
+        let value = found.map_or(Seen::Undefined, Seen::of);
+        self.known[place] = Some(value.clone());
+        value
     }
 
     fn helper(&mut self, at: usize) -> Seen<'a> {
-        if let Some(known) = &self.helpers[at] {
+        if let Some(known) = &self.known[at] {
             return known.clone();
         }
         let helper: &'a Helper = &self.direct.helpers[at];
         let value = self.first(helper, &[]);
-        self.helpers[at] = Some(value.clone());
+        self.known[at] = Some(value.clone());
         value
     }
 
@@ -261,7 +264,7 @@ impl<'a> Walk<'a> {
 
     fn first(&mut self, helper: &'a Helper, arguments: &[Seen<'a>]) -> Seen<'a> {
         let frame = |body: &Body| {
-            let mut frame = vec![Seen::Unknown; body.slots];
+            let mut frame = body.frame();
             (body.arguments == arguments.len()).then(|| frame[..arguments.len()].clone_from_slice(arguments))?;
             Some(frame)
         };
@@ -294,6 +297,15 @@ impl<'a> Walk<'a> {
                 Seen::Undefined
             }
             Helper::Unknown => Seen::Unknown,
+        }
+    }
+}
+
+impl Body {
+    fn frame<'a>(&self) -> Vec<Seen<'a>> {
+        match self.slots {
+            0 => Vec::new(),
+            slots => vec![Seen::Unknown; slots],
         }
     }
 }

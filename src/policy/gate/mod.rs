@@ -13,6 +13,7 @@ mod anchor;
 mod look;
 mod probe;
 mod read;
+mod scan;
 
 use super::format::Kind;
 use super::syntax::Syntax;

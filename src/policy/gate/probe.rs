@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use super::scan::Scan;
 use crate::policy::LineContext;
 use crate::policy::format::Kind;
 
@@ -18,7 +19,8 @@ pub(in crate::policy) struct Parts {
     anchors: Vec<Part>,
     /// Made when the first line comes.
     search: OnceLock<Search>,
-    search_anchors: OnceLock<Search>,
+    /// None where too many of them are short.
+    scan_anchors: OnceLock<Option<Scan>>,
 }
 
 /// A text of [`Parts`], by its index.
@@ -50,17 +52,14 @@ impl Parts {
     }
 
     fn search(&self) -> Option<&AhoCorasick> {
-        self.search.get_or_init(|| automaton(&mut self.texts.iter().map(String::as_str))).as_ref()
+        let make = || AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(&self.texts).ok();
+        self.search.get_or_init(make).as_ref()
     }
 
-    fn search_anchors(&self) -> Option<&AhoCorasick> {
-        let texts = || self.anchors.iter().filter_map(|part| self.texts.get(*part)).map(String::as_str);
-        self.search_anchors.get_or_init(|| automaton(&mut texts())).as_ref()
+    fn scan_anchors(&self) -> Option<&Scan> {
+        let texts = || self.anchors.iter().map(|part| (*part, self.texts[*part].as_str()));
+        self.scan_anchors.get_or_init(|| Scan::of(texts())).as_ref()
     }
-}
-
-fn automaton(texts: &mut dyn Iterator<Item = &str>) -> Search {
-    AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(texts).ok()
 }
 
 /// Which parts were found in a line, as bits; kept from line to line for its memory.
@@ -135,35 +134,42 @@ impl<'a> Probe<'a> {
     }
 
     pub(super) fn has(&self, part: Part) -> bool {
-        if !self.searched.replace(true) {
-            self.search(self.parts.search(), |pattern| pattern);
-        }
+        self.search();
         self.bit(part)
     }
 
     /// Whether one of these anchors is there.
     pub(super) fn has_any(&self, anchors: &Mask) -> bool {
-        if !self.searched_anchors.replace(true) && !self.searched.get() {
-            self.search(self.parts.search_anchors(), |pattern| self.parts.anchors[pattern]);
+        if !self.searched_anchors.replace(true) {
+            match self.parts.scan_anchors() {
+                Some(scan) => self.in_each_text(|text| scan.find(text, |part| self.note(part))),
+                None => self.search(),
+            }
         }
         self.seen.iter().zip(&anchors.0).any(|(seen, anchors)| seen.get() & anchors != 0)
     }
 
-    fn search(&self, search: Option<&AhoCorasick>, part: impl Fn(usize) -> Part) {
-        let Some(search) = search else {
-            self.seen.iter().for_each(|bits| bits.set(u64::MAX));
+    fn search(&self) {
+        if self.searched.replace(true) {
             return;
-        };
-        let of = |text: &str| {
-            for found in search.find_overlapping_iter(text) {
-                let part = part(found.pattern().as_usize());
-                self.seen[part / 64].set(self.seen[part / 64].get() | 1 << (part % 64));
-            }
-        };
-        of(self.written);
-        if !std::ptr::eq(self.text, self.written) {
-            of(self.text);
         }
+        match self.parts.search() {
+            Some(search) => self.in_each_text(|text| {
+                search.find_overlapping_iter(text).for_each(|found| self.note(found.pattern().as_usize()));
+            }),
+            None => self.seen.iter().for_each(|bits| bits.set(u64::MAX)),
+        }
+    }
+
+    fn in_each_text(&self, look: impl Fn(&str)) {
+        look(self.written);
+        if !std::ptr::eq(self.text, self.written) {
+            look(self.text);
+        }
+    }
+
+    fn note(&self, part: Part) {
+        self.seen[part / 64].set(self.seen[part / 64].get() | 1 << (part % 64));
     }
 
     /// Whether the message has this, surely; none if that has not been looked for.
@@ -171,11 +177,7 @@ impl<'a> Probe<'a> {
         let is_of_message = std::ptr::eq(self.text, self.written);
         let is_searched = match self.searched.get() {
             true => self.parts.search().is_some(),
-            false => {
-                self.searched_anchors.get()
-                    && self.parts.search_anchors().is_some()
-                    && self.parts.anchors.binary_search(&part).is_ok()
-            }
+            false => self.searched_anchors.get() && self.parts.anchors.binary_search(&part).is_ok(),
         };
         (is_of_message && is_searched).then(|| self.bit(part))
     }

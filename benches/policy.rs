@@ -135,80 +135,70 @@ fn json_value(json: &str) -> Value {
 
 const WORKS: [&str; 3] = ["json", "auth", "kubernetes"];
 
-/// Lines as those of `gen json` and `gen auth` (benches/README.md), and Kubernetes audit lines that the packs know as such.
+/// Lines as those of `gen json` and `gen auth` (README.md beside this), and Kubernetes audit lines that the packs know as such.
 fn work_lines(kind: &str) -> Vec<String> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut below = |bound: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) % bound
-    };
-    let users = ["root", "admin", "ubuntu", "deploy", "oracle", "git", "alice", "bob"];
-    let line = |n: u64| {
-        let mut pick = |from: &[&'static str]| from[below(from.len() as u64) as usize];
-        if kind == "auth" {
-            let (user, shape) = (pick(&users), pick(&["failed", "accepted", "sudo", "cron"]));
-            let head = format!("Nov 23 00:00:{:02} host-{:02}", n % 60, below(40));
-            let (pid, port) = (1000 + below(60_000), 1024 + below(60_000));
-            let address = format!("10.{}.{}.{}", below(256), below(256), below(256));
-            return match shape {
-                "failed" => format!(
-                    "{head} sshd[{pid}]: Failed password for invalid user {user} from {address} port {port} ssh2 SQ{n:010}Z"
-                ),
-                "accepted" => format!(
-                    "{head} sshd[{pid}]: Accepted publickey for {user} from {address} port {port} ssh2: RSA SQ{n:010}Z"
-                ),
-                "sudo" => format!(
-                    "{head} sudo[{pid}]: {user:>8} : TTY=pts/1 ; PWD=/home/x ; USER=root ; COMMAND=/usr/bin/systemctl SQ{n:010}Z"
-                ),
-                _ => format!(
-                    "{head} CRON[{pid}]: pam_unix(cron:session): session opened for user {user}(uid={}) by (uid=0) SQ{n:010}Z",
-                    below(2000)
-                ),
-            };
-        }
-        let verb = pick(&["get", "get", "get", "list", "list", "create", "update", "patch", "delete", "watch"]);
-        let resource = pick(&[
-            "pods",
-            "secrets",
-            "configmaps",
-            "deployments",
-            "leases",
-            "events",
-            "nodes",
-            "endpointslices",
-            "serviceaccounts",
-            "jobs",
-        ]);
-        let namespace =
-            pick(&["kube-system", "default", "payments", "ingress", "monitoring", "team-a-prod", "team-b-stage"]);
-        let user = pick(&[
-            "system:node:ip-10-0-3-17",
-            "system:kube-controller-manager",
-            "alice@example.com",
-            "system:kube-scheduler",
-            "bob@example.com",
-        ]);
-        let agent = pick(&[
-            "kubelet/v1.29.3 (linux/amd64)",
-            "kube-controller-manager/v1.29.3",
-            "kubectl/v1.30.0 (darwin/arm64)",
-        ]);
-        let code = pick(&["200", "200", "200", "201", "404", "403", "409"]);
-        let level = pick(&["Metadata", "Request", "RequestResponse"]);
-        let version = if kind == "kubernetes" { r#""apiVersion":"audit.k8s.io/v1","# } else { "" };
-        format!(
-            r#"{{"kind":"Event",{version}"level":"{level}","auditID":"SQ{n:010}Z-{:010x}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/{namespace}/{resource}/{:05x}","verb":"{verb}","user":{{"username":"{user}","groups":["system:authenticated"]}},"sourceIPs":["10.{}.{}.{}"],"userAgent":"{agent}","objectRef":{{"resource":"{resource}","namespace":"{namespace}"}},"responseStatus":{{"code":{code}}},"requestReceivedTimestamp":"2026-11-23T00:00:{:02}.{n:06}Z"}}"#,
-            below(0xff_ffff_ffff),
-            below(0xf_ffff),
-            below(256),
-            below(256),
-            below(256),
-            n % 60,
-        )
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let line = |n| match kind {
+        "auth" => auth_line(&mut dice, n),
+        "kubernetes" => audit_line(&mut dice, n, r#""apiVersion":"audit.k8s.io/v1","#),
+        _ => audit_line(&mut dice, n, ""),
     };
     (0..512).map(line).collect()
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+
+    fn pick(&mut self, from: &str) -> String {
+        let words: Vec<&str> = from.split('|').collect();
+        words[self.below(words.len() as u64) as usize].to_owned()
+    }
+
+    fn address(&mut self) -> String {
+        format!("10.{}.{}.{}", self.below(256), self.below(256), self.below(256))
+    }
+}
+
+fn auth_line(dice: &mut Dice, n: u64) -> String {
+    let user = dice.pick("root|admin|ubuntu|deploy|oracle|git|alice|bob");
+    let (host, pid, port, address) =
+        (dice.below(40), 1000 + dice.below(60_000), 1024 + dice.below(60_000), dice.address());
+    let (at, from) = (format!("Nov 23 00:00:{:02} host-{host:02}", n % 60), format!("from {address} port {port}"));
+    match dice.below(4) {
+        0 => format!("{at} sshd[{pid}]: Failed password for invalid user {user} {from} ssh2 SQ{n:010}Z"),
+        1 => format!("{at} sshd[{pid}]: Accepted publickey for {user} {from} ssh2: RSA SQ{n:010}Z"),
+        2 => format!(
+            "{at} sudo[{pid}]: {user:>8} : TTY=pts/1 ; PWD=/home/x ; USER=root ; COMMAND=/usr/bin/systemctl SQ{n:010}Z"
+        ),
+        _ => format!(
+            "{at} CRON[{pid}]: pam_unix(cron:session): session opened for user {user}(uid=7) by (uid=0) SQ{n:010}Z"
+        ),
+    }
+}
+
+fn audit_line(dice: &mut Dice, n: u64, version: &str) -> String {
+    let verb = dice.pick("get|get|get|list|list|create|update|patch|delete|watch");
+    let resource =
+        dice.pick("pods|secrets|configmaps|deployments|leases|events|nodes|endpointslices|serviceaccounts|jobs");
+    let namespace = dice.pick("kube-system|default|payments|ingress|monitoring|team-a-prod|team-b-stage");
+    let user = dice.pick(
+        "system:node:ip-10-0-3-17|system:kube-controller-manager|alice@example.com|system:kube-scheduler|bob@example.com",
+    );
+    let agent =
+        dice.pick("kubelet/v1.29.3 (linux/amd64)|kube-controller-manager/v1.29.3|kubectl/v1.30.0 (darwin/arm64)");
+    let (code, level) = (dice.pick("200|200|200|201|404|403|409"), dice.pick("Metadata|Request|RequestResponse"));
+    let (id, name, address) = (dice.below(0xff_ffff_ffff), dice.below(0xf_ffff), dice.address());
+    format!(
+        r#"{{"kind":"Event",{version}"level":"{level}","auditID":"SQ{n:010}Z-{id:010x}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/{namespace}/{resource}/{name:05x}","verb":"{verb}","user":{{"username":"{user}","groups":["system:authenticated"]}},"sourceIPs":["{address}"],"userAgent":"{agent}","objectRef":{{"resource":"{resource}","namespace":"{namespace}"}},"responseStatus":{{"code":{code}}},"requestReceivedTimestamp":"2026-11-23T00:00:{:02}.{n:06}Z"}}"#,
+        n % 60
+    )
 }
 
 #[divan::bench]

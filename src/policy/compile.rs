@@ -16,7 +16,7 @@ use super::input::JOURNAL_KEYS;
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
-use super::{Config, Fault, Metadata, circle, growth, refuse, verdict};
+use super::{Config, Fault, Metadata, assign, circle, growth, refuse, verdict};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -102,7 +102,7 @@ impl PolicySet {
             data = engine.get_data();
             let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
-                packages = compile(&mut engine, &files, &mut parts, &mut faults);
+                packages = compile(&mut engine, sources, &files, &mut parts, &mut faults);
                 // of an entry of the journal we look at these ourselves
                 JOURNAL_KEYS.iter().for_each(|key| wanted.add(&[*key]));
                 let some = packages.iter().filter_map(|package| package.wanted.as_ref());
@@ -193,7 +193,13 @@ fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fa
     Files { files, annotations }
 }
 
-fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Vec<Package> {
+fn compile(
+    engine: &mut Engine,
+    sources: &Sources,
+    files: &Files<'_>,
+    parts: &mut Parts,
+    faults: &mut Vec<Fault>,
+) -> Vec<Package> {
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
@@ -212,7 +218,9 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
     if !faults.is_empty() {
         return Vec::new();
     }
-    let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program(engine, name, files))) {
+    let mut strict = files.strict_engine(sources);
+    let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program_of(&mut strict, engine, name, files)))
+    {
         Ok(Ok(program)) => Some(files.package(name, program, parts, faults)),
         Ok(Err(fault)) => {
             faults.push(fault);
@@ -224,6 +232,11 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
         }
     };
     names.iter().filter_map(compile).collect()
+}
+
+/// The program of a package, from the text for the RVM if that compiles.
+fn program_of(strict: &mut Engine, engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Program>, Fault> {
+    program(strict, name, files).or_else(|_| program(engine, name, files))
 }
 
 fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Program>, Fault> {
@@ -242,6 +255,17 @@ fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Pro
 }
 
 impl<'a> Files<'a> {
+    /// An engine with the text for the RVM.
+    fn strict_engine(&self, sources: &Sources) -> Engine {
+        let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
+        let strict = |file: &File<'_>| SourceFile {
+            text: assign::strict(&file.source.text, &file.syntax, &all),
+            ..file.source.clone()
+        };
+        let sources = Sources { modules: self.files.iter().map(strict).collect(), data: sources.data.clone() };
+        engine(&sources, &mut Vec::new())
+    }
+
     /// The `verdicts` rules below `sealtail`.
     fn policies(&self) -> impl Iterator<Item = (&File<'a>, &RuleSyntax)> {
         let below = |file: &&File<'_>| file.syntax.package.first().is_some_and(|first| first == ROOT);

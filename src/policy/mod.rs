@@ -8,6 +8,7 @@
 //! refuse    what a policy may not do     -> Faults
 //! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
+//! assign    `:=`                         -> text of which the RVM makes what the interpreter does
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
@@ -29,6 +30,7 @@
 
 use std::path::PathBuf;
 
+mod assign;
 mod circle;
 mod compile;
 pub mod controls;

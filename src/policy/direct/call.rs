@@ -59,12 +59,14 @@ impl Function {
             // in OPA and with us a function that can't answer is undefined; a number, a list or an object is no text
             (
                 Self::Contains | Self::StartsWith | Self::EndsWith,
-                [Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_), _] | [_, Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_)],
+                [Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_), _]
+                | [_, Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_)],
             )
             | (Self::Lower, [Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_)])
             | (
                 Self::IndexOf | Self::Trim | Self::Split,
-                [Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_), _] | [_, Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_)],
+                [Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_), _]
+                | [_, Seen::Value(_) | Seen::Bool(_) | Seen::Texts(_)],
             ) => Seen::Undefined,
             (Self::Concat, [Seen::Text(delimiter), Seen::Texts(texts)]) => owned(texts.join(&**delimiter)),
             (Self::Contains, [Seen::Text(text), Seen::Text(part)]) => Seen::Bool(finds(text, part)),

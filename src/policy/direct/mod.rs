@@ -116,7 +116,7 @@ enum Node {
     User(usize, Vec<Node>),
     Call(Function, Vec<Node>),
     /// `contains(input.message, "…")`
-    Has(Part, Finder<'static>),
+    Has(Part, Box<Finder<'static>>),
     Matches(Box<Pattern>, Box<Node>),
     Finds(Box<Pattern>, Box<Node>, usize),
     At(Box<Node>, Box<Node>),

@@ -271,7 +271,7 @@ impl Reader<'_> {
             (_, Ok(nodes)) => builtin(name, nodes.into()),
             ("contains", Err(nodes)) => match nodes.as_slice() {
                 [Node::Message, Node::Constant(Value::String(text))] => {
-                    Node::Has(self.parts.add(text), Finder::new(text.as_bytes()).into_owned())
+                    Node::Has(self.parts.add(text), Box::new(Finder::new(text.as_bytes()).into_owned()))
                 }
                 _ => builtin(name, nodes),
             },

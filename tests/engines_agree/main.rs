@@ -350,3 +350,33 @@ fn on_fields_that_another_package_looks_at() {
         assert_eq!((both.agree(r#"{"k":"v"}"#), both.agree("v")), (1, 0));
     }
 }
+
+/// What is not written out is the engine's own, so that it is the RVM that is asked here.
+#[test]
+fn on_assignments_of_nothing() {
+    for rule in [
+        "v := input.fields.k",
+        "{ v := input.fields.k; not v == \"a\" }",
+        "{ v := lower(input.fields.k); not contains(v, \"a\") }",
+    ] {
+        let policy =
+            format!("package sealtail.p\nverdicts contains {{\"id\": concat(\"\", [\"x\", \"y\"])}} if {rule}");
+        let mut both = Both::new(&[("p.rego", &policy)]);
+        assert_eq!((both.agree(r#"{"k":"v"}"#), both.agree(r#"{"j":"v"}"#)), (1, 0), "{rule}");
+    }
+}
+
+/// A package over its bound is undecided, also where we could have answered without the engine.
+#[test]
+fn on_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = "package sealtail.p\nverdicts contains {\"id\": \"x\"} if contains(input.message, \"x\")";
+    fs::write(dir.path().join("p.rego"), policy).unwrap();
+    let decision = |max_instructions| {
+        let set = PolicySet::load(&Config { paths: vec![dir.path().into()], max_instructions }).unwrap();
+        let source = SourceContext::default();
+        let json = Evaluator::new(&set).verdicts(&context(&source, "", "x")).json;
+        serde_json::from_slice::<serde_json::Value>(&json).unwrap()[0]["decision"].clone()
+    };
+    assert_eq!((decision(3), decision(100), decision(100_000)), ("undecided".into(), "flag".into(), "flag".into()));
+}

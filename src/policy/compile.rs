@@ -9,12 +9,15 @@ use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine, Value};
 
 use super::controls::distance;
+use super::direct::Direct;
+use super::fields::Wanted;
 use super::gate::{self, Gate, Parts};
+use super::input::JOURNAL_KEYS;
 use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
 use super::verdict::REDACT;
-use super::{Config, Fault, Metadata, circle, growth, redact, refuse};
+use super::{Config, Fault, Metadata, assign, circle, growth, redact, refuse, verdict};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -31,6 +34,8 @@ pub(super) struct Inner {
     pub(super) packages: Vec<Package>,
     /// What the packages' gates search for.
     pub(super) parts: Parts,
+    /// The fields that those of them read that do not read all.
+    pub(super) wanted: Wanted,
     pub(super) data: Value,
     pub(super) max_instructions: usize,
     /// Lines on which a package that redacts is undecided are hidden.
@@ -43,10 +48,12 @@ pub(super) struct Package {
     /// As people write it, and as `undecided` names it: `sealtail.linux`.
     pub(super) name: String,
     pub(super) program: Arc<Program>,
+    /// The same without the engine, as far as that goes.
+    pub(super) direct: Option<Direct>,
     /// Tells lines that none of its rules can match.
     pub(super) gate: Gate,
-    /// Whether it may look at `input.fields`.
-    pub(super) reads_fields: bool,
+    /// What it may look at of `input.fields`; none if nothing.
+    pub(super) wanted: Option<Wanted>,
     /// Whether it, or any other of the set, may look at `input.labels`.
     pub(super) reads_labels: bool,
     /// Whether its verdicts may have `redact`.
@@ -90,15 +97,22 @@ impl PolicySet {
     /// Compiles what has been read.
     pub(super) fn of(sources: &Sources, config: &Config, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let digest = sources.digest();
+        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
         let mut packages = Vec::new();
         let mut parts = Parts::default();
         let mut data = Value::new_object();
+        let mut wanted = Wanted::NONE;
         if !sources.modules.is_empty() || !faults.is_empty() {
             let mut engine = engine(sources, &mut faults);
             data = engine.get_data();
             let files = read_files(&mut engine, sources, &mut faults);
             if faults.is_empty() {
-                packages = compile(&mut engine, &files, &mut parts, &mut faults);
+                packages = compile(&mut engine, sources, &files, &mut parts, &mut faults);
+                // of an entry of the journal we look at these ourselves
+                JOURNAL_KEYS.iter().for_each(|key| wanted.add(&[*key]));
+                let some = packages.iter().filter_map(|package| package.wanted.as_ref());
+                some.filter(|some| !some.is_all()).for_each(|some| wanted.add_all(some));
+                packages.iter_mut().for_each(|package| files.read_directly(package, max_instructions, &mut parts));
             }
         }
         if !faults.is_empty() {
@@ -107,9 +121,8 @@ impl PolicySet {
         if sources.data.iter().any(|file| file.text.contains(REDACT)) {
             packages.iter_mut().for_each(|package| package.redacts = true);
         }
-        let max_instructions = usize::try_from(config.max_instructions).unwrap_or(usize::MAX);
         let withholds = config.withhold_undecided;
-        Ok(Self { inner: Arc::new(Inner { packages, parts, data, max_instructions, withholds, digest }) })
+        Ok(Self { inner: Arc::new(Inner { packages, parts, wanted, data, max_instructions, withholds, digest }) })
     }
 
     /// SHA-256 over all files, sorted by name, each name and content with its length before it.
@@ -194,7 +207,13 @@ fn read_files<'a>(engine: &mut Engine, sources: &'a Sources, faults: &mut Vec<Fa
     Files { files, annotations }
 }
 
-fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Vec<Package> {
+fn compile(
+    engine: &mut Engine,
+    sources: &Sources,
+    files: &Files<'_>,
+    parts: &mut Parts,
+    faults: &mut Vec<Fault>,
+) -> Vec<Package> {
     let names: BTreeSet<String> = files.policies().map(|(file, _)| file.syntax.package_name()).collect();
     if names.is_empty() {
         let first = files.files.first().map_or("", |file| file.source.path.as_str());
@@ -213,7 +232,9 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
     if !faults.is_empty() {
         return Vec::new();
     }
-    let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program(engine, name, files))) {
+    let mut strict = files.strict_engine(sources);
+    let compile = |name: &String| match catch_unwind(AssertUnwindSafe(|| program_of(&mut strict, engine, name, files)))
+    {
         Ok(Ok(program)) => Some(files.package(name, program, parts, faults)),
         Ok(Err(fault)) => {
             faults.push(fault);
@@ -225,6 +246,11 @@ fn compile(engine: &mut Engine, files: &Files<'_>, parts: &mut Parts, faults: &m
         }
     };
     names.iter().filter_map(compile).collect()
+}
+
+/// The program of a package, from the text for the RVM if that compiles.
+fn program_of(strict: &mut Engine, engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Program>, Fault> {
+    program(strict, name, files).or_else(|_| program(engine, name, files))
 }
 
 fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Program>, Fault> {
@@ -243,6 +269,18 @@ fn program(engine: &mut Engine, name: &str, files: &Files<'_>) -> Result<Arc<Pro
 }
 
 impl<'a> Files<'a> {
+    /// An engine with the text for the RVM.
+    fn strict_engine(&self, sources: &Sources) -> Engine {
+        let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
+        let strict = |file: &File<'_>| SourceFile {
+            text: assign::strict(&file.source.text, &file.syntax, &all),
+            ..file.source.clone()
+        };
+        let modules = self.files.iter().map(strict).collect();
+        let sources = Sources { modules, data: sources.data.clone(), ..Sources::default() };
+        engine(&sources, &mut Vec::new())
+    }
+
     /// The `verdicts` rules below `sealtail`.
     fn policies(&self) -> impl Iterator<Item = (&File<'a>, &RuleSyntax)> {
         let below = |file: &&File<'_>| file.syntax.package.first().is_some_and(|first| first == ROOT);
@@ -290,14 +328,24 @@ impl<'a> Files<'a> {
         self.of_package(name).next().map_or("", |file| file.source.path.as_str())
     }
 
+    fn read_directly(&self, package: &mut Package, max_instructions: usize, parts: &mut Parts) {
+        let syntaxes: Vec<&Syntax> = self.of_package(&package.name).map(|file| &file.syntax).collect();
+        let mut direct = Direct::of(&syntaxes, &package.program, max_instructions, parts);
+        if let Some(direct) = &mut direct {
+            direct.resolve(|member| verdict::read(member, |id| package.metadata(id)).ok());
+        }
+        package.direct = direct;
+    }
+
     fn package(&self, name: &str, program: Arc<Program>, parts: &mut Parts, faults: &mut Vec<Fault>) -> Package {
         let syntaxes: Vec<&Syntax> = self.of_package(name).map(|file| &file.syntax).collect();
         let all: Vec<&Syntax> = self.files.iter().map(|file| &file.syntax).collect();
         let mut package = Package {
             name: name.to_owned(),
             program,
+            direct: None,
             gate: Gate::of(&syntaxes, parts),
-            reads_fields: gate::reads_fields(&syntaxes, &all),
+            wanted: gate::fields_read(&syntaxes, &all),
             reads_labels: gate::reads_labels(&all),
             redacts: redact::may(&syntaxes, &all),
             by_id: BTreeMap::new(),

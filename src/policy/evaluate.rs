@@ -1,6 +1,7 @@
 //! Runs the policies of a set on lines. Whatever a policy does, the line gets its other verdicts.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
+use super::direct::{Answer, Facts};
+use super::fields::{self, Wanted};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
@@ -18,6 +21,8 @@ use crate::record::{Hide, Redaction, Verdict, Verdicts};
 
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
 const TIME_MAX: Duration = Duration::from_millis(500);
+/// Bound of the sets of verdicts that are kept as they are rendered.
+const RENDERED_MAX: usize = 1024;
 /// How many instructions pass between looks at the clock.
 const CLOCK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
@@ -29,6 +34,51 @@ pub struct Evaluator {
     input: InputBuilder,
     seen: Seen,
     patterns: redact::Patterns,
+    rendered: Rendered,
+}
+
+/// Verdicts as lines carry them, by the rules that gave them: what a rule writes out does not depend on the line.
+#[derive(Default)]
+struct Rendered(HashMap<Vec<(usize, usize)>, Verdicts>);
+
+impl Rendered {
+    fn of(&mut self, set: &Inner, found: Found) -> Verdicts {
+        if !found.others.is_empty() || found.written.is_empty() {
+            return verdict::render(found.all(set));
+        }
+        if let Some(known) = self.0.get(&found.written) {
+            return known.clone();
+        }
+        let written = found.written.clone();
+        let verdicts = verdict::render(found.all(set));
+        if self.0.len() == RENDERED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(written, verdicts.clone());
+        verdicts
+    }
+}
+
+/// What was found on a line.
+#[derive(Default)]
+struct Found {
+    /// Rules whose verdicts are written out: their package, and their place in it.
+    written: Vec<(usize, usize)>,
+    others: Vec<Verdict>,
+}
+
+impl Found {
+    fn all(self, set: &Inner) -> Vec<Verdict> {
+        let Found { written, mut others } = self;
+        let verdict = |(package, rule): (usize, usize)| set.packages[package].direct.as_ref()?.verdict(rule).cloned();
+        others.extend(written.into_iter().filter_map(verdict));
+        others
+    }
+
+    /// What is written out hides nothing.
+    fn asks_nothing(&self) -> bool {
+        self.others.iter().all(|verdict| verdict.redact.is_empty())
+    }
 }
 
 impl Evaluator {
@@ -42,6 +92,7 @@ impl Evaluator {
             input: InputBuilder::new(with_labels),
             seen: Seen::default(),
             patterns: redact::Patterns::default(),
+            rendered: Rendered::default(),
         }
     }
 
@@ -53,7 +104,7 @@ impl Evaluator {
     /// The document that policies see of a line, as far as they look at it, as JSON.
     pub fn document(&mut self, line: &LineContext<'_>) -> String {
         let message = text(line.message);
-        let mut document = Document { line, message: &message, fields: None, value: None };
+        let mut document = Document { line, message: &message, wanted: &fields::ALL, fields: None, value: None };
         document.fields(&mut self.input);
         document.value(&mut self.input).to_string()
     }
@@ -69,30 +120,36 @@ impl Evaluator {
         }
         let message = text(line.message);
         let probe = Probe::of(line, &message, &set.parts, &mut self.seen);
-        let mut found = Vec::new();
-        let mut document = Document { line, message: &message, fields: None, value: None };
-        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
-            if !package.gate.may_match(&probe) {
-                continue;
-            }
-            if package.reads_fields
+        let due = set.due(&probe);
+        let wanted = set.wanted(&due);
+        let mut found = Found::default();
+        let mut document = Document { line, message: &message, wanted, fields: None, value: None };
+        for at in due {
+            let package = &set.packages[at];
+            if package.wanted.is_some()
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
-                found.push(set.undecided(package, why));
+                if package.gate.may_match(&probe) {
+                    found.others.push(set.undecided(package, why));
+                }
                 continue;
             }
-            run(&set, package, machine, document.value(&mut self.input), &mut found);
+            let is_known = answer(&set, at, &Facts::of(line, &message, document.fields.as_ref(), &probe), &mut found);
+            if !is_known && package.gate.may_match(&probe) {
+                run(&set, package, &mut self.machines[at], document.value(&mut self.input), &mut found.others);
+            }
         }
         if line.is_piece && set.withholds && set.packages.iter().any(|package| package.redacts) {
-            found.push(Verdict { redact: vec![Hide::Message], ..verdict::on_piece() });
+            found.others.push(Verdict { redact: vec![Hide::Message], ..verdict::on_piece() });
         }
-        if asks_nothing(&found) {
-            return verdict::render(found);
+        if found.asks_nothing() {
+            return self.rendered.of(&set, found);
         }
+        // what is to be hidden may stand in fields that no rule reads
+        let (text, fields) = ([line.earlier, line.message].concat(), self.input.fields(line, &message, &fields::ALL));
         let is_written = |id: &str| set.is_written(id);
-        let (text, fields) = ([line.earlier, line.message].concat(), document.fields(&mut self.input));
-        let line = redact::Line { text: &text, message: &message, fields, is_written: &is_written };
-        redact::render(found, &line, &mut self.patterns)
+        let line = redact::Line { text: &text, message: &message, fields: &fields, is_written: &is_written };
+        redact::render(found.all(&set), &line, &mut self.patterns)
     }
 
     /// Takes what was hidden in another line out of verdicts that may quote it.
@@ -118,28 +175,54 @@ impl Evaluator {
     /// What they say of a journal's entry: its message is one of its fields.
     fn of_journal(&mut self, set: &Inner, line: &LineContext<'_>) -> Verdicts {
         let entry = text(line.message);
-        let fields = self.input.fields(line, &entry);
+        let mut fields = self.input.fields(line, &entry, &set.wanted);
         let message = fields.journal_message();
         let probe = Probe::of_both(line, &message, &entry, &set.parts, &mut self.seen);
-        let (mut found, mut document) = (Vec::new(), None);
-        for (package, machine) in set.packages.iter().zip(&mut self.machines) {
+        let due = set.due(&probe);
+        if !std::ptr::eq(set.wanted(&due), &set.wanted) {
+            fields = self.input.fields(line, &entry, set.wanted(&due));
+        }
+        let (mut found, mut document) = (Found::default(), None);
+        for at in due {
+            let package = &set.packages[at];
+            if !matches!(fields, Fields::OverBounds(_))
+                && answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found)
+            {
+                continue;
+            }
             if !package.gate.may_match(&probe) {
                 continue;
             }
             match &fields {
-                Fields::OverBounds(why) => found.push(set.undecided(package, why)),
+                Fields::OverBounds(why) => found.others.push(set.undecided(package, why)),
                 _ => {
                     let document = document.get_or_insert_with(|| self.input.document(line, &message, &fields));
-                    run(set, package, machine, document.clone(), &mut found);
+                    run(set, package, &mut self.machines[at], document.clone(), &mut found.others);
                 }
             }
         }
-        if asks_nothing(&found) {
-            return verdict::render(found);
+        if found.asks_nothing() {
+            return self.rendered.of(set, found);
         }
-        let is_written = |id: &str| set.is_written(id);
-        let line = redact::Line { text: line.message, message: &message, fields: &fields, is_written: &is_written };
-        redact::render(found, &line, &mut self.patterns)
+        let (all, is_written) = (self.input.fields(line, &entry, &fields::ALL), |id: &str| set.is_written(id));
+        let line = redact::Line { text: line.message, message: &message, fields: &all, is_written: &is_written };
+        redact::render(found.all(set), &line, &mut self.patterns)
+    }
+}
+
+impl Inner {
+    /// The packages that have to be looked at on a line.
+    fn due(&self, probe: &Probe<'_>) -> Vec<usize> {
+        let due = |(at, package): (usize, &Package)| package.gate.is_due(probe).then_some(at);
+        self.packages.iter().enumerate().filter_map(due).collect()
+    }
+
+    /// The fields that these packages can read: those that any package names, or all.
+    fn wanted(&self, due: &[usize]) -> &Wanted {
+        match due.iter().any(|at| self.packages[*at].wanted.as_ref().is_some_and(Wanted::is_all)) {
+            true => &fields::ALL,
+            false => &self.wanted,
+        }
     }
 }
 
@@ -156,10 +239,6 @@ impl Inner {
     }
 }
 
-fn asks_nothing(found: &[Verdict]) -> bool {
-    found.iter().all(|verdict| verdict.redact.is_empty())
-}
-
 /// The line as text. `from_utf8_lossy` alone decodes every character; most lines are UTF-8, which is checked many bytes at a time.
 fn text(message: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(message).map_or_else(|_| String::from_utf8_lossy(message), Cow::Borrowed)
@@ -169,6 +248,7 @@ fn text(message: &[u8]) -> Cow<'_, str> {
 struct Document<'a> {
     line: &'a LineContext<'a>,
     message: &'a str,
+    wanted: &'a Wanted,
     fields: Option<Fields>,
     value: Option<Value>,
 }
@@ -178,12 +258,33 @@ impl Document<'_> {
         if self.fields.is_none() {
             self.value = None;
         }
-        self.fields.get_or_insert_with(|| input.fields(self.line, self.message))
+        self.fields.get_or_insert_with(|| input.fields(self.line, self.message, self.wanted))
     }
 
     fn value(&mut self, input: &mut InputBuilder) -> Value {
         let fields = self.fields.as_ref().unwrap_or(&Fields::Absent);
         self.value.get_or_insert_with(|| input.document(self.line, self.message, fields)).clone()
+    }
+}
+
+/// Adds what a package says of a line, if that is known without the engine.
+fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> bool {
+    let Some(direct) = &set.packages[package].direct else { return false };
+    let before = found.written.len();
+    let answer = direct.answer(facts, set.max_instructions, |rule| found.written.push((package, rule)));
+    if answer == Answer::Unknown {
+        found.written.truncate(before);
+    }
+    answer == Answer::Known
+}
+
+impl<'a> Facts<'a> {
+    fn of(line: &'a LineContext<'a>, message: &'a str, fields: Option<&'a Fields>, probe: &'a Probe<'a>) -> Self {
+        let fields = match fields {
+            Some(Fields::Object(fields)) => Some(fields),
+            _ => None,
+        };
+        Self { message, fields, probe, line }
     }
 }
 

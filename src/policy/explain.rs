@@ -1,7 +1,7 @@
 //! Why a verdict fell on a line, or did not: each statement of a rule, and the values that it looked at.
 //!
 //! The engine is asked, not imitated: for each statement it evaluates a rule of the package with the statements up to it. It
-//! is regorus' interpreter, slow and without limits but its clock; `tests/engines_agree.rs` holds it against the RVM.
+//! is regorus' interpreter, slow and without limits but its clock; `tests/engines_agree` holds it against the RVM.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -13,6 +13,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
 use super::compile::engine;
+use super::fields::Wanted;
 use super::input::InputBuilder;
 use super::load::{Sources, Tests};
 use super::syntax::{RuleSyntax, Shape, Syntax, Written};
@@ -94,7 +95,7 @@ pub fn explain(paths: &[PathBuf], line: &LineContext<'_>) -> Result<Vec<Explaine
 fn input(line: &LineContext<'_>) -> Value {
     let mut builder = InputBuilder::new(true);
     let message = String::from_utf8_lossy(line.message);
-    let fields = builder.fields(line, &message);
+    let fields = builder.fields(line, &message, &Wanted::ALL);
     builder.document(line, &message, &fields)
 }
 

@@ -2,26 +2,21 @@
 //!
 //! It is built once a line and shared by all packages; what stays the same from line to line is kept.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::BTreeMap;
 
+use super::fields::{self, Keys, Wanted};
 use super::format::{Kind, auditd, syslog};
 use crate::record::{Format, Labels};
 use regorus::Value;
 use regorus::value::Object;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Bound of nesting in `fields`; below serde_json's own, so that it is this one that is met.
-const DEPTH_MAX: usize = 64;
-/// Bound of the keys that are kept from line to line.
-const KEYS_MAX: usize = 1024;
-/// Keys longer than this are not kept.
-const KEY_LEN_MAX: usize = 64;
 /// Sources whose values are kept from line to line.
 const SOURCES_MAX: usize = 16;
 
 /// The kind of a source whose lines are a journal's entries.
 pub(super) const JOURNALD: &str = "journald";
+/// What is read of an entry besides what policies read.
+pub(super) const JOURNAL_KEYS: [&str; 2] = ["MESSAGE", "_SYSTEMD_UNIT"];
 
 /// What a policy is told of a line.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +96,6 @@ pub(super) struct InputBuilder {
     with_labels: bool,
 }
 
-/// Interned object keys: audit logs repeat a few dozen on every line.
-#[derive(Default)]
-struct Keys(HashMap<Box<str>, Value>);
-
 impl InputBuilder {
     pub(super) fn new(with_labels: bool) -> Self {
         Self { keys: Keys::default(), sources: Vec::new(), host: Value::Null, with_labels }
@@ -137,37 +128,36 @@ impl InputBuilder {
         document.into()
     }
 
-    /// The fields of a line whose text is known.
-    pub(super) fn fields(&mut self, line: &LineContext<'_>, message: &str) -> Fields {
+    /// The fields of a line whose text is known, those at least that are wanted.
+    pub(super) fn fields(&mut self, line: &LineContext<'_>, message: &str, wanted: &Wanted) -> Fields {
         match Kind::of(line.source.format, message) {
             Kind::Object if line.is_piece => TOO_LONG,
-            Kind::Object => self.json(message),
-            Kind::Syslog => self.syslog(message),
+            Kind::Object => self.json(message, wanted),
+            Kind::Syslog => self.syslog(message, wanted),
             Kind::Audit => self.audit(&String::from_utf8_lossy(line.earlier), message),
             Kind::Text => Fields::Absent,
         }
     }
 
     /// A JSON object. White space around it is allowed.
-    fn json(&mut self, message: &str) -> Fields {
-        let text = message.trim_matches([' ', '\t', '\r', '\n']);
-        if !text.starts_with('{') {
-            return Fields::Absent;
-        }
-        let mut over = false;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let seed = Seed { keys: &mut self.keys, over: &mut over, depth: 0 };
-        match seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value)) {
-            Ok(value) => Fields::Object(value),
-            // serde_json has no other way to tell a number that no f64 holds from text that is no JSON
-            Err(error) if over || error.to_string().starts_with("number out of range") => TOO_DEEP,
-            Err(_) => Fields::Absent,
+    fn json(&mut self, message: &str, wanted: &Wanted) -> Fields {
+        match fields::read(message, wanted, &mut self.keys) {
+            Ok(Some(object)) => Fields::Object(object),
+            Ok(None) => Fields::Absent,
+            Err(fields::TooDeep) => TOO_DEEP,
         }
     }
 
-    fn syslog(&mut self, message: &str) -> Fields {
+    fn syslog(&mut self, message: &str, wanted: &Wanted) -> Fields {
         let Some(line) = syslog::parse(message) else { return Fields::Absent };
         let mut fields = BTreeMap::new();
+        let mut put = |keys: &mut Keys, key: &str, value: &mut dyn FnMut(&mut Keys) -> Option<Value>| {
+            if wanted.below(key).is_some()
+                && let Some(value) = value(keys)
+            {
+                fields.insert(keys.get(key), value);
+            }
+        };
         for (key, value) in [
             ("facility", line.facility()),
             ("severity", line.severity()),
@@ -178,32 +168,22 @@ impl InputBuilder {
             ("msgid", line.msgid),
             ("msg", Some(line.msg)),
         ] {
-            fields.extend(value.map(|value| (self.keys.get(key), Value::from(value))));
+            put(&mut self.keys, key, &mut |_| value.map(Value::from));
         }
-        fields.extend(line.priority.map(|priority| (self.keys.get("priority"), Value::from(u64::from(priority)))));
-        if !line.structured_data.is_empty() {
-            let elements = line.structured_data.iter().map(|element| (Value::from(element.id), self.params(element)));
+        put(&mut self.keys, "priority", &mut |_| line.priority.map(|priority| Value::from(u64::from(priority))));
+        put(&mut self.keys, "structured_data", &mut |keys| {
+            let elements = line.structured_data.iter().map(|element| (Value::from(element.id), params(keys, element)));
             let elements: BTreeMap<Value, Value> = elements.collect();
-            fields.insert(self.keys.get("structured_data"), elements.into());
-        }
+            (!elements.is_empty()).then(|| elements.into())
+        });
         // `@cee:` is how programs say that JSON follows; many don't say it
-        match self.json(line.msg.strip_prefix("@cee:").unwrap_or(line.msg)) {
-            Fields::Object(json) => drop(fields.insert(self.keys.get("json"), json)),
-            Fields::Absent => {}
+        let json = line.msg.strip_prefix("@cee:").unwrap_or(line.msg);
+        match self.json(json, wanted.below("json").unwrap_or(&Wanted::NONE)) {
+            Fields::Object(json) if wanted.below("json").is_some() => drop(fields.insert(self.keys.get("json"), json)),
+            Fields::Object(_) | Fields::Absent => {}
             over => return over,
         }
         Fields::Object(fields.into())
-    }
-
-    /// A parameter that stands there several times has a list of values.
-    fn params(&mut self, element: &syslog::Element<'_>) -> Value {
-        let mut params: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        for (name, value) in &element.params {
-            params.entry(name).or_default().push(Value::from(&**value));
-        }
-        let single = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { values.into() };
-        let params = params.into_iter().map(|(name, values)| (self.keys.get(name), single(values)));
-        Value::from(params.collect::<BTreeMap<Value, Value>>())
     }
 
     fn audit(&mut self, earlier: &str, message: &str) -> Fields {
@@ -262,123 +242,21 @@ impl InputBuilder {
     }
 }
 
-impl Keys {
-    fn get(&mut self, key: &str) -> Value {
-        if let Some(known) = self.0.get(key) {
-            return known.clone();
-        }
-        let value = Value::from(key);
-        if self.0.len() < KEYS_MAX && key.len() <= KEY_LEN_MAX {
-            self.0.insert(key.into(), value.clone());
-        }
-        value
+/// A parameter that stands there several times has a list of values.
+fn params(keys: &mut Keys, element: &syslog::Element<'_>) -> Value {
+    let mut params: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (name, value) in &element.params {
+        params.entry(name).or_default().push(Value::from(&**value));
     }
-}
-
-/// Reads JSON straight into the engine's values.
-struct Seed<'k> {
-    keys: &'k mut Keys,
-    over: &'k mut bool,
-    depth: usize,
-}
-
-impl<'k> Seed<'k> {
-    fn inner(&mut self) -> Seed<'_> {
-        Seed { keys: self.keys, over: self.over, depth: self.depth + 1 }
-    }
-
-    fn check_depth<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        if self.depth < DEPTH_MAX {
-            return Ok(());
-        }
-        *self.over = true;
-        Err(E::custom("nested too deep"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        self.check_depth()?;
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self.inner())? {
-            array.push(item);
-        }
-        Ok(array.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Value, A::Error> {
-        self.check_depth()?;
-        let mut object = BTreeMap::new();
-        while let Some(key) = fields.next_key_seed(KeySeed(self.keys))? {
-            object.insert(key, fields.next_value_seed(self.inner())?);
-        }
-        Ok(object.into())
-    }
-}
-
-struct KeySeed<'k>(&'k mut Keys);
-
-impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeySeed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Value, E> {
-        Ok(self.0.get(key))
-    }
+    let single = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { values.into() };
+    let params = params.into_iter().map(|(name, values)| (keys.get(name), single(values)));
+    Value::from(params.collect::<BTreeMap<Value, Value>>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::fields::DEPTH_MAX;
 
     fn line<'a>(message: &'a [u8], source: &'a SourceContext) -> LineContext<'a> {
         LineContext { message, earlier: b"", is_piece: false, source, host: "web-1", time: "2026-01-01T00:00:00Z" }
@@ -386,14 +264,14 @@ mod tests {
 
     fn fields(text: &str) -> Fields {
         let source = SourceContext::default();
-        InputBuilder::new(true).fields(&line(text.as_bytes(), &source), text)
+        InputBuilder::new(true).fields(&line(text.as_bytes(), &source), text, &Wanted::ALL)
     }
 
     /// The fields as JSON.
     fn shown(format: Format, earlier: &str, text: &str) -> String {
         let source = SourceContext { format, ..SourceContext::default() };
         let line = LineContext { earlier: earlier.as_bytes(), ..line(text.as_bytes(), &source) };
-        match InputBuilder::new(true).fields(&line, text) {
+        match InputBuilder::new(true).fields(&line, text, &Wanted::ALL) {
             Fields::Object(value) => value.to_string(),
             other => format!("{other:?}"),
         }
@@ -449,7 +327,7 @@ mod tests {
         let source = SourceContext::default();
         let piece = |text: &'static str| {
             let line = LineContext { is_piece: true, ..line(text.as_bytes(), &source) };
-            InputBuilder::new(true).fields(&line, text)
+            InputBuilder::new(true).fields(&line, text, &Wanted::ALL)
         };
         assert_eq!((piece("{\"a\":"), piece("a")), (TOO_LONG, Fields::Absent));
     }
@@ -462,7 +340,7 @@ mod tests {
             SourceContext { kind: "file", name: "auth".into(), path, labels: labels.into(), ..Default::default() };
         let line = line(b"x", &source);
         let mut builder = InputBuilder::new(true);
-        let empty = builder.fields(&line, "{}");
+        let empty = builder.fields(&line, "{}", &Wanted::ALL);
         let document = builder.document(&line, "{}", &empty);
         assert_eq!(
             document.to_string(),

@@ -33,13 +33,13 @@ pub(super) struct Sources {
     /// `data.json` and `data.yaml` files.
     pub(super) data: Vec<SourceFile>,
     /// `.manifest` files of bundles.
-    manifests: Vec<SourceFile>,
-    bundles: Vec<Taken>,
+    pub(super) manifests: Vec<SourceFile>,
+    pub(super) bundles: Vec<Taken>,
 }
 
 /// A bundle that was taken.
 #[derive(Clone, Debug)]
-struct Taken {
+pub(super) struct Taken {
     /// As people know it.
     shown: String,
     revision: String,

@@ -9,11 +9,14 @@
 //! refuse    what a policy may not do     -> Faults
 //! growth    what could build a text of any size -> Faults
 //! circle    rules that refer to themselves -> Faults
+//! assign    `:=`                         -> text of which the RVM makes what the interpreter does
 //! compile   all of these                 -> PolicySet        (one RVM program a package)
 //! candidate what is configured now       -> PolicySet        (compiled and tested beside the running one)
 //! format    a line                       -> what it is, and what it is made of: syslog, auditd, container runtimes
 //! input     a line                       -> the input document, built once a line
+//! fields    a JSON object               -> its values, as far as rules can read them
 //! gate      conditions every rule needs  -> is this package worth running on this line?
+//! direct    a package as a tree          -> what it says of a line without the engine, where that is exact
 //! evaluate  PolicySet + line             -> verdicts         (bounded; a failing package hurts only itself)
 //! verdict   a Rego value                 -> record::Verdict, and their JSON
 //! redact    verdicts that hide + line    -> where in the line that stands
@@ -30,15 +33,18 @@
 
 use std::path::PathBuf;
 
+mod assign;
 pub mod bundle;
 mod candidate;
 mod circle;
 mod compile;
 pub mod controls;
 mod coverage;
+mod direct;
 mod evaluate;
 mod explain;
 mod fault;
+mod fields;
 pub mod format;
 mod gate;
 mod growth;

@@ -74,6 +74,11 @@ impl Syntax {
         self.imports.iter().any(|(imported, _)| imported == name)
     }
 
+    /// Whether a rule has this name.
+    pub(super) fn has_rule(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.name == name)
+    }
+
     /// The package as people write it: `sealtail.linux`.
     pub(super) fn package_name(&self) -> String {
         self.package.join(".")
@@ -90,6 +95,11 @@ impl RuleSyntax {
             end: span.line.saturating_add(u32::try_from(lines_below).unwrap_or(u32::MAX)),
             node: node.clone(),
         }
+    }
+
+    /// The engine's own tree of it.
+    pub(super) fn node(&self) -> &Rule {
+        &self.node
     }
 
     /// What it makes.

@@ -1,0 +1,423 @@
+//! Walks the tree of a package on a line.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use regorus::Value;
+use regorus::unstable::BoolOp;
+
+use super::{Body, Direct, Helper, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX};
+use crate::policy::LineContext;
+use crate::policy::gate::Probe;
+
+/// What is known of a line.
+pub(in crate::policy) struct Facts<'a> {
+    /// Its message.
+    pub(in crate::policy) message: &'a str,
+    /// Its fields, those at least that the package can read.
+    pub(in crate::policy) fields: Option<&'a Value>,
+    /// Which texts stand in it.
+    pub(in crate::policy) probe: &'a Probe<'a>,
+    /// The rest.
+    pub(in crate::policy) line: &'a LineContext<'a>,
+}
+
+/// Whether it is known what a package says of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Answer {
+    /// The verdicts of the rules that were named.
+    Known,
+    /// The engine has to be asked.
+    Unknown,
+}
+
+/// Whether something holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Direct {
+    /// Says which rules give a verdict; not to be heeded if the answer is unknown.
+    pub(in crate::policy) fn answer(
+        &self,
+        facts: &Facts<'_>,
+        max_instructions: usize,
+        mut fired: impl FnMut(usize),
+    ) -> Answer {
+        if facts.message.len() > MESSAGE_MAX {
+            return Answer::Unknown;
+        }
+        let known = vec![None; self.helpers.len() + self.fields.len()];
+        let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
+        for (at, rule) in self.rules.iter().enumerate() {
+            match walk.holds(&rule.body) {
+                Truth::No => {}
+                Truth::Yes if rule.verdict.is_some() => fired(at),
+                Truth::Yes | Truth::Unknown => return Answer::Unknown,
+            }
+        }
+        let instructions = self.size.saturating_mul(walk.turns.saturating_add(1));
+        match self.repeats && (walk.met_unknown || instructions > max_instructions) {
+            true => Answer::Unknown,
+            false => Answer::Known,
+        }
+    }
+}
+
+/// One walk.
+struct Walk<'a> {
+    direct: &'a Direct,
+    facts: &'a Facts<'a>,
+    /// Values of helpers, and behind them of fields, that were needed already.
+    known: Vec<Option<Seen<'a>>>,
+    /// Turns of loops, and calls.
+    turns: usize,
+    met_unknown: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn holds(&mut self, body: &'a Body) -> Truth {
+        self.steps(&body.steps, &mut body.frame())
+    }
+
+    fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+        let mut all = Truth::Yes;
+        for (n, step) in steps.iter().enumerate() {
+            let holds = match step {
+                Step::Holds(node) => self.value(node, frame).truth(),
+                Step::Not(node) => match self.value(node, frame).truth() {
+                    Truth::Yes => Truth::No,
+                    Truth::No => Truth::Yes,
+                    Truth::Unknown => Truth::Unknown,
+                },
+                Step::Assign(slot, node) => {
+                    frame[*slot] = self.value(node, frame);
+                    match &frame[*slot] {
+                        Seen::Undefined => Truth::No,
+                        Seen::Unknown => Truth::Unknown,
+                        _ => Truth::Yes,
+                    }
+                }
+                Step::Some(slot, node) => {
+                    let rest = self.each(*slot, node, &steps[n + 1..], frame);
+                    return if rest == Truth::Yes { all } else { rest };
+                }
+                Step::Unknown => Truth::Unknown,
+            };
+            match holds {
+                Truth::Yes => {}
+                Truth::No => return Truth::No,
+                Truth::Unknown => {
+                    self.met_unknown = true;
+                    all = Truth::Unknown;
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether the rest holds for one element of a collection.
+    fn each(&mut self, slot: usize, node: &'a Node, rest: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+        let Some(items) = self.items(node, frame) else {
+            self.met_unknown = true;
+            frame[slot] = Seen::Unknown;
+            return if self.steps(rest, frame) == Truth::No { Truth::No } else { Truth::Unknown };
+        };
+        let mut any = Truth::No;
+        for item in items {
+            // what was assigned behind the loop is assigned anew
+            frame[slot] = item;
+            self.turns = self.turns.saturating_add(1);
+            match self.steps(rest, frame) {
+                // the engine goes on through the rest, which is at most the elements; they are counted below
+                Truth::Yes => any = Truth::Yes,
+                Truth::Unknown if any == Truth::No => any = Truth::Unknown,
+                Truth::Unknown | Truth::No => {}
+            }
+            if self.turns > TURNS_MAX {
+                self.met_unknown = true;
+                return Truth::Unknown;
+            }
+        }
+        any
+    }
+
+    fn items(&mut self, node: &'a Node, frame: &[Seen<'a>]) -> Option<Vec<Seen<'a>>> {
+        if let Node::List(items) = node {
+            let items: Vec<Seen<'a>> = items.iter().map(|item| self.value(item, frame)).collect();
+            let is_plain = items.iter().all(|item| !matches!(item, Seen::Unknown | Seen::Undefined));
+            return is_plain.then_some(items);
+        }
+        match self.value(node, frame) {
+            Seen::Undefined => Some(Vec::new()),
+            Seen::Texts(texts) => Some(texts.iter().cloned().map(Seen::Text).collect()),
+            Seen::Value(Cow::Borrowed(value)) => match value {
+                Value::Array(items) => Some(items.iter().map(Seen::of).collect()),
+                Value::Set(items) => Some(items.iter().map(Seen::of).collect()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn value(&mut self, node: &'a Node, frame: &[Seen<'a>]) -> Seen<'a> {
+        let line = self.facts.line;
+        match node {
+            Node::Constant(value) => Seen::of(value),
+            Node::List(items) => self.list(items, frame),
+            Node::Message => Seen::Text(Cow::Borrowed(self.facts.message)),
+            Node::Host => Seen::Text(Cow::Borrowed(line.host)),
+            Node::Time => Seen::Text(Cow::Borrowed(line.time)),
+            Node::Source("type") => Seen::Text(Cow::Borrowed(line.source.kind)),
+            Node::Source("name") => Seen::Text(Cow::Borrowed(&line.source.name)),
+            Node::Source(_) => {
+                line.source.path.as_deref().map_or(Seen::Undefined, |path| Seen::Text(Cow::Borrowed(path)))
+            }
+            Node::Label(name) => {
+                line.source.labels.get(name).map_or(Seen::Undefined, |label| Seen::Text(Cow::Borrowed(label)))
+            }
+            Node::Field(at) => self.field(*at),
+            Node::Variable(slot) => frame.get(*slot).cloned().unwrap_or(Seen::Unknown),
+            Node::Helper(at) => self.helper(*at),
+            Node::User(at, arguments) => self.user(*at, arguments, frame),
+            Node::Call(function, arguments) => {
+                let values: Vec<Seen<'a>> = arguments.iter().map(|argument| self.value(argument, frame)).collect();
+                function.call(&values)
+            }
+            Node::Has(part, text) => {
+                let searched = self.facts.probe.has_in_message(*part);
+                Seen::Bool(searched.unwrap_or_else(|| text.find(self.facts.message.as_bytes()).is_some()))
+            }
+            Node::Matches(pattern, text) => match self.value(text, frame) {
+                Seen::Text(text) => Seen::Bool(pattern.matches(&text)),
+                Seen::Undefined => Seen::Undefined,
+                _ => Seen::Unknown,
+            },
+            Node::Finds(pattern, text, n) => match self.value(text, frame) {
+                Seen::Text(text) => pattern.find(&text, *n),
+                Seen::Undefined => Seen::Undefined,
+                _ => Seen::Unknown,
+            },
+            Node::At(of, key) => match (self.value(of, frame), self.value(key, frame)) {
+                (Seen::Unknown, _) | (_, Seen::Unknown) => Seen::Unknown,
+                (of, key) => at(of, &key),
+            },
+            Node::Compare(op, a, b) => compare(op, &self.value(a, frame), &self.value(b, frame)),
+            Node::OneOf(value, texts) => match self.value(value, frame) {
+                Seen::Unknown => Seen::Unknown,
+                Seen::Text(text) => Seen::Bool(texts.iter().any(|one| *one == text)),
+                _ => Seen::Bool(false),
+            },
+            Node::Member(value, collection) => match (self.value(value, frame), self.items(collection, frame)) {
+                (Seen::Unknown, _) | (_, None) => Seen::Unknown,
+                (value, Some(items)) => Seen::Bool(items.iter().any(|item| equal(item, &value))),
+            },
+            Node::Sum(a, b) => arithmetic(&self.value(a, frame), &self.value(b, frame), i64::checked_add),
+            Node::Difference(a, b) => arithmetic(&self.value(a, frame), &self.value(b, frame), i64::checked_sub),
+            Node::Unknown => Seen::Unknown,
+        }
+    }
+
+    fn list(&mut self, items: &'a [Node], frame: &[Seen<'a>]) -> Seen<'a> {
+        let texts = items.iter().map(|item| match self.value(item, frame) {
+            Seen::Text(text) => Some(text),
+            _ => None,
+        });
+        texts.collect::<Option<_>>().map_or(Seen::Unknown, Seen::Texts)
+    }
+
+    fn field(&mut self, at: usize) -> Seen<'a> {
+        let place = self.direct.helpers.len() + at;
+        if let Some(known) = &self.known[place] {
+            return known.clone();
+        }
+        let found =
+            self.facts.fields.map(|fields| self.direct.fields[at].iter().fold(fields, |value, key| &value[key]));
+        let value = found.map_or(Seen::Undefined, Seen::of);
+        self.known[place] = Some(value.clone());
+        value
+    }
+
+    fn helper(&mut self, at: usize) -> Seen<'a> {
+        if let Some(known) = &self.known[at] {
+            return known.clone();
+        }
+        let helper: &'a Helper = &self.direct.helpers[at];
+        let value = self.first(helper, &[]);
+        self.known[at] = Some(value.clone());
+        value
+    }
+
+    fn user(&mut self, at: usize, arguments: &'a [Node], frame: &[Seen<'a>]) -> Seen<'a> {
+        self.turns = self.turns.saturating_add(1);
+        let values: Vec<Seen<'a>> = arguments.iter().map(|argument| self.value(argument, frame)).collect();
+        // what a function makes of an undefined argument is for the engine to say
+        if self.turns > TURNS_MAX || values.iter().any(|value| matches!(value, Seen::Unknown | Seen::Undefined)) {
+            return Seen::Unknown;
+        }
+        let helper: &'a Helper = &self.direct.functions[at];
+        self.first(helper, &values)
+    }
+
+    fn first(&mut self, helper: &'a Helper, arguments: &[Seen<'a>]) -> Seen<'a> {
+        let frame = |body: &Body| {
+            let mut frame = body.frame();
+            (body.arguments == arguments.len()).then(|| frame[..arguments.len()].clone_from_slice(arguments))?;
+            Some(frame)
+        };
+        match helper {
+            Helper::AnyOf(bodies) => {
+                let mut any = Seen::Undefined;
+                for body in bodies {
+                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
+                    match self.steps(&body.steps, &mut frame) {
+                        Truth::Yes => return Seen::Bool(true),
+                        Truth::No => {}
+                        Truth::Unknown => any = Seen::Unknown,
+                    }
+                }
+                any
+            }
+            Helper::FirstOf(bodies) => {
+                for (body, value) in bodies {
+                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
+                    match self.steps(&body.steps, &mut frame) {
+                        Truth::Yes => match self.value(value, &frame) {
+                            // whether an `else` is looked at then is for the engine to say
+                            Seen::Undefined => return Seen::Unknown,
+                            value => return value,
+                        },
+                        Truth::No => {}
+                        Truth::Unknown => return Seen::Unknown,
+                    }
+                }
+                Seen::Undefined
+            }
+            Helper::Unknown => Seen::Unknown,
+        }
+    }
+}
+
+impl Body {
+    fn frame<'a>(&self) -> Vec<Seen<'a>> {
+        match self.slots {
+            0 => Vec::new(),
+            slots => vec![Seen::Unknown; slots],
+        }
+    }
+}
+
+impl<'a> Seen<'a> {
+    /// A value of the tree or the line.
+    fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Undefined => Self::Undefined,
+            Value::Bool(bool) => Self::Bool(*bool),
+            Value::String(text) => Self::Text(Cow::Borrowed(text)),
+            value => Self::Value(Cow::Borrowed(value)),
+        }
+    }
+
+    pub(super) fn owned(value: Value) -> Self {
+        match value {
+            Value::Undefined => Self::Undefined,
+            Value::Bool(bool) => Self::Bool(bool),
+            Value::String(text) => Self::Text(Cow::Owned(text.as_ref().to_owned())),
+            value => Self::Value(Cow::Owned(value)),
+        }
+    }
+
+    pub(super) fn number(number: i64) -> Self {
+        Self::Value(Cow::Owned(Value::from(number)))
+    }
+
+    /// As a statement.
+    fn truth(&self) -> Truth {
+        match self {
+            Self::Unknown => Truth::Unknown,
+            Self::Undefined | Self::Bool(false) => Truth::No,
+            _ => Truth::Yes,
+        }
+    }
+}
+
+fn equal(a: &Seen<'_>, b: &Seen<'_>) -> bool {
+    let texts = |texts: &[Cow<'_, str>], value: &Value| match value {
+        Value::Array(items) => {
+            let same = |(text, item): (&Cow<'_, str>, &Value)| matches!(item, Value::String(item) if **item == **text);
+            items.len() == texts.len() && texts.iter().zip(items.iter()).all(same)
+        }
+        _ => false,
+    };
+    match (a, b) {
+        (Seen::Bool(a), Seen::Bool(b)) => a == b,
+        (Seen::Text(a), Seen::Text(b)) => a == b,
+        (Seen::Texts(a), Seen::Texts(b)) => a == b,
+        (Seen::Value(a), Seen::Value(b)) => a == b,
+        (Seen::Texts(a), Seen::Value(b)) | (Seen::Value(b), Seen::Texts(a)) => texts(a, b),
+        _ => false,
+    }
+}
+
+fn compare<'a>(op: &BoolOp, a: &Seen<'a>, b: &Seen<'a>) -> Seen<'a> {
+    if matches!(a, Seen::Unknown) || matches!(b, Seen::Unknown) {
+        return Seen::Unknown;
+    }
+    if matches!(a, Seen::Undefined) || matches!(b, Seen::Undefined) {
+        return Seen::Undefined;
+    }
+    match op {
+        BoolOp::Eq => return Seen::Bool(equal(a, b)),
+        BoolOp::Ne => return Seen::Bool(!equal(a, b)),
+        _ => {}
+    }
+    let order = match (a, b) {
+        (Seen::Text(a), Seen::Text(b)) => a.cmp(b),
+        (Seen::Value(a), Seen::Value(b)) => match (a.as_ref(), b.as_ref()) {
+            (a @ Value::Number(_), b @ Value::Number(_)) => a.cmp(b),
+            _ => return Seen::Unknown,
+        },
+        _ => return Seen::Unknown,
+    };
+    Seen::Bool(match op {
+        BoolOp::Lt => order == Ordering::Less,
+        BoolOp::Le => order != Ordering::Greater,
+        BoolOp::Ge => order != Ordering::Less,
+        _ => order == Ordering::Greater,
+    })
+}
+
+/// Whole numbers that stay whole numbers.
+fn arithmetic<'a>(a: &Seen<'a>, b: &Seen<'a>, operation: fn(i64, i64) -> Option<i64>) -> Seen<'a> {
+    match (a, b) {
+        (Seen::Undefined, Seen::Undefined | Seen::Value(_)) | (Seen::Value(_), Seen::Undefined) => Seen::Undefined,
+        (Seen::Value(a), Seen::Value(b)) => match (a.as_i64(), b.as_i64()) {
+            (Ok(a), Ok(b)) => operation(a, b).map_or(Seen::Unknown, Seen::number),
+            _ => Seen::Unknown,
+        },
+        _ => Seen::Unknown,
+    }
+}
+
+/// `of[key]`
+fn at<'a>(of: Seen<'a>, key: &Seen<'a>) -> Seen<'a> {
+    let key = match key {
+        Seen::Text(text) => Value::from(&**text),
+        Seen::Value(value) => value.as_ref().clone(),
+        Seen::Undefined => return Seen::Undefined,
+        _ => return Seen::Unknown,
+    };
+    match of {
+        Seen::Texts(texts) => {
+            let at = key.as_u64().ok().and_then(|at| usize::try_from(at).ok());
+            at.and_then(|at| texts.get(at)).map_or(Seen::Undefined, |text| Seen::Text(text.clone()))
+        }
+        Seen::Value(Cow::Borrowed(value)) => Seen::of(&value[&key]),
+        Seen::Value(Cow::Owned(value)) => Seen::owned(value[&key].clone()),
+        Seen::Undefined | Seen::Text(_) | Seen::Bool(_) => Seen::Undefined,
+        Seen::Unknown => Seen::Unknown,
+    }
+}

@@ -171,12 +171,12 @@ impl Files {
     fn heirs(&mut self, legacy: &Legacy) -> Result<Option<Heirs>, Moved> {
         let mut copies = Self::copies(&legacy.base);
         copies.retain(|copy| copy.id != legacy.id && copy.written_ns >= legacy.written_ns);
-        if legacy.is_empty() {
-            // any copy would fit; what was written after the last look is what came and went since, if it has the path
-            // still: after a rename it is the path's next file
-            let has_path = Look::at(&legacy.base).is_ok_and(|now| now.id == legacy.id);
-            let is_later = |copy: &Age| legacy.written_ns.is_some() && copy.written_ns > legacy.written_ns;
-            copies.retain(|copy| has_path && is_later(copy) && self.table.get(&copy.id).is_none());
+        // a file that has the path still was emptied; one that hasn't was renamed, and what is younger is the path's next
+        let is_emptied = legacy.written_ns.is_some() && Look::at(&legacy.base).is_ok_and(|now| now.id == legacy.id);
+        if legacy.is_empty() || (legacy.trace.offset == 0 && is_emptied) {
+            // nothing was read, so any copy would fit; what was written after the last look is what came and went since
+            let is_later = |copy: &Age| copy.written_ns > legacy.written_ns || !legacy.is_empty();
+            copies.retain(|copy| is_emptied && is_later(copy) && self.table.get(&copy.id).is_none());
             let heirs = Heirs { copies, begin_with_rest: false, proof: Proof::Whole };
             return Ok((!heirs.copies.is_empty()).then_some(heirs));
         }
@@ -338,7 +338,12 @@ fn is_copy_of(path: &Path, id: FileId, original: &Followed) -> bool {
             }
         };
         let mut copy = content(path, id)?;
-        match file.filter(|file| original.packed.is_none() && original.is_intact(file)) {
+        let is_intact = file.as_ref().map(|file| original.packed.is_none() && original.is_intact(file));
+        if is_intact == Some(false) && original.packed.is_none() && original.offset == 0 {
+            // it was emptied before any of it was read
+            return Ok(false);
+        }
+        match file.filter(|_| is_intact == Some(true)) {
             // of a file that was empty when it was looked into, anything may be a copy
             Some(file) if original.offset == 0 && original.fingerprint.len == 0 => {
                 let mut first = [0];

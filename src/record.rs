@@ -170,6 +170,17 @@ impl Cursor {
     }
 }
 
+/// What the hashes in cursors are keyed with, so that nobody who has an archive can try out what a log began with. It stays on
+/// the host.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct HashKey(pub [u8; 32]);
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey(…)")
+    }
+}
+
 /// A file that was read to its end and let go of. It may turn up again under another name, or compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {

@@ -149,6 +149,7 @@ class Stream:
                     slot += after != slot                           # a row too many takes nobody's place
                     continue
                 seq, known = line.seq, self.lines.setdefault(line.seq, line)
+                if line.p is None and known.leaf == line.leaf: self.lines[seq] = line
                 late = "REORDERED" if seq < top else None
                 found[late if known is line else again if known.leaf == line.leaf else "FORK"].add(seq)
                 slot, top = seq + 1, max(top, seq)

@@ -286,7 +286,7 @@ impl Agent {
         let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
-        let keys = Arc::new(Keys::sharing(self.config.sources.len()));
+        let keys = Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key));
         let (end, stop) = until_ended(stop)?;
         let mut own = options.own.clone();
         own.push(self.config.spool.dir.clone());

@@ -2,8 +2,8 @@
 //!
 //! A source runs on its own thread and sends [`Batch`]es into a bounded channel; blocking there is the backpressure. It
 //! keeps no state on disk: the offset of a line says how far its file is read once that line is durable, and at the next
-//! start the agent hands the last durable cursors back as `known`. So what was read but not made durable is read again,
-//! and what was made durable is not.
+//! start the agent hands back as `known` the last durable cursors, and those of files that were read to their end. So what
+//! was read but not made durable is read again, and what was made durable is not.
 //!
 //! What a source promises, with [`Cursor`](crate::record::Cursor) for the terms:
 //! - an `Opened` comes before the first line of a key, and the offsets of a key's lines only grow, but for a `Truncated`;
@@ -29,7 +29,7 @@ pub use progress::{Doing, Progress};
 pub use stdin::Stdin;
 pub use stop::{Stop, Stopper};
 
-use crate::record::{Batch, Format, Known, SourceKey};
+use crate::record::{Batch, Format, HashKey, Known, SourceKey};
 use crossbeam_channel::Sender;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -247,6 +247,7 @@ pub enum StartAt {
 pub struct Keys {
     last: AtomicU32,
     open_files: usize,
+    hash_key: HashKey,
 }
 
 /// Descriptors that are not the sources': of the spool, the network, the process itself.
@@ -256,22 +257,27 @@ const OPEN_FILES: std::ops::RangeInclusive<u64> = 8..=256;
 
 impl Default for Keys {
     fn default() -> Self {
-        Self::sharing(1)
+        Self::sharing(1, HashKey::default())
     }
 }
 
 impl Keys {
-    /// For so many sources.
-    pub fn sharing(sources: usize) -> Self {
+    /// For so many sources. `hash_key` is the same at each start: by it files are known again.
+    pub fn sharing(sources: usize, hash_key: HashKey) -> Self {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         let share = limit.saturating_sub(OTHER_DESCRIPTORS) / sources.max(1) as u64;
         let open_files = share.clamp(*OPEN_FILES.start(), *OPEN_FILES.end()) as usize;
-        Self { last: AtomicU32::new(0), open_files }
+        Self { last: AtomicU32::new(0), open_files, hash_key }
     }
 
     /// A key that was never given before in this process; the first is 1.
     pub fn next(&self) -> SourceKey {
         self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What the hashes in cursors are keyed with.
+    fn hash_key(&self) -> HashKey {
+        self.hash_key
     }
 
     /// How many files one source may hold open.

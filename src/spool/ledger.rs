@@ -7,7 +7,7 @@ use super::cursors::KnownSource;
 use crate::chain::header::{Hash, Prev};
 use crate::chain::receipt::Receipt;
 use crate::chain::tree::Edge;
-use crate::record::{Seq, StreamId};
+use crate::record::{HashKey, Seq, StreamId, hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,9 @@ pub(crate) struct Ledger {
     pub version: u32,
     /// Whose spool it is.
     pub host: String,
+    /// What the hashes in cursors are keyed with; without it files would not be known again.
+    #[serde(with = "stored_key")]
+    pub hash_key: HashKey,
     /// Streams that have files here, oldest first.
     pub streams: Vec<StreamId>,
     /// How far each target got.
@@ -79,13 +82,29 @@ pub struct Snapshot {
 
 impl Ledger {
     /// The ledger of a new spool.
-    pub(crate) fn new(host: &str) -> Self {
-        Self { version: 1, host: host.to_owned(), streams: Vec::new(), targets: BTreeMap::new(), snapshot: None }
+    /// Of a new spool; `hash_key` is random.
+    pub(crate) fn new(host: &str, hash_key: HashKey) -> Self {
+        let (streams, targets) = (Vec::new(), BTreeMap::new());
+        Self { version: 1, host: host.to_owned(), hash_key, streams, targets, snapshot: None }
     }
 
     /// The document's bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain data with string keys is always JSON")
+    }
+}
+
+mod stored_key {
+    use super::{Deserialize, HashKey, hex, unhex};
+    use serde::{Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(key: &HashKey, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&hex(&key.0))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<HashKey, D::Error> {
+        let bytes = unhex(&String::deserialize(d)?).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(HashKey).ok_or_else(|| de::Error::custom("hash_key is not 64 hexadecimal digits"))
     }
 }
 

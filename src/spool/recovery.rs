@@ -12,7 +12,7 @@ use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
 use crate::durable::{self, FileSystem};
-use crate::record::{Seq, StreamId};
+use crate::record::{HashKey, Seq, StreamId};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ pub struct Recovered {
     pub cursors: Cursors,
     /// The stream before, for the next genesis.
     pub prev: Option<Prev>,
+    /// What the hashes in cursors are keyed with.
+    pub hash_key: HashKey,
 }
 
 pub(super) fn open(
@@ -78,7 +80,11 @@ fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
     let bad = |reason: String| Error::Ledger { path: path.clone(), reason };
     let ledger = match std::fs::read(&path) {
         Ok(bytes) => serde_json::from_slice::<Ledger>(&bytes).map_err(|e| bad(e.to_string()))?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join(host).exists() => Ledger::new(host),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join(host).exists() => {
+            let mut key = HashKey::default();
+            getrandom::fill(&mut key.0).map_err(|e| bad(format!("no random numbers for a new one: {e}")))?;
+            Ledger::new(host, key)
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(bad("it is missing beside spooled lines".into())),
         Err(error) => return Err(Error::Io { what: "read", path, error }),
     };
@@ -172,7 +178,8 @@ impl<'a> Recovery<'a> {
         });
         let prev = snapshot.as_ref().and_then(Snapshot::prev);
         self.shared.update_ledger(|ledger| ledger.snapshot = snapshot)?;
-        Ok(Recovered { cursors: self.cursors, prev })
+        let hash_key = self.shared.lock().ledger.hash_key;
+        Ok(Recovered { cursors: self.cursors, prev, hash_key })
     }
 
     /// A stream that left no line never was: targets that were to begin with it begin with the next, unless there are lines

@@ -66,6 +66,9 @@ impl Fold<'_> {
             let (Some(kept), Some(repeat)) = (line(ordered.lines[at]), line(other)) else { continue };
             if kept.leaf == repeat.leaf {
                 self.repeats.identical(parsed.unit.file, repeat.seq, &mut self.found);
+                if repeat.erased && !kept.erased {
+                    self.erased_line(repeat);
+                }
                 continue;
             }
             let before = at.checked_sub(1).and_then(|before| line(ordered.lines[before]));
@@ -99,7 +102,12 @@ impl Fold<'_> {
         let (mut forks, mut strays) = (Vec::new(), Vec::new());
         for line in lines {
             match self.repeats.compare(line.seq, &line.leaf) {
-                Repeat::Identical => self.repeats.identical(file, line.seq, &mut self.found),
+                Repeat::Identical { first_erased } => {
+                    self.repeats.identical(file, line.seq, &mut self.found);
+                    if line.erased && !first_erased {
+                        self.erased_line(line);
+                    }
+                }
                 Repeat::Different => forks.push(line.seq),
                 Repeat::New => {
                     self.holes.fill(line.seq);
@@ -128,7 +136,7 @@ impl Fold<'_> {
             || tags.contains(&Tag::Good)
             || self.roots.would_give(leaves(), &note.root)
             || self.start.as_ref().is_some_and(|start| Checkpoint::open(&body.note, &start.key).is_ok())
-            || (last.seq < self.next && self.repeats.compare(last.seq, &last.leaf) == Repeat::Identical)
+            || (last.seq < self.next && matches!(self.repeats.compare(last.seq, &last.leaf), Repeat::Identical { .. }))
         {
             return false;
         }

@@ -2,6 +2,7 @@
 
 use super::archive::StreamFiles;
 use super::finding::{Found, Word};
+use super::parse::{Body, Parsed};
 use super::roots::printable;
 use super::stream::Fold;
 use crate::chain::erasure::{EXTENSION, STATEMENT_MAX, Statement};
@@ -77,10 +78,11 @@ impl Leave {
 }
 
 impl Fold<'_> {
-    /// A line without its payload.
-    pub(super) fn erased(&mut self, seq: Seq, may_be: bool) {
+    /// A line without its payload, also if another copy of it has one.
+    pub(super) fn erased_line(&mut self, line: &Parsed) {
+        let may_be = matches!(line.body, Body::Log | Body::Source { .. });
         let leave = self.leave.take().unwrap_or_else(|| Leave::of(self));
-        report(&leave, seq, may_be, &mut self.found);
+        report(&leave, line.seq, may_be, &mut self.found);
         self.leave = Some(leave);
     }
 }

@@ -18,7 +18,7 @@ impl Fold<'_> {
     pub(super) fn meaning(&mut self, line: &Parsed) {
         let seq = line.seq;
         if line.erased {
-            self.erased(seq, matches!(line.body, Body::Log | Body::Source { .. }));
+            self.erased_line(line);
         }
         if (seq == 0) != matches!(line.body, Body::Genesis) {
             let detail = if seq == 0 { "the first line is no genesis" } else { "a genesis inside a stream" };

@@ -27,7 +27,10 @@ pub(super) struct Repeats<'a> {
 /// What a repeated line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
-    Identical,
+    Identical {
+        /// The first one has no payload any more.
+        first_erased: bool,
+    },
     Different,
     /// No line with its seq was there before.
     New,
@@ -37,7 +40,14 @@ struct Reader {
     file: usize,
     lines: Lines,
     /// The line it stands at.
-    at: Option<(Seq, Bytes32)>,
+    at: Option<Line>,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    seq: Seq,
+    leaf: Bytes32,
+    erased: bool,
 }
 
 impl<'a> Repeats<'a> {
@@ -54,17 +64,17 @@ impl<'a> Repeats<'a> {
 
     /// What the line `seq` with this leaf is, compared with the first that was there.
     pub(super) fn compare(&mut self, seq: Seq, leaf: &Bytes32) -> Repeat {
-        match self.first_leaf(seq) {
-            Some(first) if first == *leaf => Repeat::Identical,
+        match self.first(seq) {
+            Some(first) if first.leaf == *leaf => Repeat::Identical { first_erased: first.erased },
             Some(_) => Repeat::Different,
             None => Repeat::New,
         }
     }
 
-    fn first_leaf(&mut self, seq: Seq) -> Option<Bytes32> {
+    fn first(&mut self, seq: Seq) -> Option<Line> {
         let place = self.brought.partition_point(|(first, _)| *first <= seq).checked_sub(1)?;
         let file = self.brought[place].1;
-        let in_step = self.reader.as_ref().is_some_and(|r| r.file == file && r.at.is_some_and(|(at, _)| at <= seq));
+        let in_step = self.reader.as_ref().is_some_and(|r| r.file == file && r.at.is_some_and(|at| at.seq <= seq));
         if !in_step {
             if self.restarts == RESTARTS_MAX {
                 return None;
@@ -76,14 +86,14 @@ impl<'a> Repeats<'a> {
         let reader = self.reader.as_mut()?;
         loop {
             match reader.at {
-                Some((at, leaf)) if at == seq => return Some(leaf),
-                Some((at, _)) if at > seq => return None,
+                Some(at) if at.seq == seq => return Some(at),
+                Some(at) if at.seq > seq => return None,
                 _ => {}
             }
             let line = reader.lines.next_line()?.ok()?;
             // a line that can't be read has no leaf, and was reported when it was first met
             if let (Some(seq), Ok(raw)) = (glance_seq(line), RawLine::parse(line)) {
-                reader.at = Some((seq, raw.leaf()));
+                reader.at = Some(Line { seq, leaf: raw.leaf(), erased: raw.payload.is_none() });
             }
         }
     }

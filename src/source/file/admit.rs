@@ -183,17 +183,18 @@ impl Files {
                 (start.unwrap_or_else(|| self.start(&candidate, &file, &look, units)), None)
             }
         };
-        let left = (candidate.path != candidate.base).then(|| {
-            let replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
-            Left { since: replaced.then(Instant::now) }
-        });
+        let is_replaced = self.at.get(&candidate.base).is_some_and(|now| *now != look.id);
+        let since = is_replaced.then(Instant::now);
+        let left = (candidate.path != candidate.base).then_some(Left { since });
+        let hash_key = self.keys.hash_key();
         let followed = Followed {
             key: self.keys.next(),
+            hash_key,
             id: look.id,
             known_as: candidate.path.clone(),
             path: candidate.path,
             base: candidate.base,
-            fingerprint: again.as_ref().and_then(print_of).unwrap_or_else(|| identity::fingerprint(head)),
+            fingerprint: again.as_ref().and_then(print_of).unwrap_or_else(|| identity::fingerprint(hash_key, head)),
             offset,
             file: Some(file),
             nameless: false,
@@ -213,7 +214,7 @@ impl Files {
             used: 0,
             before: Vec::new(),
             held: None,
-            hash: PrefixHash::resume(prefix.filter(|prefix| prefix.len <= offset)),
+            hash: PrefixHash::resume(hash_key, prefix.filter(|prefix| prefix.len <= offset)),
             prefix,
             packed: codec.map(Packed::new),
         };
@@ -221,9 +222,7 @@ impl Files {
         let opened = SourceEvent::Opened { name: self.config.name.clone(), cursor: followed.cursor(), labels };
         self.batch.items.push(Item::Source(followed.key, opened));
         self.ready_to_read(followed, again.is_some().then_some(head));
-        if is_same {
-            self.known_ids.insert(look.id);
-        }
+        self.known_ids.extend(is_same.then_some(look.id));
         // another disk number, or a backup put back: it is the same file, and the old cursor must not find it once more
         other.into_iter().filter(|_| is_same).for_each(|cursor| self.end(cursor));
         true
@@ -266,7 +265,7 @@ impl Files {
         codec: Option<Codec>,
     ) -> Option<Begin> {
         let Cursor::File { path: was, id, fingerprint, offset, .. } = &cursor else { return None };
-        if identity::fits(fingerprint, head) && (look.size >= *offset || codec.is_some()) {
+        if identity::fits(self.keys.hash_key(), fingerprint, head) && (look.size >= *offset || codec.is_some()) {
             return Some(Begin::At(*offset));
         }
         // with another head, only the time of birth or the name tells a rewritten file from a reused inode number

@@ -8,7 +8,7 @@ use super::identity::{self, Look};
 use super::left_out;
 use super::packed::Packed;
 use super::prefix::{PrefixHash, Trace};
-use crate::record::{Batch, Cursor, FileId, Fingerprint, Item, Prefix, SourceEvent, SourceKey};
+use crate::record::{Batch, Cursor, FileId, Fingerprint, HashKey, Item, Prefix, SourceEvent, SourceKey};
 use crate::source::lines::{Cut, ITEMS_MAX, Shape};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -27,6 +27,8 @@ const BEFORE_BYTES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) key: SourceKey,
+    /// What its hashes are keyed with.
+    pub(super) hash_key: HashKey,
     pub(super) id: FileId,
     /// Where it can be opened.
     pub(super) path: PathBuf,
@@ -166,7 +168,7 @@ impl Followed {
         }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
-        if !identity::fits(&self.fingerprint, &head) || !self.continues(file)? {
+        if !identity::fits(self.hash_key, &self.fingerprint, &head) || !self.continues(file)? {
             batch.bytes.truncate(from);
             self.look = look;
             return Ok(Turn::Rewritten);
@@ -191,7 +193,7 @@ impl Followed {
         self.advance(&batch.bytes[from..]);
         let outgrown = identity::outgrown(&self.fingerprint, &head);
         if outgrown {
-            self.fingerprint = identity::fingerprint(&head);
+            self.fingerprint = identity::fingerprint(self.hash_key, &head);
         }
         if !self.publish(batch) && outgrown {
             batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
@@ -210,7 +212,7 @@ impl Followed {
     /// Takes note of the first bytes of a file that was empty.
     pub(super) fn look_at_head(&mut self, batch: &mut Batch) -> io::Result<()> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        self.fingerprint = identity::fingerprint(&identity::head(file)?);
+        self.fingerprint = identity::fingerprint(self.hash_key, &identity::head(file)?);
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
         Ok(())
     }
@@ -218,11 +220,11 @@ impl Followed {
     /// Begins again at 0 and says so. `head` is what it began with before its copies were looked through: by its turn other
     /// content may have come, and gone.
     pub(super) fn restart(&mut self, head: &[u8], batch: &mut Batch) {
-        self.fingerprint = identity::fingerprint(head);
+        self.fingerprint = identity::fingerprint(self.hash_key, head);
         self.offset = 0;
         self.held = None;
         self.before.clear();
-        (self.hash, self.prefix) = (PrefixHash::new(), None);
+        (self.hash, self.prefix) = (PrefixHash::new(self.hash_key), None);
         self.read = false;
         batch.items.push(Item::Source(self.key, SourceEvent::Truncated { lost: None }));
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
@@ -271,7 +273,7 @@ impl Followed {
     /// Whether an open file still is what was read.
     pub(super) fn is_intact(&self, file: &File) -> bool {
         let long = Look::of(file).is_ok_and(|look| look.size >= self.offset.max(u64::from(self.fingerprint.len)));
-        let fits = || identity::head(file).is_ok_and(|head| identity::fits(&self.fingerprint, &head));
+        let fits = || identity::head(file).is_ok_and(|head| identity::fits(self.hash_key, &self.fingerprint, &head));
         long && fits() && self.continues(file).unwrap_or(false)
     }
 
@@ -279,7 +281,8 @@ impl Followed {
     pub(super) fn trace(&self) -> Trace {
         let whole = self.hash.len() == self.offset;
         let prefix = if whole { Some(self.hash.get()) } else { self.prefix };
-        Trace { offset: self.offset, fingerprint: self.fingerprint, prefix, before: self.before.clone() }
+        let (key, offset, fingerprint) = (self.hash_key, self.offset, self.fingerprint);
+        Trace { key, offset, fingerprint, prefix, before: self.before.clone() }
     }
 
     /// Renews what the cursor has of the hash when it is time; says whether it did.

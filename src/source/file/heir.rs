@@ -25,7 +25,7 @@ use super::prefix::{Proof, Trace};
 use super::unpack::{Codec, FromStart};
 use super::whereabouts::{LISTINGS_MAX, Whereabouts};
 use super::{Files, file_id};
-use crate::record::{Cursor, Ended, FileId};
+use crate::record::{Cursor, Ended, FileId, HashKey};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -91,9 +91,9 @@ impl Legacy {
     }
 
     /// Of a file that an earlier process followed.
-    pub(super) fn known(cursor: &Cursor, base: &Path) -> Option<Legacy> {
+    pub(super) fn known(key: HashKey, cursor: &Cursor, base: &Path) -> Option<Legacy> {
         let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
-        let trace = Trace { offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
+        let trace = Trace { key, offset: *offset, fingerprint: *fingerprint, prefix: *prefix, before: Vec::new() };
         Some(Legacy { id: *id, base: base.to_owned(), has_path: path == base, trace, written_ns: None })
     }
 }
@@ -106,9 +106,9 @@ impl ReadUp {
     }
 
     /// A file that an earlier process read.
-    pub(super) fn known(ended: &Ended, patterns: &Patterns) -> Option<ReadUp> {
+    pub(super) fn known(key: HashKey, ended: &Ended, patterns: &Patterns) -> Option<ReadUp> {
         let Cursor::File { path, .. } = &ended.cursor else { return None };
-        Some(ReadUp { legacy: Legacy::known(&ended.cursor, &patterns.base(path)?)?, at_ns: ended.at_ns })
+        Some(ReadUp { legacy: Legacy::known(key, &ended.cursor, &patterns.base(path)?)?, at_ns: ended.at_ns })
     }
 
     /// Whether a file is this one, under another name or compressed: nothing is in it that was not read.
@@ -129,7 +129,7 @@ impl Files {
     /// What is known of a cursor's file, and of its place among the others.
     pub(super) fn legacy(&self, cursor: &Cursor, base: &Path) -> Option<Legacy> {
         let known = self.resuming.iter().find(|legacy| Some(legacy.id) == file_id(cursor)).cloned();
-        known.or_else(|| Legacy::known(cursor, base))
+        known.or_else(|| Legacy::known(self.keys.hash_key(), cursor, base))
     }
 
     /// Begins the heir of a file and what came after it, oldest first.

@@ -1,7 +1,7 @@
 //! Which file is it? Names change, inode numbers are used again and heads are alike, so three things are compared:
 //! device and inode number, the time of birth, and a hash of what the file begins with.
 
-use crate::record::{FileId, Fingerprint};
+use crate::record::{FileId, Fingerprint, HashKey};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -110,17 +110,17 @@ pub(super) fn after_hole(file: &File, size: u64) -> io::Result<u64> {
     Ok((data + zeros as u64).min(size))
 }
 
-/// The fingerprint of a file that begins with `head`.
-pub(super) fn fingerprint(head: &[u8]) -> Fingerprint {
+/// The fingerprint of a file that begins with `head`; FORMAT.md section 4.
+pub(super) fn fingerprint(key: HashKey, head: &[u8]) -> Fingerprint {
     let covered = &head[..head.len().min(HEAD_BYTES)];
     let mut digest = [0; 16];
-    digest.copy_from_slice(&Sha256::digest(covered)[..16]);
+    digest.copy_from_slice(&Sha256::new_with_prefix(key.0).chain_update(covered).finalize()[..16]);
     Fingerprint { len: covered.len() as u32, digest }
 }
 
 /// Whether a file that begins with `head` is one that had the fingerprint: it may have grown since.
-pub(super) fn fits(print: &Fingerprint, head: &[u8]) -> bool {
-    head.get(..print.len as usize).is_some_and(|covered| fingerprint(covered) == *print)
+pub(super) fn fits(key: HashKey, print: &Fingerprint, head: &[u8]) -> bool {
+    head.get(..print.len as usize).is_some_and(|covered| fingerprint(key, covered) == *print)
 }
 
 /// Whether a file that begins with `head` deserves a longer fingerprint. Each at least doubles, so that a file has no
@@ -136,20 +136,21 @@ mod tests {
 
     #[test]
     fn a_file_keeps_fitting_while_it_grows_and_not_when_it_is_another() {
-        let print = fingerprint(b"head");
-        assert!(fits(&print, b"head") && fits(&print, b"head and more"));
-        assert!(!fits(&print, b"hea") && !fits(&print, b"heap of lines"));
-        assert!(fits(&fingerprint(b""), b"anything"));
+        let (key, other) = (HashKey([1; 32]), HashKey([2; 32]));
+        let print = fingerprint(key, b"head");
+        assert!(fits(key, &print, b"head") && fits(key, &print, b"head and more"));
+        assert!(!fits(key, &print, b"hea") && !fits(key, &print, b"heap of lines") && !fits(other, &print, b"head"));
+        assert!(fits(key, &fingerprint(key, b""), b"anything"));
     }
 
     #[test]
     fn fingerprints_are_renewed_a_dozen_times_at_most() {
         let text = vec![b'x'; 4 * HEAD_BYTES];
-        let (mut print, mut renewals) = (fingerprint(b""), 0);
+        let (mut print, mut renewals) = (fingerprint(HashKey::default(), b""), 0);
         for len in 1..text.len() {
             let head = &text[..len.min(HEAD_BYTES)];
             if outgrown(&print, head) {
-                print = fingerprint(head);
+                print = fingerprint(HashKey::default(), head);
                 renewals += 1;
             }
         }

@@ -133,8 +133,9 @@ impl Files {
         let Known { open: known, ended } = known;
         let all = known.iter().chain(ended.iter().map(|ended| &ended.cursor));
         let births = all.filter_map(file_id).filter_map(|id| id.born_ns);
-        let now = Instant::now();
+        let (now, restarted) = (Instant::now(), !known.is_empty() || !ended.is_empty());
         let patterns = Patterns::new(config)?;
+        let ended = ended.iter().filter_map(|ended| ReadUp::known(keys.hash_key(), ended, &patterns)).collect();
         Ok(Files {
             shape,
             labels: SourceLabels::new(&config.name, &config.labels)?,
@@ -143,10 +144,10 @@ impl Files {
             keys,
             own: own.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect(),
             youngest_ns: births.max(),
-            restarted: !known.is_empty() || !ended.is_empty(),
+            restarted,
             known_ids: known.iter().filter_map(file_id).collect(),
             resuming: Vec::new(),
-            ended: ended.iter().filter_map(|ended| ReadUp::known(ended, &patterns)).collect(),
+            ended,
             patterns,
             left_copies: HashMap::new(),
             known,

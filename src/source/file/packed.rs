@@ -55,7 +55,7 @@ impl Followed {
         };
         self.look = Look::of(file)?;
         if packed.reader.is_none() {
-            if !identity::fits(&self.fingerprint, &identity::head(file)?) {
+            if !identity::fits(self.hash_key, &self.fingerprint, &identity::head(file)?) {
                 return Ok(Turn::Rewritten);
             }
             let mut head = Vec::new();

@@ -5,7 +5,7 @@
 //! has and reads again the piece after it only.
 
 use super::identity;
-use crate::record::{Fingerprint, Prefix};
+use crate::record::{Fingerprint, HashKey, Prefix};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,15 +33,15 @@ pub(super) struct PrefixHash {
 
 impl PrefixHash {
     /// Of nothing.
-    pub(super) fn new() -> Self {
-        Self::after([0; 32], 0)
+    pub(super) fn new(key: HashKey) -> Self {
+        Self::after(key.0, 0)
     }
 
     /// Begins again at the start, or goes on from what the cursor of a long file has.
-    pub(super) fn resume(known: Option<Prefix>) -> Self {
+    pub(super) fn resume(key: HashKey, known: Option<Prefix>) -> Self {
         match known.filter(|known| known.len > AGAIN_BYTES && known.len.is_multiple_of(BLOCK_BYTES)) {
             Some(known) => Self::after(known.digest, known.len),
-            None => Self::new(),
+            None => Self::new(key),
         }
     }
 
@@ -133,6 +133,7 @@ pub(super) enum Proof {
 /// What is known of the bytes that were read from a file.
 #[derive(Clone, Debug)]
 pub(super) struct Trace {
+    pub(super) key: HashKey,
     pub(super) offset: u64,
     pub(super) fingerprint: Fingerprint,
     pub(super) prefix: Option<Prefix>,
@@ -151,7 +152,7 @@ impl Trace {
         // the head may reach beyond the offset, into a line that was not complete
         let mut head = vec![0; self.fingerprint.len as usize];
         let got = fill(content, &mut head)?;
-        if got < head.len() || !identity::fits(&self.fingerprint, &head) {
+        if got < head.len() || !identity::fits(self.key, &self.fingerprint, &head) {
             return Ok(None);
         }
         let covered = self.prefix.map_or(0, |prefix| prefix.len).max(got as u64);
@@ -170,7 +171,10 @@ impl Trace {
     pub(super) fn is_longer_than(&self, content: &mut impl Read) -> io::Result<bool> {
         let mut head = vec![0; self.fingerprint.len as usize];
         let got = fill(content, &mut head)? as u64;
-        if self.fingerprint.len < TELLING_BYTES || got >= self.offset || !identity::fits(&self.fingerprint, &head) {
+        if self.fingerprint.len < TELLING_BYTES
+            || got >= self.offset
+            || !identity::fits(self.key, &self.fingerprint, &head)
+        {
             return Ok(false);
         }
         let rest = io::copy(&mut content.take(self.offset - got), &mut io::sink())?;
@@ -179,7 +183,7 @@ impl Trace {
 
     /// Whether the content is what was read, as far as that is known, and its last byte before the offset.
     fn goes_on(&self, content: &mut impl Read) -> io::Result<Option<Option<u8>>> {
-        let (mut hash, mut last, mut piece) = (PrefixHash::new(), Vec::new(), vec![0; PIECE_BYTES]);
+        let (mut hash, mut last, mut piece) = (PrefixHash::new(self.key), Vec::new(), vec![0; PIECE_BYTES]);
         while hash.len() < self.offset {
             let stops = [self.prefix.map_or(self.offset, |prefix| prefix.len), self.offset];
             let stop = stops.into_iter().find(|stop| *stop > hash.len()).unwrap_or(self.offset);
@@ -216,12 +220,14 @@ fn fill(content: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
+    const KEY: HashKey = HashKey([7; 32]);
+
     fn text(len: usize) -> Vec<u8> {
         (0..len).map(|n| (n * 7 + n / 251) as u8).collect()
     }
 
     fn hash(bytes: &[u8]) -> PrefixHash {
-        let mut hash = PrefixHash::new();
+        let mut hash = PrefixHash::new(KEY);
         bytes.chunks(70_001).for_each(|piece| hash.update(piece));
         hash
     }
@@ -229,7 +235,7 @@ mod tests {
     #[test]
     fn blocks_are_chained_as_the_format_says() {
         let bytes = text(BLOCK_BYTES as usize + 5);
-        let first = Sha256::new_with_prefix([0; 32]).chain_update(&bytes[..BLOCK_BYTES as usize]).finalize();
+        let first = Sha256::new_with_prefix(KEY.0).chain_update(&bytes[..BLOCK_BYTES as usize]).finalize();
         let all = Sha256::new_with_prefix(first).chain_update(&bytes[BLOCK_BYTES as usize..]).finalize();
         assert_eq!(hash(&bytes).get().digest, <[u8; 32]>::from(all));
         let published = hash(&bytes).due(None).unwrap();
@@ -242,7 +248,7 @@ mod tests {
     #[test]
     fn cursors_get_it_a_dozen_times_and_then_once_a_block() {
         let bytes = text(3 * BLOCK_BYTES as usize);
-        let (mut hash, mut published, mut times) = (PrefixHash::new(), None, 0);
+        let (mut hash, mut published, mut times) = (PrefixHash::new(KEY), None, 0);
         for piece in bytes.chunks(100) {
             hash.update(piece);
             if let Some(due) = hash.due(published) {
@@ -257,12 +263,12 @@ mod tests {
         let bytes = text(3 * BLOCK_BYTES as usize);
         for read in [100, 1024, 5000, BLOCK_BYTES as usize, 2 * BLOCK_BYTES as usize + 77] {
             let all = hash(&bytes[..read]);
-            let fingerprint = identity::fingerprint(&bytes[..read.min(identity::HEAD_BYTES)]);
+            let fingerprint = identity::fingerprint(KEY, &bytes[..read.min(identity::HEAD_BYTES)]);
             for prefix in [Some(all.get()), all.due(None)] {
                 let sure = prefix.is_none_or(|prefix| prefix.len == read as u64);
                 // after a restart what stood before the offset is not remembered
                 let before = if sure { bytes[read.saturating_sub(64)..read].to_vec() } else { Vec::new() };
-                let trace = Trace { offset: read as u64, fingerprint, prefix, before };
+                let trace = Trace { key: KEY, offset: read as u64, fingerprint, prefix, before };
                 let begins = |bytes: &[u8]| trace.begins(&mut &bytes[..]).unwrap();
                 let proof = if sure { Some(Proof::Whole) } else { None };
                 assert_eq!((begins(&bytes), begins(&bytes[..read])), (proof, proof), "{read}");

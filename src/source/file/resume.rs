@@ -18,7 +18,7 @@ use super::identity::{self, Look};
 use super::lineage::{Age, Lineage};
 use super::prefix::TELLING_BYTES;
 use super::whereabouts::Whereabouts;
-use crate::record::{Cursor, FileId, Fingerprint};
+use crate::record::{Cursor, FileId, Fingerprint, HashKey};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,8 @@ impl Files {
             })
             .collect();
         known.sort_by_key(|(id, ..)| id.born_ns);
-        let legacies = known.iter().filter_map(|(_, path, cursor)| Legacy::known(cursor, &self.base(path)?));
+        let legacies =
+            known.iter().filter_map(|(_, path, cursor)| Legacy::known(self.keys.hash_key(), cursor, &self.base(path)?));
         self.resuming = legacies.collect();
         for (id, path, cursor) in known {
             let Some(base) = self.base(&path) else {
@@ -90,7 +91,8 @@ impl Files {
         if !matches!(place, Whereabouts::Nowhere) {
             return place;
         }
-        let restored = |path: &Path| Some((path.to_owned(), restored(path, id, fingerprint, *offset)?));
+        let restored =
+            |path: &Path| Some((path.to_owned(), restored(self.keys.hash_key(), path, id, fingerprint, *offset)?));
         match restored(path).or_else(|| restored(base)) {
             Some((path, look)) => Whereabouts::Named(path, look),
             None => Whereabouts::Nowhere,
@@ -107,7 +109,7 @@ impl Files {
 /// no repeats them, so it takes a long head and one of two signs that a log which was merely begun anew does not give:
 /// - the inode and birth are equal and only the device number differs: a reboot numbered the disks differently;
 /// - the file was written before it was born: a backup was put back with its times.
-fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> Option<Look> {
+fn restored(key: HashKey, path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) -> Option<Look> {
     let (file, look) = identity::open(path).ok()?;
     let renumbered = id.ino == look.id.ino && id.born_ns == look.id.born_ns;
     let put_back = look.id.born_ns.is_some_and(|born| look.written_ns < i128::from(born));
@@ -115,7 +117,7 @@ fn restored(path: &Path, id: &FileId, fingerprint: &Fingerprint, offset: u64) ->
         && look.regular
         && look.size >= offset
         && (renumbered || put_back)
-        && identity::head(&file).is_ok_and(|head| identity::fits(fingerprint, &head))
+        && identity::head(&file).is_ok_and(|head| identity::fits(key, fingerprint, &head))
         && ends_a_line(&file, &look, offset);
     sure.then_some(look)
 }

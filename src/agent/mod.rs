@@ -122,6 +122,7 @@ impl Agent {
         let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
         let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
         let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
+        forward::apart(&config.targets, &config.spool.dir).map_err(|(name, error)| Error::Target { name, error })?;
         for target in &config.targets {
             let checked = forward::check(target, &config.host.name);
             checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;

@@ -56,6 +56,9 @@ fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {
     faults.extend(
         agent.sources.iter().filter_map(|source| source.labels()?.check(source.name()).err()).map(|e| e.to_string()),
     );
+    if let Err((name, error)) = forward::apart(&agent.targets, &agent.spool.dir) {
+        faults.push(format!("target {name:?}: {error}"));
+    }
     for target in &agent.targets {
         let host = &agent.host.name;
         let checked = match offline {

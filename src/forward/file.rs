@@ -88,6 +88,11 @@ fn write(config: &FileConfig, upload: &Upload) -> Result<Outcome, Failed> {
     config.dir.metadata().map_err(at(&config.dir))?;
     let path = config.dir.join(upload.name());
     let stream_dir = path.parent().unwrap_or(&config.dir);
+    if upload.batch.seq[0] > 0 && !stream_dir.exists() {
+        // an empty mount point, or another disk: what is put there would be taken for the rest
+        let why = format!("{} is not there, and holds what came before; is it mounted?", stream_dir.display());
+        return Ok(Outcome::Later { why, after: None });
+    }
     durable::create_dir_all(&Disk, stream_dir, FOLDER_MODE).map_err(at(stream_dir))?;
     if path.exists() {
         return there_already(config, upload, &path).map_err(at(&path));

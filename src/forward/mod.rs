@@ -23,7 +23,7 @@ use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
 use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -154,6 +154,29 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
     })
+}
+
+/// Whether each folder that targets write to is another's neither and not the spool's: what is stored there would be deleted with
+/// the spool's files, or overwritten. Names the target and the mend.
+pub fn apart(targets: &[Config], spool: &Path) -> Result<(), (String, Error)> {
+    let mut taken = vec![("the spool's".to_owned(), real(spool))];
+    for target in targets {
+        let Kind::File(FileConfig { dir, .. }) = &target.kind else { continue };
+        let place = real(dir);
+        if let Some((whose, _)) = taken.iter().find(|(_, other)| place.starts_with(other) || other.starts_with(&place))
+        {
+            let reason = format!("is {whose} folder, in it, or around it; give the target a folder of its own");
+            return Err((target.name.clone(), Error::Place { place: dir.display().to_string(), reason }));
+        }
+        taken.push((format!("target {:?}'s", target.name), place));
+    }
+    Ok(())
+}
+
+/// A path without symbolic links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|folder| Some((folder.canonicalize().ok()?, folder)));
+    there.map_or_else(|| path.to_owned(), |(real, folder)| real.join(path.strip_prefix(folder).unwrap_or(path)))
 }
 
 /// Checks a target without sending anything: its certificates, its place.

@@ -431,3 +431,57 @@ fn what_a_pipe_delivered_is_not_held_over_a_stop() {
     assert!(shapes[1].starts_with("card # xxx") && shapes[1].len() > 900, "{shapes:?}");
     assert_eq!(world.holders(&[CARD]), Vec::<String>::new());
 }
+
+// the line's rest comes under other policies than its beginning, and nobody sees it whole
+#[test]
+fn a_value_that_policies_are_swapped_over_is_in_neither_half() {
+    let mut world = World::new();
+    let time = "2016-10-06T00:17:09.669794202Z";
+    let piece = |kind: &str, what: &str| format!("{time} stdout {kind} {what}\n");
+    let rule = |id: &str| format!("verdicts contains {{\"id\": \"{id}\"}} if contains(input.message, \"needle\")");
+    world.policies(&rule("before"));
+    source(&world, &[("cri", "format = 'cri'", Vec::new())]);
+    world.configure(|config| config.replace("[policy]\n", "[policy]\non_undecided = \"withhold\"\n"));
+    world.start_receiver();
+    world.start_agent();
+    let log = world.path("logs/cri.log");
+    append(&log, &piece("F", "needle one"));
+    world.await_archived(1);
+    append(&log, &piece("P", "card 41111111"));
+    // the policies are taken up though the line never ends
+    world.policies(&rule("after"));
+    world.await_said(crate::swaps::IN_FORCE, 1);
+    append(&log, &(piece("F", "11111111 end") + &piece("F", "needle two")));
+    world.await_archived(4);
+    world.stop_agent();
+    world.verify().assert_intact(&[]);
+    assert_eq!(world.holders(&["41111111", "11111111 end"]), Vec::<String>::new());
+    let lines = crate::swaps::shown(&world);
+    let ids: Vec<Vec<&str>> = lines.iter().map(crate::swaps::ids).collect();
+    assert_eq!((&ids[0], &ids[3]), (&vec!["before"], &vec!["after"]), "{lines:#?}");
+}
+
+// nobody who has the archive alone can try out what stood where something is hidden or was erased
+#[test]
+fn hashes_in_cursors_can_be_tried_out_by_the_host_only() {
+    use sha2::{Digest, Sha256};
+    let mut world = World::new();
+    let all = format!("user=bob card {CARD} ok\n").repeat(100).into_bytes();
+    source(&world, &[("app", "", all.clone())]);
+    world.ship_redacted();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (mut heads, mut prefixes) = (0, 0);
+    for told in world.archive().iter().filter(|told| told["h"]["cursor"]["kind"] == "file") {
+        let cursor = &told["h"]["cursor"];
+        let begins = |len: &Value| &all[..len.as_u64().unwrap() as usize];
+        let plain: [u8; 32] = Sha256::digest(begins(&cursor["fp_len"])).into();
+        assert_ne!(cursor["fp"], hex(&plain[..16]));
+        heads += usize::from(cursor["fp_len"] != 0);
+        if let Some(len) = cursor.get("pre_len") {
+            let plain = Sha256::new_with_prefix([0; 32]).chain_update(begins(len)).finalize();
+            assert_ne!(cursor["pre"], hex(&plain));
+            prefixes += 1;
+        }
+    }
+    assert!(heads > 0 && prefixes > 0, "{heads} {prefixes}");
+}

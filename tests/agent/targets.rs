@@ -53,3 +53,31 @@ fn a_dead_target_delays_no_other_and_gets_everything_once_it_lives() {
     world.verify().assert_intact(&[]);
     assert_eq!((archived(&world.path("worm")), archived(&world.path("missing"))), (3_000, 3_000));
 }
+
+// what is delivered is deleted from the spool
+#[test]
+fn a_target_in_the_spool_or_in_anothers_folder_is_refused() {
+    let spool = |world: &World| world.path("q/spool");
+    let link = |world: &World| {
+        std::os::unix::fs::symlink(world.path("q/spool"), world.path("link")).unwrap();
+        world.path("link/below")
+    };
+    let other = |world: &World| world.path("worm/below");
+    let places: [fn(&World) -> std::path::PathBuf; 3] = [spool, link, other];
+    for place in places {
+        let world = World::new();
+        fs::create_dir_all(world.path("worm/below")).unwrap();
+        fs::create_dir_all(world.path("q/spool/below")).unwrap();
+        add_folder(&world, "worm", true);
+        let dir = place(&world);
+        let second = format!("\n[[target]]\nname = \"second\"\ntype = \"file\"\ndir = {dir:?}\n\n[telemetry]");
+        world.configure(|config| config.replacen("\n[telemetry]", &second, 1));
+        for command in ["check", "run"] {
+            let args = if command == "run" { vec!["--once"] } else { vec!["--offline"] };
+            let config = world.config();
+            let refused = run(&[&[command, "--config", &config], &args[..]].concat());
+            assert!(!refused.status.success(), "{command} {}", dir.display());
+            assert!(text(&refused).contains("give the target a folder of its own"), "{}", text(&refused));
+        }
+    }
+}

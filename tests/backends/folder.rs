@@ -137,3 +137,22 @@ fn release(path: &Path) {
     let flags = rustix::fs::ioctl_getflags(&file).unwrap() - IFlags::IMMUTABLE - IFlags::APPEND;
     rustix::fs::ioctl_setflags(&file, flags).unwrap();
 }
+
+// an empty mount point looks like an empty folder
+#[tokio::test]
+async fn what_came_before_must_be_there() {
+    let folder = Folder::new();
+    let mut target = forward::open(&folder.target(), HOST).unwrap();
+    let mut stream = Stream::begin(HOST);
+    let (first, second) = (next(&mut stream, 2), next(&mut stream, 2));
+    is_stored(&mut target, &first).await;
+    let away = folder.dir.with_file_name("away");
+    fs::rename(&folder.dir, &away).unwrap();
+    fs::create_dir(&folder.dir).unwrap();
+    let why = is_put_off(&mut target, &second).await;
+    assert!(why.contains("is it mounted?"), "{why}");
+    fs::remove_dir(&folder.dir).unwrap();
+    fs::rename(&away, &folder.dir).unwrap();
+    is_stored(&mut target, &second).await;
+    assert_eq!(folder.holds(), [(first.name(), first.bytes), (second.name(), second.bytes)]);
+}

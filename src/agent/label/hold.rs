@@ -3,6 +3,7 @@
 //! What is held is chained in its place once that is known, and so is the cursor: a process that dies reads it again.
 
 use super::Labelled;
+use crate::policy::Evaluator;
 use crate::record::{Item, LineItem, Redaction, SourceKey, Verdicts};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -87,6 +88,14 @@ impl Hold {
     pub(super) fn decide(&mut self, ticket: Ticket, verdicts: Verdicts) {
         if let Some(held) = self.items.get_mut(&ticket) {
             held.verdicts = Some(verdicts);
+        }
+    }
+
+    /// Hides a held line whose rest is not known, and what its verdicts may quote of it.
+    pub(super) fn hide(&mut self, ticket: Ticket, evaluator: &Evaluator) {
+        if let Some(verdicts) = self.items.get_mut(&ticket).and_then(|held| held.verdicts.as_mut()) {
+            evaluator.clean(verdicts, &Redaction::Whole);
+            verdicts.redaction = Some(Redaction::Whole);
         }
     }
 

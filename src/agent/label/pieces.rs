@@ -7,7 +7,7 @@ use super::hold::Ticket;
 use super::spread::Member;
 use crate::policy::format::container::Stream;
 use crate::record::SourceKey;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A line longer than this is looked at in stretches.
 const PIECE_MAX_BYTES: usize = 1024 * 1024;
@@ -15,6 +15,8 @@ const PIECE_MAX_BYTES: usize = 1024 * 1024;
 const ALL_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Bound of how many there are.
 const SLOTS_MAX: usize = 1024;
+/// Lines that gave way are remembered, up to so many, so that what comes of them is known for a rest.
+const GAVE_WAY_MAX: usize = 16 * SLOTS_MAX;
 
 /// What pieces are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,7 @@ pub(super) struct Pieces {
     now: u64,
     /// What was given up with lines that are held back for it.
     cut_off: Vec<(Slot, Stretch)>,
+    gave_way: HashSet<Slot>,
 }
 
 /// Pieces, put together.
@@ -81,7 +84,9 @@ impl Pieces {
     ) -> Option<Stretch> {
         self.make_room(slot, piece.len());
         self.now += 1;
-        let open = self.open.entry(*slot).or_insert_with(|| Open { log: path.map(log), ..Open::default() });
+        let is_rest = self.gave_way.remove(slot);
+        let stretch = Stretch { is_rest, ..Stretch::default() };
+        let open = self.open.entry(*slot).or_insert_with(|| Open { stretch, log: path.map(log), grown: 0 });
         open.grown = self.now;
         self.bytes += piece.len();
         if open.stretch.bytes.len() + piece.len() <= PIECE_MAX_BYTES {
@@ -97,10 +102,11 @@ impl Pieces {
 
     /// The whole line (or its last stretch, which is said) once its last piece came; None if it came in one.
     pub(super) fn finish(&mut self, slot: &Slot, piece: &[u8]) -> Option<Stretch> {
-        if self.open.is_empty() {
+        if self.open.is_empty() && self.gave_way.is_empty() {
             return None;
         }
-        let Open { mut stretch, .. } = self.take(slot)?;
+        let rest = || Open { stretch: Stretch { is_rest: true, ..Stretch::default() }, ..Open::default() };
+        let Open { mut stretch, .. } = self.take(slot).or_else(|| self.gave_way.remove(slot).then(rest))?;
         stretch.bytes.extend_from_slice(piece);
         Some(stretch)
     }
@@ -137,16 +143,24 @@ impl Pieces {
         }
     }
 
+    /// What comes of all that is begun is a rest: what is there was chained already.
+    pub(super) fn are_rests(&mut self) {
+        self.open.values_mut().for_each(|open| open.stretch = Stretch { is_rest: true, ..Stretch::default() });
+        self.bytes = 0;
+    }
+
     /// Forgets what was begun in a source.
     pub(super) fn forget(&mut self, key: SourceKey) {
         for slot in [Slot::Line(key), Slot::Stream(key, Stream::Out), Slot::Stream(key, Stream::Err)] {
             self.give_up(&slot);
+            self.gave_way.remove(&slot);
         }
     }
 
     /// Forgets the line that a source ended in the middle of; its streams may go on in another file.
     pub(super) fn forget_line(&mut self, key: SourceKey) {
         self.give_up(&Slot::Line(key));
+        self.gave_way.remove(&Slot::Line(key));
     }
 
     fn give_up(&mut self, slot: &Slot) {
@@ -165,6 +179,10 @@ impl Pieces {
             let others = self.open.iter().filter(|(other, _)| *other != slot);
             let Some(oldest) = others.min_by_key(|(_, open)| open.grown).map(|(slot, _)| *slot) else { return };
             self.give_up(&oldest);
+            if self.gave_way.len() == GAVE_WAY_MAX {
+                self.gave_way.clear();
+            }
+            self.gave_way.insert(oldest);
         }
     }
 }
@@ -199,7 +217,9 @@ mod tests {
             assert!(pieces.bytes <= ALL_MAX_BYTES && pieces.open.len() <= SLOTS_MAX);
         }
         assert_eq!(pieces.bytes, pieces.open.values().map(|open| open.stretch.bytes.len()).sum::<usize>());
-        assert!(pieces.finish(&Slot::Line(0), b"").is_none());
+        // what comes of one that gave way is its rest
+        assert!(pieces.finish(&Slot::Line(0), b"rest").unwrap().is_rest);
+        assert!(pieces.finish(&Slot::Line(0), b"another").is_none());
         assert!(pieces.finish(&Slot::Line(2 * SLOTS_MAX as u32 - 1), b"").is_some());
     }
 

@@ -1,12 +1,14 @@
 //! The label thread: batches as they come, what has waited long enough, and other policies between two batches.
 
+use super::hold::Ticket;
 use super::{Labelled, Labeller, Swapped, WAIT_MAX};
 use crate::chain::header::Hash;
+use crate::chain::stamp::rfc3339;
 use crate::policy::{Evaluator, PolicySet};
 use crate::record::Batch;
 use crate::source::Stop;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Other policies wait so long for what is held back.
 const SWAP_WAIT: Duration = Duration::from_secs(2);
@@ -67,9 +69,13 @@ impl Labeller {
         self.swap_due = None;
         let mut before = Labelled::default();
         if !self.hold.is_empty() {
-            self.hold.withhold(Instant::now() + 2 * WAIT_MAX);
+            let (time, end) = (rfc3339(SystemTime::now()), Instant::now() + 2 * WAIT_MAX);
+            let waiting: Vec<Ticket> = self.hold.due_until(end).collect();
+            // their verdicts are those of the policies before; what comes of them later is a rest
+            while self.cut_one(&|_| true, &time) {}
+            self.hold.withhold(end);
+            waiting.into_iter().for_each(|ticket| self.hold.hide(ticket, &self.evaluator));
             self.hold.release(&mut before);
-            (self.pieces, self.events) = Default::default();
         }
         Some([before, Labelled { swapped: self.swap(), ..Labelled::default() }])
     }
@@ -83,9 +89,9 @@ impl Labeller {
         }
         self.evaluator = Evaluator::new(&policies);
         self.policies = policies.clone();
-        if std::mem::replace(&mut self.holds_back, self.evaluator.may_redact()) != self.holds_back {
-            // what is begun was not held back, or need not be
-            (self.pieces, self.events) = Default::default();
+        if !std::mem::replace(&mut self.holds_back, self.evaluator.may_redact()) && self.holds_back {
+            // what is begun was not held back
+            self.pieces.are_rests();
         }
         tracing::info!(old = %Hash(old), new = %Hash(new), "other policies are in force");
         Some(Swapped { old, policies })

@@ -223,7 +223,7 @@ client.pem, client.key    this host's certificate and key
 auditor.key               the auditor's identity (age): opens the keys of every stream
 host.key, host.pub        this host's signing key, which endorses streams, and what verifiers need of it
 receipt.key, receipt.pub  the receiver's key for receipts
-policies/                 Rego, yours to change; `sealtail policy test` runs its tests
+policies/                 Rego, yours to change; `sealtail policy try` shows what it says of a line
 sealtail.toml             the configuration of agent and receiver
 spool/                    lines that the receiver has not stored yet
 archive/                  lines that it has

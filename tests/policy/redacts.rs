@@ -116,3 +116,11 @@ verdicts contains {"id": concat("-", ["made", input.message]), "controls": ["411
     let json = String::from_utf8(said.json).unwrap();
     assert!(!json.contains("s1") && json.contains("[redac"), "{json}");
 }
+
+#[test]
+fn a_line_in_which_a_pattern_matches_too_often_is_hidden_as_a_whole() {
+    let line = |quotes: usize| format!("card 4111111111111111 {}5500000000000004 end", "\"\" ".repeat(quotes));
+    let redact = r#"[`"[^"]*"|([0-9]{16})`]"#;
+    assert!(hidden(redact, &line(4200)) == "*");
+    assert_eq!(hidden(redact, &line(2)), "card # \"\" \"\" # end");
+}

@@ -25,6 +25,8 @@ use std::sync::Arc;
 const PATTERN_MAX_BYTES: usize = 100 * 1024;
 /// Patterns that are kept from line to line.
 const PATTERNS_MAX: usize = 64;
+/// Bound of what a pattern matches in one text, and of what is found before overlaps are settled.
+const MATCHES_MAX: usize = 4 * HIDDEN_MAX;
 /// What stands for hidden text in ids and reasons.
 const HIDDEN: &str = "[redacted]";
 
@@ -161,7 +163,7 @@ impl Search {
             self.values.insert(value.to_owned());
         }
         self.spans.push(Hidden { span, value: Some(Arc::from(value.as_bytes())), quote });
-        (self.spans.len() <= 4 * HIDDEN_MAX && self.values.len() <= HIDDEN_MAX).then_some(())
+        (self.spans.len() <= MATCHES_MAX && self.values.len() <= HIDDEN_MAX).then_some(())
     }
 
     /// A text, which may be written in several ways; it must be there. A short one counts where it stands by itself.
@@ -184,12 +186,12 @@ impl Search {
     /// What a pattern matches in the message; in JSON also in each text and number by itself.
     fn pattern(&mut self, views: &[View], pattern: &Regex, text: &str, message: &str) -> Option<()> {
         for view in views {
-            for span in matches(pattern, &view.text) {
+            for span in matches(pattern, &view.text)? {
                 let value = view.text[span.clone()].to_owned();
                 self.hide(view, span, &value)?;
             }
         }
-        for span in matches(pattern, message) {
+        for span in matches(pattern, message)? {
             let value = &message[span.clone()];
             if message.len() != text.len() {
                 // the message is one of the entry's fields
@@ -341,14 +343,17 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     }
 }
 
-/// What a pattern matches: where it has groups, what each of them does.
-fn matches(pattern: &Regex, text: &str) -> Vec<Range<usize>> {
+/// What a pattern matches: where it has groups, what each of them does. `None` if it matches too often to look at all of it.
+fn matches(pattern: &Regex, text: &str) -> Option<Vec<Range<usize>>> {
     let mut spans = Vec::new();
-    for found in pattern.captures_iter(text).take(4 * HIDDEN_MAX + 1) {
+    for (before, found) in pattern.captures_iter(text).enumerate() {
+        if before == MATCHES_MAX {
+            return None;
+        }
         let groups = usize::from(found.len() > 1);
         spans.extend(found.iter().skip(groups).flatten().map(|group| group.range()).filter(|range| !range.is_empty()));
     }
-    spans
+    Some(spans)
 }
 
 fn within(outer: &Range<usize>, inner: &Range<usize>) -> bool {

@@ -229,12 +229,18 @@ impl Search {
     fn path(&mut self, views: &[View], path: &[Step], text: &str, fields: &Fields) -> Option<()> {
         let mut found = Vec::new();
         let is_json = json::walk(text, &mut |place, kind, range| {
-            if !matches!(kind, Kind::Key) && path::fits(path, place) {
+            if found.len() <= HIDDEN_MAX && !matches!(kind, Kind::Key) && path::fits(path, place) {
                 found.push((range, matches!(kind, Kind::Text)));
             }
         });
-        // what is in an object or an array is hidden elsewhere too
-        let is_below = |view: &&View| !view.is_key && found.iter().any(|(range, _)| within(range, &view.all));
+        if found.len() > HIDDEN_MAX {
+            return None;
+        }
+        // what is in an object or an array is hidden elsewhere too; what was found is in order, none within another
+        let is_below = |view: &&View| {
+            let at = found.partition_point(|(range, _): &(Range<usize>, bool)| range.end < view.all.end);
+            !view.is_key && found.get(at).is_some_and(|(range, _)| within(range, &view.all))
+        };
         let values = views.iter().filter(is_below).map(|view| &view.text);
         self.values.extend(values.filter(|value| value.len() >= VALUE_MIN_BYTES).cloned());
         for (range, is_text) in found {

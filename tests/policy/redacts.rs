@@ -2,7 +2,7 @@
 
 use sealtail::chain::redact::{Redacted, RedactionKey};
 use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext};
-use sealtail::record::{Redaction, Verdicts};
+use sealtail::record::{Hidden, Redaction, Verdicts};
 use std::fs;
 
 fn verdicts(rules: &str, kind: &'static str, line: &str) -> Verdicts {
@@ -123,4 +123,76 @@ fn a_line_in_which_a_pattern_matches_too_often_is_hidden_as_a_whole() {
     let redact = r#"[`"[^"]*"|([0-9]{16})`]"#;
     assert!(hidden(redact, &line(4200)) == "*");
     assert_eq!(hidden(redact, &line(2)), "card # \"\" \"\" # end");
+}
+
+#[test]
+fn of_a_path_with_too_many_values_the_line_is_hidden_without_a_look_at_each() {
+    let line = |count: usize| format!("{{\"a\":[{}1]}}", "1,".repeat(count - 1));
+    // each value beside each other would take longer than a test may
+    assert!(hidden(r#"["input.fields.a[_]"]"#, &line(400_000)) == "*");
+    assert!(hidden(r#"["input.fields.a[_]"]"#, &line(1025)) == "*");
+    assert!(hidden(r#"["input.fields.a[_]"]"#, &line(1024)).matches('#').count() == 1024);
+}
+
+/// The verdicts' JSON of a policy with these rules.
+fn said(rules: &str, kind: &'static str, line: &str) -> String {
+    String::from_utf8(verdicts(rules, kind, line).json).unwrap()
+}
+
+#[test]
+fn a_reason_keeps_no_value_as_the_line_writes_it() {
+    let quoting = |redact: &str, what: &str| {
+        format!("verdicts contains {{\"id\": \"x\", \"redact\": [{redact}], \"reason\": sprintf(\"%v\", [{what}])}}")
+    };
+    for (redact, what, line) in [
+        (r#""input.fields.name""#, "input.message", r#"{"name":"J\u00f6rg Secretman"}"#),
+        (r#""input.fields.name""#, "input.message", r#"{"name":"\u004a\u00F6rg \"Secretman\""}"#),
+        (r#""input.fields.name""#, "input.fields", r#"{"name":"\u004a\u00F6rg \"Secretman\""}"#),
+        ("`J.rg \"?Secretman`", "input.message", r#"{"log":"{\"name\":\"J\\u00f6rg Secretman\"}"}"#),
+        ("`J.rg \"?Secretman`", "input.fields.log", r#"{"log":"{\"name\":\"J\\u00f6rg Secretman\"}"}"#),
+        (
+            "\"input.fields.a0\"",
+            "input.message",
+            "type=EXECVE msg=audit(1364481363.243:24287): argc=1 a0=5365637265746D616E2078",
+        ),
+        ("`[A-Z]{4}[0-9]{4}`, `[0-9]{4}[a-z]{9}`", "input.message", "card ABCD1234secretman"),
+    ] {
+        let json = said(&quoting(redact, what), "file", line);
+        let is_kept = ["ecret", "u00f6", "u00F6", "5365637265"].iter().any(|part| json.contains(part));
+        assert!(!is_kept && json.contains("[redacted]"), "{redact} {line}: {json}");
+    }
+    let json = said(&quoting("`rg Se.*n`", "input.message"), "journald", r#"{"MESSAGE":"J\u00f6rg Secretman"}"#);
+    assert!(!json.contains("ecret"), "{json}");
+}
+
+#[test]
+fn of_a_line_that_is_hidden_as_a_whole_controls_are_what_policies_write() {
+    let rules = r#"verdicts contains {"id": concat("-", ["made", reverse]), "controls": ["OWN-1", "HIPAA-164.312(b)", reverse], "redact": ["input.message"]} if {
+    reverse := concat("", ["x", lower(split(input.message, ":")[1])])
+}"#;
+    for (kind, line) in [("file", "pin:SECRET"), ("journald", r#"{"MESSAGE":"pin:SECRET"}"#)] {
+        let json = said(rules, kind, line);
+        assert!(!json.contains("secret"), "{kind}: {json}");
+        assert!(json.contains("OWN-1") && json.contains("HIPAA-164.312(b)"), "{kind}: {json}");
+    }
+}
+
+#[test]
+fn what_another_line_hides_is_taken_out_of_verdicts() {
+    let rules =
+        r#"verdicts contains {"id": "x", "controls": ["OWN-1", upper(input.message)], "reason": input.message}"#;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("p.rego"), format!("package sealtail.p\n\n{rules}\n")).unwrap();
+    let set = PolicySet::load(&Config::of(vec![folder.path().to_owned()])).unwrap();
+    let hide = |value: &str| Hidden { span: 0..0, value: Some(value.as_bytes().into()), quote: "" };
+    let whole = Redaction::Whole;
+    let overlapping = Redaction::Spans(vec![hide("abcd1234"), hide("1234efgh")]);
+    let hex = Redaction::Spans(vec![hide("secret man")]);
+    for (line, redaction) in [("secret", &whole), ("abcd1234efgh", &overlapping), ("736563726574206D616E", &hex)] {
+        let mut verdicts = verdicts(rules, "file", line);
+        Evaluator::new(&set).clean(&mut verdicts, redaction);
+        let json = String::from_utf8(verdicts.json).unwrap();
+        assert!(!json.contains("efgh") && !json.contains("SECRET") && !json.contains("\"7365"), "{json}");
+        assert!(json.contains("OWN-1"), "{json}");
+    }
 }

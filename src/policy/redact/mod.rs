@@ -4,12 +4,15 @@
 //! | --- | --- |
 //! | `path` | reads what policies write under `redact` |
 //! | `json` | where the texts and numbers of JSON stand, and what each character was written with |
+//! | `words` | takes what was hidden out of what verdicts say |
 
 mod json;
 pub(super) mod path;
+mod words;
 
 pub(super) use json::text_of;
 
+use super::PolicySet;
 use super::input::Fields;
 use super::syntax::{Form, Syntax, form};
 use super::verdict::{self, REDACT};
@@ -20,6 +23,7 @@ use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use words::Words;
 
 /// Bound of a compiled pattern, as the engine has it.
 const PATTERN_MAX_BYTES: usize = 100 * 1024;
@@ -69,50 +73,49 @@ pub(super) struct Line<'a> {
     /// What policies see as `input.message`.
     pub(super) message: &'a str,
     pub(super) fields: &'a Fields,
-    /// Whether an id stands in the policies, and so tells nothing of the line.
-    pub(super) is_written: &'a dyn Fn(&str) -> bool,
+    /// What stands in the policies tells nothing of the line.
+    pub(super) set: &'a PolicySet,
 }
 
 /// Sorts, bounds and renders verdicts of which some hide something; nothing of that is left in them.
 pub(super) fn render(mut verdicts: Vec<Verdict>, line: &Line<'_>, patterns: &mut Patterns) -> Verdicts {
     let found = str::from_utf8(line.text).ok().and_then(|text| Search::of(&verdicts, text, line, patterns));
-    for verdict in &mut verdicts {
-        verdict.redact.clear();
-        match &found {
-            Some(search) => search.clean(verdict),
-            // where nothing is known of what to hide, text from the line is left out
-            None => {
-                withheld(verdict, line.is_written);
-                verdict.controls.retain(|control| !line.message.contains(control.as_str()));
-            }
-        }
+    verdicts.iter_mut().for_each(|verdict| verdict.redact.clear());
+    match &found {
+        Some(search) => take_out(&search.values, &search.written, &mut verdicts),
+        // where nothing is known of what to hide, text from the line is left out
+        None => verdicts.iter_mut().for_each(|verdict| withheld(verdict, line.set)),
     }
     let redaction = found.map_or(Redaction::Whole, |search| Redaction::Spans(search.spans));
     Verdicts { redaction: Some(redaction), ..verdict::render(verdicts) }
 }
 
 /// Takes what was hidden in another line out of rendered verdicts.
-pub(super) fn clean(json: &[u8], redaction: &Redaction, is_written: &dyn Fn(&str) -> bool) -> Vec<u8> {
+pub(super) fn clean(json: &[u8], redaction: &Redaction, set: &PolicySet) -> Vec<u8> {
     let mut verdicts: Vec<Verdict> = serde_json::from_slice(json).unwrap_or_default();
     match redaction {
-        Redaction::Whole => verdicts.iter_mut().for_each(|verdict| withheld(verdict, is_written)),
+        Redaction::Whole => verdicts.iter_mut().for_each(|verdict| withheld(verdict, set)),
         Redaction::Spans(spans) => {
             let texts = spans.iter().filter_map(|hidden| str::from_utf8(hidden.value.as_deref()?).ok());
-            let values = texts.filter(|value| value.len() >= VALUE_MIN_BYTES).map(str::to_owned).collect();
-            let search = Search { spans: Vec::new(), values };
-            verdicts.iter_mut().for_each(|verdict| search.clean(verdict));
+            take_out(&texts.map(str::to_owned).collect(), &BTreeSet::new(), &mut verdicts);
         }
     }
     verdict::render(verdicts).json
 }
 
+fn take_out(values: &BTreeSet<String>, written: &BTreeSet<String>, verdicts: &mut [Verdict]) {
+    let words = Words::of(values, written, verdicts);
+    verdicts.iter_mut().for_each(|verdict| words.clean(verdict));
+}
+
 /// Leaves of a verdict what a policy says in the same words of every line.
-fn withheld(verdict: &mut Verdict, is_written: &dyn Fn(&str) -> bool) {
+fn withheld(verdict: &mut Verdict, set: &PolicySet) {
     if verdict.decision == Decision::Undecided {
         return;
     }
     verdict.reason = None;
-    if !is_written(&verdict.id) {
+    verdict.controls.retain(|control| set.is_written_control(&verdict.id, control));
+    if !set.is_written(&verdict.id) {
         HIDDEN.clone_into(&mut verdict.id);
     }
 }
@@ -122,6 +125,8 @@ struct Search {
     spans: Vec<Hidden>,
     /// Values that are hidden wherever they stand.
     values: BTreeSet<String>,
+    /// What is hidden, as it is written in the line.
+    written: BTreeSet<String>,
 }
 
 impl Search {
@@ -131,7 +136,7 @@ impl Search {
             return None;
         }
         let views = json::views(text);
-        let mut search = Self { spans: Vec::new(), values: BTreeSet::new() };
+        let mut search = Self { spans: Vec::new(), values: BTreeSet::new(), written: BTreeSet::new() };
         for verdict in verdicts.iter().filter(|verdict| !verdict.redact.is_empty()) {
             let before = search.spans.len();
             for hide in &verdict.redact {
@@ -148,6 +153,9 @@ impl Search {
             }
         }
         search.elsewhere(&views)?;
+        for raw in search.spans.iter().filter_map(|hidden| text.get(hidden.span.clone())) {
+            words::add_written(raw, &mut search.written);
+        }
         search.spans = settled(search.spans);
         (search.spans.len() <= HIDDEN_MAX).then_some(search)
     }
@@ -280,20 +288,6 @@ impl Search {
             }
         }
         Some(())
-    }
-
-    /// Takes what is hidden out of a verdict's words, also as digits without what groups them.
-    fn clean(&self, verdict: &mut Verdict) {
-        let compact = |value: &String| value.replace([' ', '-'], "");
-        let mut values: Vec<String> = self.values.iter().flat_map(|value| [value.clone(), compact(value)]).collect();
-        values.retain(|value| value.len() >= VALUE_MIN_BYTES);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let words = verdict.controls.iter_mut().chain([&mut verdict.id]).chain(&mut verdict.reason);
-        for word in words {
-            for value in values.iter().filter(|value| word.contains(value.as_str())).collect::<Vec<_>>() {
-                *word = word.replace(value.as_str(), HIDDEN);
-            }
-        }
     }
 }
 

@@ -196,3 +196,31 @@ fn what_another_line_hides_is_taken_out_of_verdicts() {
         assert!(json.contains("OWN-1"), "{json}");
     }
 }
+
+#[test]
+fn a_value_that_is_written_otherwise_in_a_line_that_is_not_json_hides_all_of_it() {
+    let cee = "<34>Oct 11 22:14:15 m app[1]: @cee: ";
+    let audit = "type=EXECVE msg=audit(1364481363.243:24287): argc=2 a0=";
+    for (redact, before, after, expected) in [
+        ("json.name", cee, r#"{"name":"J\u00f6rg M","greeting":"Hallo Jörg M"}"#, "*"),
+        ("json.name", cee, r#"{"name":"a\/bcd","greeting":"a/bcd"}"#, "*"),
+        // another escape may stand anywhere
+        ("json.name", cee, r#"{"name":"Eve M","path":"C:\\x"}"#, "*"),
+        ("json.name", cee, r#"{"name":"Jörg M"}"#, "*"),
+        ("json.name", cee, r#"{"name":"Eve M","greeting":"Hello Eve M"}"#, r##"{"name":"#","greeting":"Hello #"}"##),
+        ("a0", audit, "4AC3B67267204D a1=\"x\"", "# a1=\"x\""),
+        ("a0", audit, "612262 a1=\"x\"", "# a1=\"x\""),
+        ("a0", audit, "\"J\u{f6}rg\" a1=\"x\"", "*"),
+        ("a0", audit, "\"eve1\" a1=\"x\\y\"", "*"),
+    ] {
+        let line = format!("{before}{after}");
+        let expected = if expected == "*" { "*".to_owned() } else { format!("{before}{expected}") };
+        assert_eq!(hidden(&format!("[\"input.fields.{redact}\"]"), &line), expected, "{line}");
+    }
+    // arguments that the kernel divides by NUL
+    let proctitle = "type=PROCTITLE msg=audit(1364481363.243:24287): proctitle=";
+    let line = format!("{proctitle}636174006162 comm=\"cat ab\"");
+    assert_eq!(hidden(r#"["input.fields.proctitle"]"#, &line), format!("{proctitle}# comm=\"#\""));
+    // no value, nothing that could be written otherwise
+    assert_eq!(hidden(r#"["input.fields.json.no", "Eve"]"#, &format!(r"{cee}{{}} \ Eve")), format!(r"{cee}{{}} \ #"));
+}

@@ -267,10 +267,23 @@ impl Search {
         if leaves.len() > HIDDEN_MAX {
             return None;
         }
-        for leaf in leaves.iter().filter(|leaf| !leaf.is_empty()) {
-            // the kernel writes text with spaces or quotes in hexadecimal
-            let hex = crate::record::hex(leaf.as_bytes());
-            self.text(views, leaf, &[leaf, &hex.to_ascii_uppercase(), &hex])?;
+        leaves.retain(|leaf| !leaf.is_empty());
+        if !leaves.is_empty() && text.contains('\\') {
+            return None;
+        }
+        for leaf in &leaves {
+            // the kernel writes text with spaces or quotes in hexadecimal, with NUL between arguments
+            let [hex, divided] =
+                [leaf.clone(), leaf.replace(' ', "\0")].map(|leaf| crate::record::hex(leaf.as_bytes()));
+            let in_hex = [hex.to_ascii_uppercase(), hex, divided.to_ascii_uppercase(), divided];
+            // what may be written with escapes stands where it stands in hexadecimal, or who knows where
+            let is_plain =
+                leaf.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\'));
+            if !is_plain && !in_hex.iter().any(|hex| text.contains(hex)) {
+                return None;
+            }
+            let [upper, hex, upper_divided, divided] = &in_hex;
+            self.text(views, leaf, &[leaf, upper, hex, upper_divided, divided])?;
         }
         Some(())
     }

@@ -5,10 +5,14 @@ use sealtail::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext}
 use sealtail::record::{Hidden, Redaction, Verdicts};
 use std::fs;
 
-fn verdicts(rules: &str, kind: &'static str, line: &str) -> Verdicts {
+fn set(rules: &str) -> PolicySet {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("p.rego"), format!("package sealtail.p\n\n{rules}\n")).unwrap();
-    let set = PolicySet::load(&Config::of(vec![folder.path().to_owned()])).unwrap_or_else(|f| panic!("{rules}: {f:?}"));
+    PolicySet::load(&Config::of(vec![folder.path().to_owned()])).unwrap_or_else(|f| panic!("{rules}: {f:?}"))
+}
+
+fn verdicts(rules: &str, kind: &'static str, line: &str) -> Verdicts {
+    let set = set(rules);
     let source = SourceContext { kind, ..SourceContext::default() };
     let context = LineContext {
         message: line.as_bytes(),
@@ -181,9 +185,7 @@ fn of_a_line_that_is_hidden_as_a_whole_controls_are_what_policies_write() {
 fn what_another_line_hides_is_taken_out_of_verdicts() {
     let rules =
         r#"verdicts contains {"id": "x", "controls": ["OWN-1", upper(input.message)], "reason": input.message}"#;
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("p.rego"), format!("package sealtail.p\n\n{rules}\n")).unwrap();
-    let set = PolicySet::load(&Config::of(vec![folder.path().to_owned()])).unwrap();
+    let set = set(rules);
     let hide = |value: &str| Hidden { span: 0..0, value: Some(value.as_bytes().into()), quote: "" };
     let whole = Redaction::Whole;
     let overlapping = Redaction::Spans(vec![hide("abcd1234"), hide("1234efgh")]);
@@ -223,4 +225,21 @@ fn a_value_that_is_written_otherwise_in_a_line_that_is_not_json_hides_all_of_it(
     assert_eq!(hidden(r#"["input.fields.proctitle"]"#, &line), format!("{proctitle}# comm=\"#\""));
     // no value, nothing that could be written otherwise
     assert_eq!(hidden(r#"["input.fields.json.no", "Eve"]"#, &format!(r"{cee}{{}} \ Eve")), format!(r"{cee}{{}} \ #"));
+}
+
+#[test]
+fn a_package_may_redact_if_a_key_of_its_verdicts_is_not_written_out() {
+    let key = r#"k := concat("", ["red", "act"])"#;
+    for (verdicts, may) in [
+        (r#"{"id": "x", "redact": ["x"]}"#, true),
+        (r#"{"id": "x", k: ["x"]}"#, true),
+        (r#"{concat("", ["i", "d"]): "x", k: ["x"]}"#, true),
+        (r#"{name: value | some name, value in {"id": "x"}}"#, true),
+        (r#"{"id": "x", "reason": {"a": "b"}[input.message]}"#, false),
+        (r#"{"id": {"name": "x", input.message: "y"}[input.message]}"#, false),
+        (r#"{"id": "x", "reason": {1: "b"}[input.fields.n]}"#, false),
+    ] {
+        let rules = format!("verdicts contains {verdicts} if contains(input.message, \"x\")\n\n{key}");
+        assert_eq!(Evaluator::new(&set(&rules)).may_redact(), may, "{verdicts}");
+    }
 }

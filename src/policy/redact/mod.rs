@@ -14,7 +14,7 @@ pub(super) use json::text_of;
 
 use super::PolicySet;
 use super::input::Fields;
-use super::syntax::{Form, Syntax, form};
+use super::syntax::{Expr, Form, Syntax, form};
 use super::verdict::{self, REDACT};
 use crate::record::{Decision, HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, Verdict, Verdicts, settled};
 use aho_corasick::AhoCorasick;
@@ -321,8 +321,8 @@ fn compile(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).size_limit(PATTERN_MAX_BYTES).build().ok()
 }
 
-/// Whether a package's verdicts may have `redact`: the word stands in its rules, or in others that it refers to, or its
-/// verdicts may come from data.
+/// Whether a package's verdicts may have `redact`: the word, or a key that is not written out, stands in its rules, or in
+/// others that it refers to, or its verdicts may come from data.
 pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
     let look = |file: &&Syntax| {
         let (mut word, mut refers) = (false, !file.imports.is_empty());
@@ -333,6 +333,9 @@ pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
                     refers |= path[0] == "data";
                     word |= path.iter().any(|part| part == REDACT);
                 }
+                // a key that is not written out may be this one, but for objects that are no verdicts
+                Form::Object(fields) => word |= may_be_any(fields.iter().map(|(key, _)| *key)),
+                Form::Compr(terms, ..) if terms.len() == 2 => word |= may_be_any([terms[0]]),
                 _ => {}
             });
         }
@@ -341,6 +344,20 @@ pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
     let own: Vec<(bool, bool)> = package.iter().map(look).collect();
     own.iter().any(|(word, _)| *word)
         || (own.iter().any(|(_, refers)| *refers) && all.iter().map(look).any(|(word, _)| word))
+}
+
+/// Whether some of an object's keys are not written out, and all others are those of verdicts.
+fn may_be_any<'a>(keys: impl IntoIterator<Item = &'a Expr>) -> bool {
+    let mut is_any = false;
+    let is_of_verdict = |key| match form(key) {
+        Form::Text(key) => verdict::KEYS.contains(&key),
+        Form::Number(_) => false,
+        _ => {
+            is_any = true;
+            true
+        }
+    };
+    keys.into_iter().all(is_of_verdict) && is_any
 }
 
 /// What is wrong with a member of `redact` that is written out.

@@ -271,21 +271,26 @@ impl Search {
         if !leaves.is_empty() && text.contains('\\') {
             return None;
         }
-        for leaf in &leaves {
-            // the kernel writes text with spaces or quotes in hexadecimal, with NUL between arguments
-            let [hex, divided] =
-                [leaf.clone(), leaf.replace(' ', "\0")].map(|leaf| crate::record::hex(leaf.as_bytes()));
-            let in_hex = [hex.to_ascii_uppercase(), hex, divided.to_ascii_uppercase(), divided];
-            // what may be written with escapes stands where it stands in hexadecimal, or who knows where
-            let is_plain =
-                leaf.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\'));
-            if !is_plain && !in_hex.iter().any(|hex| text.contains(hex)) {
-                return None;
-            }
-            let [upper, hex, upper_divided, divided] = &in_hex;
-            self.text(views, leaf, &[leaf, upper, hex, upper_divided, divided])?;
+        leaves.iter().try_for_each(|leaf| self.leaf(views, leaf, text))
+    }
+
+    /// A value that was read from a line that is not JSON; it must be told where it was read.
+    fn leaf(&mut self, views: &[View], leaf: &str, text: &str) -> Option<()> {
+        // the kernel writes text with spaces or quotes in hexadecimal
+        let in_hex = |leaf: &str| {
+            let hex = crate::record::hex(leaf.as_bytes());
+            [hex.to_ascii_uppercase(), hex]
+        };
+        let stands = |written: &[String; 2]| written.iter().any(|hex| text.contains(hex));
+        let hex = in_hex(leaf);
+        // what may be written with escapes stands where it stands in hexadecimal, or who knows where
+        let is_plain = leaf.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\'));
+        // arguments that the kernel divides by NUL are read with spaces
+        let is_divided = leaf.contains(' ') && stands(&in_hex(&leaf.replace(' ', "\0")));
+        if is_divided || !is_plain && !stands(&hex) {
+            return None;
         }
-        Some(())
+        self.text(views, leaf, &[leaf, &hex[0], &hex[1]])
     }
 
     /// The same values wherever else they stand.

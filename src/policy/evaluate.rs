@@ -16,7 +16,7 @@ use super::fields::{self, Wanted};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
-use super::{LineContext, PolicySet, redact};
+use super::{LineContext, PolicySet, controls, redact};
 use crate::record::{Hide, Redaction, Verdict, Verdicts};
 
 /// Stands behind the bound of instructions: single instructions (a regular expression on a long line) can be slow.
@@ -147,16 +147,14 @@ impl Evaluator {
         }
         // what is to be hidden may stand in fields that no rule reads
         let (text, fields) = ([line.earlier, line.message].concat(), self.input.fields(line, &message, &fields::ALL));
-        let is_written = |id: &str| set.is_written(id);
-        let line = redact::Line { text: &text, message: &message, fields: &fields, is_written: &is_written };
+        let line = redact::Line { text: &text, message: &message, fields: &fields, set: &self.set };
         redact::render(found.all(&set), &line, &mut self.patterns)
     }
 
     /// Takes what was hidden in another line out of verdicts that may quote it.
     pub fn clean(&self, verdicts: &mut Verdicts, redaction: &Redaction) {
         if !verdicts.json.is_empty() {
-            let is_written = |id: &str| self.set.inner.is_written(id);
-            verdicts.json = redact::clean(&verdicts.json, redaction, &is_written);
+            verdicts.json = redact::clean(&verdicts.json, redaction, &self.set);
         }
     }
 
@@ -204,8 +202,8 @@ impl Evaluator {
         if found.asks_nothing() {
             return self.rendered.of(set, found);
         }
-        let (all, is_written) = (self.input.fields(line, &entry, &fields::ALL), |id: &str| set.is_written(id));
-        let line = redact::Line { text: line.message, message: &message, fields: &all, is_written: &is_written };
+        let all = self.input.fields(line, &entry, &fields::ALL);
+        let line = redact::Line { text: line.message, message: &message, fields: &all, set: &self.set };
         redact::render(found.all(set), &line, &mut self.patterns)
     }
 }
@@ -232,10 +230,21 @@ impl Inner {
         let hide = (self.withholds && package.redacts).then_some(Hide::Message);
         Verdict { redact: hide.into_iter().collect(), ..undecided(&package.name, why) }
     }
+}
 
+impl PolicySet {
     /// Whether an id stands in a policy, and so tells nothing of the line.
-    fn is_written(&self, id: &str) -> bool {
-        self.packages.iter().any(|package| package.is_written(id))
+    pub(super) fn is_written(&self, id: &str) -> bool {
+        self.inner.packages.iter().any(|package| package.is_written(id))
+    }
+
+    /// Whether a control of a verdict with this id stands in a policy, in METADATA, among the set's own, or in the catalogue.
+    pub(super) fn is_written_control(&self, id: &str, control: &str) -> bool {
+        let stands_in = |controls: &[String]| controls.iter().any(|written| written == control);
+        controls::all().iter().any(|known| known.id == control)
+            || self.inner.packages.iter().any(|package| stands_in(&package.metadata(id).controls))
+            || self.rules().any(|rule| stands_in(&rule.controls) || stands_in(&rule.metadata.controls))
+            || self.inner.data["own_controls"][control] != Value::Undefined
     }
 }
 

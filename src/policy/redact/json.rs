@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// Text in JSON in text in JSON: so deep is looked.
-const DEPTH_MAX: usize = 3;
+pub(super) const DEPTH_MAX: usize = 3;
 
 /// What stands in a JSON text.
 pub(super) enum Kind {
@@ -132,6 +132,11 @@ pub(in crate::policy) fn text_of(line: &str, key: &str) -> Option<(String, Map)>
         }
     });
     found.map(|inner| Map::default().below(line, inner))
+}
+
+/// A stretch of a text in JSON with what its escapes stand for.
+pub(super) fn unescaped(raw: &str) -> String {
+    decode(raw).0
 }
 
 /// What escapes stand for, and where each stood.

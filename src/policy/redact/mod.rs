@@ -4,14 +4,17 @@
 //! | --- | --- |
 //! | `path` | reads what policies write under `redact` |
 //! | `json` | where the texts and numbers of JSON stand, and what each character was written with |
+//! | `words` | takes what was hidden out of what verdicts say |
 
 mod json;
 pub(super) mod path;
+mod words;
 
 pub(super) use json::text_of;
 
+use super::PolicySet;
 use super::input::Fields;
-use super::syntax::{Form, Syntax, form};
+use super::syntax::{Expr, Form, Syntax, form};
 use super::verdict::{self, REDACT};
 use crate::record::{Decision, HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, Verdict, Verdicts, settled};
 use aho_corasick::AhoCorasick;
@@ -20,11 +23,14 @@ use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use words::Words;
 
 /// Bound of a compiled pattern, as the engine has it.
 const PATTERN_MAX_BYTES: usize = 100 * 1024;
 /// Patterns that are kept from line to line.
 const PATTERNS_MAX: usize = 64;
+/// Bound of what a pattern matches in one text, and of what is found before overlaps are settled.
+const MATCHES_MAX: usize = 4 * HIDDEN_MAX;
 /// What stands for hidden text in ids and reasons.
 const HIDDEN: &str = "[redacted]";
 
@@ -67,50 +73,49 @@ pub(super) struct Line<'a> {
     /// What policies see as `input.message`.
     pub(super) message: &'a str,
     pub(super) fields: &'a Fields,
-    /// Whether an id stands in the policies, and so tells nothing of the line.
-    pub(super) is_written: &'a dyn Fn(&str) -> bool,
+    /// What stands in the policies tells nothing of the line.
+    pub(super) set: &'a PolicySet,
 }
 
 /// Sorts, bounds and renders verdicts of which some hide something; nothing of that is left in them.
 pub(super) fn render(mut verdicts: Vec<Verdict>, line: &Line<'_>, patterns: &mut Patterns) -> Verdicts {
     let found = str::from_utf8(line.text).ok().and_then(|text| Search::of(&verdicts, text, line, patterns));
-    for verdict in &mut verdicts {
-        verdict.redact.clear();
-        match &found {
-            Some(search) => search.clean(verdict),
-            // where nothing is known of what to hide, text from the line is left out
-            None => {
-                withheld(verdict, line.is_written);
-                verdict.controls.retain(|control| !line.message.contains(control.as_str()));
-            }
-        }
+    verdicts.iter_mut().for_each(|verdict| verdict.redact.clear());
+    match &found {
+        Some(search) => take_out(&search.values, &search.written, &mut verdicts),
+        // where nothing is known of what to hide, text from the line is left out
+        None => verdicts.iter_mut().for_each(|verdict| withheld(verdict, line.set)),
     }
     let redaction = found.map_or(Redaction::Whole, |search| Redaction::Spans(search.spans));
     Verdicts { redaction: Some(redaction), ..verdict::render(verdicts) }
 }
 
 /// Takes what was hidden in another line out of rendered verdicts.
-pub(super) fn clean(json: &[u8], redaction: &Redaction, is_written: &dyn Fn(&str) -> bool) -> Vec<u8> {
+pub(super) fn clean(json: &[u8], redaction: &Redaction, set: &PolicySet) -> Vec<u8> {
     let mut verdicts: Vec<Verdict> = serde_json::from_slice(json).unwrap_or_default();
     match redaction {
-        Redaction::Whole => verdicts.iter_mut().for_each(|verdict| withheld(verdict, is_written)),
+        Redaction::Whole => verdicts.iter_mut().for_each(|verdict| withheld(verdict, set)),
         Redaction::Spans(spans) => {
             let texts = spans.iter().filter_map(|hidden| str::from_utf8(hidden.value.as_deref()?).ok());
-            let values = texts.filter(|value| value.len() >= VALUE_MIN_BYTES).map(str::to_owned).collect();
-            let search = Search { spans: Vec::new(), values };
-            verdicts.iter_mut().for_each(|verdict| search.clean(verdict));
+            take_out(&texts.map(str::to_owned).collect(), &BTreeSet::new(), &mut verdicts);
         }
     }
     verdict::render(verdicts).json
 }
 
+fn take_out(values: &BTreeSet<String>, written: &BTreeSet<String>, verdicts: &mut [Verdict]) {
+    let words = Words::of(values, written, verdicts);
+    verdicts.iter_mut().for_each(|verdict| words.clean(verdict));
+}
+
 /// Leaves of a verdict what a policy says in the same words of every line.
-fn withheld(verdict: &mut Verdict, is_written: &dyn Fn(&str) -> bool) {
+fn withheld(verdict: &mut Verdict, set: &PolicySet) {
     if verdict.decision == Decision::Undecided {
         return;
     }
     verdict.reason = None;
-    if !is_written(&verdict.id) {
+    verdict.controls.retain(|control| set.is_written_control(&verdict.id, control));
+    if !set.is_written(&verdict.id) {
         HIDDEN.clone_into(&mut verdict.id);
     }
 }
@@ -120,6 +125,8 @@ struct Search {
     spans: Vec<Hidden>,
     /// Values that are hidden wherever they stand.
     values: BTreeSet<String>,
+    /// What is hidden, as it is written in the line.
+    written: BTreeSet<String>,
 }
 
 impl Search {
@@ -129,7 +136,7 @@ impl Search {
             return None;
         }
         let views = json::views(text);
-        let mut search = Self { spans: Vec::new(), values: BTreeSet::new() };
+        let mut search = Self { spans: Vec::new(), values: BTreeSet::new(), written: BTreeSet::new() };
         for verdict in verdicts.iter().filter(|verdict| !verdict.redact.is_empty()) {
             let before = search.spans.len();
             for hide in &verdict.redact {
@@ -146,6 +153,9 @@ impl Search {
             }
         }
         search.elsewhere(&views)?;
+        for raw in search.spans.iter().filter_map(|hidden| text.get(hidden.span.clone())) {
+            words::add_written(raw, &mut search.written);
+        }
         search.spans = settled(search.spans);
         (search.spans.len() <= HIDDEN_MAX).then_some(search)
     }
@@ -161,7 +171,7 @@ impl Search {
             self.values.insert(value.to_owned());
         }
         self.spans.push(Hidden { span, value: Some(Arc::from(value.as_bytes())), quote });
-        (self.spans.len() <= 4 * HIDDEN_MAX && self.values.len() <= HIDDEN_MAX).then_some(())
+        (self.spans.len() <= MATCHES_MAX && self.values.len() <= HIDDEN_MAX).then_some(())
     }
 
     /// A text, which may be written in several ways; it must be there. A short one counts where it stands by itself.
@@ -184,12 +194,12 @@ impl Search {
     /// What a pattern matches in the message; in JSON also in each text and number by itself.
     fn pattern(&mut self, views: &[View], pattern: &Regex, text: &str, message: &str) -> Option<()> {
         for view in views {
-            for span in matches(pattern, &view.text) {
+            for span in matches(pattern, &view.text)? {
                 let value = view.text[span.clone()].to_owned();
                 self.hide(view, span, &value)?;
             }
         }
-        for span in matches(pattern, message) {
+        for span in matches(pattern, message)? {
             let value = &message[span.clone()];
             if message.len() != text.len() {
                 // the message is one of the entry's fields
@@ -227,12 +237,18 @@ impl Search {
     fn path(&mut self, views: &[View], path: &[Step], text: &str, fields: &Fields) -> Option<()> {
         let mut found = Vec::new();
         let is_json = json::walk(text, &mut |place, kind, range| {
-            if !matches!(kind, Kind::Key) && path::fits(path, place) {
+            if found.len() <= HIDDEN_MAX && !matches!(kind, Kind::Key) && path::fits(path, place) {
                 found.push((range, matches!(kind, Kind::Text)));
             }
         });
-        // what is in an object or an array is hidden elsewhere too
-        let is_below = |view: &&View| !view.is_key && found.iter().any(|(range, _)| within(range, &view.all));
+        if found.len() > HIDDEN_MAX {
+            return None;
+        }
+        // what is in an object or an array is hidden elsewhere too; what was found is in order, none within another
+        let is_below = |view: &&View| {
+            let at = found.partition_point(|(range, _): &(Range<usize>, bool)| range.end < view.all.end);
+            !view.is_key && found.get(at).is_some_and(|(range, _)| within(range, &view.all))
+        };
         let values = views.iter().filter(is_below).map(|view| &view.text);
         self.values.extend(values.filter(|value| value.len() >= VALUE_MIN_BYTES).cloned());
         for (range, is_text) in found {
@@ -251,12 +267,30 @@ impl Search {
         if leaves.len() > HIDDEN_MAX {
             return None;
         }
-        for leaf in leaves.iter().filter(|leaf| !leaf.is_empty()) {
-            // the kernel writes text with spaces or quotes in hexadecimal
-            let hex = crate::record::hex(leaf.as_bytes());
-            self.text(views, leaf, &[leaf, &hex.to_ascii_uppercase(), &hex])?;
+        leaves.retain(|leaf| !leaf.is_empty());
+        if !leaves.is_empty() && text.contains('\\') {
+            return None;
         }
-        Some(())
+        leaves.iter().try_for_each(|leaf| self.leaf(views, leaf, text))
+    }
+
+    /// A value that was read from a line that is not JSON; it must be told where it was read.
+    fn leaf(&mut self, views: &[View], leaf: &str, text: &str) -> Option<()> {
+        // the kernel writes text with spaces or quotes in hexadecimal
+        let in_hex = |leaf: &str| {
+            let hex = crate::record::hex(leaf.as_bytes());
+            [hex.to_ascii_uppercase(), hex]
+        };
+        let stands = |written: &[String; 2]| written.iter().any(|hex| text.contains(hex));
+        let hex = in_hex(leaf);
+        // what may be written with escapes stands where it stands in hexadecimal, or who knows where
+        let is_plain = leaf.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\'));
+        // arguments that the kernel divides by NUL are read with spaces
+        let is_divided = leaf.contains(' ') && stands(&in_hex(&leaf.replace(' ', "\0")));
+        if is_divided || !is_plain && !stands(&hex) {
+            return None;
+        }
+        self.text(views, leaf, &[leaf, &hex[0], &hex[1]])
     }
 
     /// The same values wherever else they stand.
@@ -272,20 +306,6 @@ impl Search {
             }
         }
         Some(())
-    }
-
-    /// Takes what is hidden out of a verdict's words, also as digits without what groups them.
-    fn clean(&self, verdict: &mut Verdict) {
-        let compact = |value: &String| value.replace([' ', '-'], "");
-        let mut values: Vec<String> = self.values.iter().flat_map(|value| [value.clone(), compact(value)]).collect();
-        values.retain(|value| value.len() >= VALUE_MIN_BYTES);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let words = verdict.controls.iter_mut().chain([&mut verdict.id]).chain(&mut verdict.reason);
-        for word in words {
-            for value in values.iter().filter(|value| word.contains(value.as_str())).collect::<Vec<_>>() {
-                *word = word.replace(value.as_str(), HIDDEN);
-            }
-        }
     }
 }
 
@@ -306,8 +326,8 @@ fn compile(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).size_limit(PATTERN_MAX_BYTES).build().ok()
 }
 
-/// Whether a package's verdicts may have `redact`: the word stands in its rules, or in others that it refers to, or its
-/// verdicts may come from data.
+/// Whether a package's verdicts may have `redact`: the word, or a key that is not written out, stands in its rules, or in
+/// others that it refers to, or its verdicts may come from data.
 pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
     let look = |file: &&Syntax| {
         let (mut word, mut refers) = (false, !file.imports.is_empty());
@@ -318,6 +338,9 @@ pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
                     refers |= path[0] == "data";
                     word |= path.iter().any(|part| part == REDACT);
                 }
+                // a key that is not written out may be this one, but for objects that are no verdicts
+                Form::Object(fields) => word |= may_be_any(fields.iter().map(|(key, _)| *key)),
+                Form::Compr(terms, ..) if terms.len() == 2 => word |= may_be_any([terms[0]]),
                 _ => {}
             });
         }
@@ -326,6 +349,20 @@ pub(super) fn may(package: &[&Syntax], all: &[&Syntax]) -> bool {
     let own: Vec<(bool, bool)> = package.iter().map(look).collect();
     own.iter().any(|(word, _)| *word)
         || (own.iter().any(|(_, refers)| *refers) && all.iter().map(look).any(|(word, _)| word))
+}
+
+/// Whether some of an object's keys are not written out, and all others are those of verdicts.
+fn may_be_any<'a>(keys: impl IntoIterator<Item = &'a Expr>) -> bool {
+    let mut is_any = false;
+    let is_of_verdict = |key| match form(key) {
+        Form::Text(key) => verdict::KEYS.contains(&key),
+        Form::Number(_) => false,
+        _ => {
+            is_any = true;
+            true
+        }
+    };
+    keys.into_iter().all(is_of_verdict) && is_any
 }
 
 /// What is wrong with a member of `redact` that is written out.
@@ -341,14 +378,17 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     }
 }
 
-/// What a pattern matches: where it has groups, what each of them does.
-fn matches(pattern: &Regex, text: &str) -> Vec<Range<usize>> {
+/// What a pattern matches: where it has groups, what each of them does. `None` if it matches too often to look at all of it.
+fn matches(pattern: &Regex, text: &str) -> Option<Vec<Range<usize>>> {
     let mut spans = Vec::new();
-    for found in pattern.captures_iter(text).take(4 * HIDDEN_MAX + 1) {
+    for (before, found) in pattern.captures_iter(text).enumerate() {
+        if before == MATCHES_MAX {
+            return None;
+        }
         let groups = usize::from(found.len() > 1);
         spans.extend(found.iter().skip(groups).flatten().map(|group| group.range()).filter(|range| !range.is_empty()));
     }
-    spans
+    Some(spans)
 }
 
 fn within(outer: &Range<usize>, inner: &Range<usize>) -> bool {

@@ -3,6 +3,7 @@
 //! What is new is read once, compiled and tested beside the running set, and only then put in its place, between two lines.
 //! Whatever is wrong with it changes nothing, and is said.
 
+mod thread;
 mod watch;
 
 use super::board::Board;
@@ -12,7 +13,8 @@ use crate::policy::bundle::{Downloaded, Downloads};
 use crate::policy::{Candidate, Config, Fault, PolicySet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
+use thread::{Failed, OneAtATime, on_thread};
+use tokio::sync::{Notify, mpsc};
 use watch::Watch;
 
 /// Behind inotify, which misses what happens on network file systems: how often the files are looked at.
@@ -21,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(100);
 /// … but not later than this.
 const QUIET_MAX: Duration = Duration::from_secs(2);
+/// Policies that are not compiled and tested after this are refused; their tests may take half of it.
+const LIMIT: Duration = Duration::from_secs(120);
 /// Faults that are said of one set.
 const FAULTS_SHOWN: usize = 20;
 
@@ -49,6 +53,15 @@ pub(super) struct Reloader {
     pub(super) bundle: Option<(Downloads, Downloaded)>,
     /// What the files looked like before they were read.
     pub(super) seen: u64,
+    pub(super) state: State,
+}
+
+/// What reloads left behind.
+#[derive(Default)]
+pub(super) struct State {
+    compiling: OneAtATime,
+    /// Something was not looked at, as the policies before it were not done.
+    is_owed: bool,
 }
 
 impl Reloader {
@@ -72,6 +85,12 @@ impl Reloader {
                 }
                 Some(new) = downloaded.recv() => {
                     self.reload("downloaded", Some(new)).await;
+                }
+                () = self.state.compiling.late_ends() => {
+                    if std::mem::take(&mut self.state.is_owed) {
+                        self.reload("those before are done", None).await;
+                        self.asked.server.notify_one();
+                    }
                 }
                 was_woken = watch.change(longest) => {
                     longest = LOOK;
@@ -111,12 +130,14 @@ impl Reloader {
     async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) -> bool {
         let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
         let config = self.config.clone();
-        let read = on_thread(move || {
+        let read = self.state.compiling.run(LIMIT, move || {
             let candidate = Candidate::read(&config, bundle.as_ref());
             candidate.compile_tested().map(|set| (set, candidate.revisions()))
         });
-        let failed = || Err(vec![Fault::within("these policies made the engine fail")]);
-        let compiled = read.await.unwrap_or_else(failed);
+        let compiled = read.await.unwrap_or_else(|failed| {
+            self.state.is_owed |= failed == Failed::Busy;
+            Err(vec![Fault::within(&why_not(failed))])
+        });
         let is_good = compiled.is_ok();
         match compiled {
             Ok((set, revisions)) => {
@@ -161,6 +182,15 @@ impl Reloader {
     }
 }
 
+fn why_not(failed: Failed) -> String {
+    let limit = LIMIT.as_secs();
+    match failed {
+        Failed::Ended => "these policies made the engine fail".to_owned(),
+        Failed::Late => format!("not compiled and tested within {limit} s; divide them, or take tests out"),
+        Failed::Busy => format!("those before were not done within {limit} s and go on; these are tried after them"),
+    }
+}
+
 /// What the files of the policies look like now.
 pub(super) fn stamp(config: &Config) -> u64 {
     watch::stamp(&config.files())
@@ -188,21 +218,4 @@ async fn poll(mut downloads: Downloads, asked: Arc<Notify>, found: mpsc::Sender<
 
 fn no_bundle(error: &str) {
     tracing::warn!(error, "no bundle came: the policies before stay in force");
-}
-
-/// Work that takes long, on a thread of its own: the runtime is the network's, and at the end nobody waits for it. None if
-/// it panicked or no thread could be had.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (done, result) = oneshot::channel();
-    let run = move || {
-        // nobody waits any more when the agent ends
-        let _: Result<(), _> = done.send(work());
-    };
-    match std::thread::Builder::new().name("sealtail-reload".into()).spawn(run) {
-        Ok(_) => result.await.ok(),
-        Err(error) => {
-            tracing::error!(%error, "no thread to read policies on");
-            None
-        }
-    }
 }

@@ -62,6 +62,8 @@ pub(super) struct State {
     compiling: OneAtATime,
     /// Something was not looked at, as the policies before it were not done.
     is_owed: bool,
+    /// The last bundle that came was not taken; the server says of it that it has no other.
+    is_refused: bool,
 }
 
 impl Reloader {
@@ -99,7 +101,9 @@ impl Reloader {
                         watch.quiet(QUIET, QUIET_MAX).await;
                         // a folder that was made anew has no watch yet; before the look, so that nothing falls between
                         watch = Watch::new(&self.config.files());
-                        if (self.look().await || was_missed) && !self.reload("files changed", None).await {
+                        if (self.look().await || was_missed)
+                            && (!self.reload("files changed", None).await || self.state.is_refused)
+                        {
                             // the server's bundle may be good now, by another key or beside other files
                             self.asked.server.notify_one();
                         }
@@ -139,6 +143,9 @@ impl Reloader {
             Err(vec![Fault::within(&why_not(failed))])
         });
         let is_good = compiled.is_ok();
+        if new.is_some() {
+            self.state.is_refused = !is_good;
+        }
         match compiled {
             Ok((set, revisions)) => {
                 if let Some(new) = new {

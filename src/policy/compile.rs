@@ -135,6 +135,11 @@ impl PolicySet {
         self.inner.packages.iter().map(|package| package.name.as_str())
     }
 
+    /// Those of them whose verdicts may hide something.
+    pub fn redacting(&self) -> impl Iterator<Item = &str> {
+        self.inner.packages.iter().filter(|package| package.redacts).map(|package| package.name.as_str())
+    }
+
     /// All rules that give verdicts, with their metadata, in the order of packages and files.
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.inner.packages.iter().flat_map(|package| &package.rules)

@@ -11,6 +11,7 @@ use super::live::Live;
 use crate::chain::header::Hash;
 use crate::policy::bundle::{Downloaded, Downloads};
 use crate::policy::{Candidate, Config, Fault, PolicySet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use thread::{Failed, OneAtATime, on_thread};
@@ -27,6 +28,8 @@ const QUIET_MAX: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(120);
 /// Faults that are said of one set.
 const FAULTS_SHOWN: usize = 20;
+/// Packages that are named when they are gone.
+const GONE_SHOWN: usize = 8;
 
 /// Asks an agent to read its policies again.
 #[derive(Clone, Debug, Default)]
@@ -160,12 +163,13 @@ impl Reloader {
 
     fn swap(&self, why: &str, set: PolicySet, revisions: &str) {
         self.board.reloaded(true);
-        let new = set.digest();
-        if self.live.current().digest() == new {
+        let (new, before) = (set.digest(), self.live.current());
+        if before.digest() == new {
             return tracing::info!(why, "policies read again: they are the same");
         }
         let packages = set.packages().count();
         tracing::info!(why, new = %Hash(new), packages, revisions, "policies taken up");
+        warn_of_gone(why, &before, &set);
         self.live.put(set);
     }
 
@@ -187,6 +191,25 @@ impl Reloader {
             tracing::error!(%error, "if the server is down at the next start, the agent begins with an older bundle");
         }
     }
+}
+
+/// A file that was away for a moment takes its package with it, and with that, perhaps, what hid secrets.
+fn warn_of_gone(why: &str, before: &PolicySet, set: &PolicySet) {
+    let there: BTreeSet<&str> = set.packages().collect();
+    let gone: Vec<&str> = before.packages().filter(|name| !there.contains(name)).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let may_redact = before.redacting().any(|name| !there.contains(name));
+    let (named, more) = gone.split_at(gone.len().min(GONE_SHOWN));
+    let (gone, more) = (named.join(", "), more.len());
+    tracing::warn!(
+        why,
+        gone,
+        more,
+        may_redact,
+        "packages of the policies before are gone: they look at no line any more"
+    );
 }
 
 fn why_not(failed: Failed) -> String {

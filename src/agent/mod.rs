@@ -138,6 +138,7 @@ impl Agent {
             asked: reload.clone(),
             bundle,
             seen,
+            state: reload::State::default(),
         };
         let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
         Ok(Self { config: config.clone(), digest, host_key, erasure, policies, board, reload, reloader })

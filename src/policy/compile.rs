@@ -17,7 +17,7 @@ use super::load::{SourceFile, Sources, Tests};
 use super::metadata::Annotations;
 use super::syntax::{Form, RuleSyntax, Shape, Syntax, form};
 use super::verdict::REDACT;
-use super::{Config, Fault, Metadata, assign, circle, growth, redact, refuse, verdict};
+use super::{Config, Fault, Metadata, assign, circle, growth, nesting, redact, refuse, verdict};
 
 /// The rule that a policy is asked for.
 const VERDICTS: &str = "verdicts";
@@ -135,6 +135,11 @@ impl PolicySet {
         self.inner.packages.iter().map(|package| package.name.as_str())
     }
 
+    /// Those of them whose verdicts may hide something.
+    pub fn redacting(&self) -> impl Iterator<Item = &str> {
+        self.inner.packages.iter().filter(|package| package.redacts).map(|package| package.name.as_str())
+    }
+
     /// All rules that give verdicts, with their metadata, in the order of packages and files.
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.inner.packages.iter().flat_map(|package| &package.rules)
@@ -161,11 +166,9 @@ pub(super) fn engine(sources: &Sources, faults: &mut Vec<Fault>) -> Engine {
     // as in OPA: a function that can't answer is undefined
     engine.set_strict_builtin_errors(false);
     for file in &sources.modules {
-        let added = catch_unwind(AssertUnwindSafe(|| engine.add_policy(file.path.clone(), file.text.clone())));
-        match added {
-            Ok(Ok(package)) => faults.extend(file.check_package(&package).err()),
-            Ok(Err(error)) => faults.push(Fault::from_engine(&file.path, &error.to_string())),
-            Err(_) => faults.push(Fault::of(&file.path, "the engine panicked on it")),
+        match add(&mut engine, &file.path, &file.text) {
+            Ok(package) => faults.extend(file.check_package(&package).err()),
+            Err(fault) => faults.push(fault),
         }
     }
     for (file, document) in sources.documents(faults) {
@@ -174,6 +177,15 @@ pub(super) fn engine(sources: &Sources, faults: &mut Vec<Fault>) -> Engine {
         }
     }
     engine
+}
+
+/// Gives a module to the engine, if its parser can bear it; its package. All text goes this way.
+pub(super) fn add(engine: &mut Engine, path: &str, text: &str) -> Result<String, Fault> {
+    nesting::check(path, text)?;
+    match catch_unwind(AssertUnwindSafe(|| engine.add_policy(path.to_owned(), text.to_owned()))) {
+        Ok(added) => added.map_err(|error| Fault::from_engine(path, &error.to_string())),
+        Err(_) => Err(Fault::of(path, "the engine panicked on it")),
+    }
 }
 
 /// A parsed file with its annotations.

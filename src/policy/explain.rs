@@ -12,7 +12,7 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
-use super::compile::engine;
+use super::compile::{add, engine};
 use super::fields::Wanted;
 use super::input::InputBuilder;
 use super::load::{Sources, Tests};
@@ -166,7 +166,7 @@ impl Asker<'_> {
             syntax.imports.iter().map(|(name, path)| format!("import {} as {name}\n", written(path))).collect();
         let body: String = statements.iter().map(|statement| format!("\t{}\n", statement.text)).collect();
         let text = format!("package {}\n{imports}\n{name} if {{\n{body}}}\n", written(&syntax.package));
-        if self.engine.add_policy(format!("{name}.rego"), text).is_err() {
+        if add(&mut self.engine, &format!("{name}.rego"), &text).is_err() {
             return false;
         }
         let data = format!("data.{}.{name}", written(&syntax.package));

@@ -4,6 +4,7 @@
 //! ```text
 //! load      files, folders, bundles      -> Sources          (bounded, sorted, digested)
 //! bundle    OPA bundles, from disk and from a server -> their files, if they are those that were signed
+//! nesting   a text                       -> will the engine's parser bear it?
 //! syntax    the engine's syntax tree     -> what we ask of it: rules, ids, calls
 //! metadata  `# METADATA` comments (yaml) -> Metadata, by OPA's rules of scope
 //! refuse    what a policy may not do     -> Faults
@@ -53,6 +54,7 @@ mod input;
 mod lint;
 mod load;
 mod metadata;
+mod nesting;
 pub mod packs;
 pub mod redact;
 mod refuse;

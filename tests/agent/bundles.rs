@@ -216,6 +216,34 @@ fn a_new_key_is_taken_up_whether_it_or_its_bundle_comes_first() {
 }
 
 #[test]
+fn a_bundle_that_a_local_test_refused_is_tried_again_when_the_test_is_mended() {
+    let mut served = Served::new();
+    let test = |served: &Served, what: &str| {
+        fs::create_dir_all(served.world.path("local")).unwrap();
+        let text = format!("package sealtail.local_test\n\ntest_x if {what}\n");
+        put(&served.world.path("local/local_test.rego"), text.as_bytes());
+    };
+    test(&served, "data.sealtail.x == 1");
+    served.world.configure(|config| config.replace("[policy]\n", "[policy]\npaths = [\"../local\"]\n"));
+    served.give(&served.signed("one"));
+    served.world.start_agent();
+    served.expect("one");
+    let mut two = set("two");
+    two[2].1 = "{\"x\":2}".to_owned();
+    served.give(&served.signer.signed(&two, &json!({})));
+    served.world.await_said(REFUSED, 1);
+    served.expect("one");
+    // the server says from now on that it has no other
+    await_that("the refused one's ETag", || served.server.asked_again() >= 1);
+    test(&served, "data.sealtail.x < 3");
+    served.world.await_said(IN_FORCE, 1);
+    served.expect("two");
+    assert_eq!(served.world.stop_agent(), Some(0));
+    served.log();
+    served.world.verify().assert_intact(&[]);
+}
+
+#[test]
 fn check_asks_the_server_and_offline_looks_at_what_was_kept() {
     let mut served = Served::new();
     let check = |served: &Served, more: &[&str]| {

@@ -279,6 +279,48 @@ fn loose_files_are_taken_up_when_they_change_and_on_sighup() {
 }
 
 #[test]
+fn packages_that_are_gone_are_named() {
+    const GONE: &str = "packages of the policies before are gone";
+    let mut world = World::new();
+    let folder = world.path("loose");
+    fs::create_dir_all(&folder).unwrap();
+    for n in 0..10 {
+        fs::write(folder.join(format!("p{n}.rego")), rego(&format!("p{n}"), "x")).unwrap();
+    }
+    let hides = "package sealtail.hides\n\nverdicts contains {\"id\": \"h\", \"redact\": [\"input.message\"]} if contains(input.message, \"secret\")\n";
+    fs::write(folder.join("hides.rego"), hides).unwrap();
+    world.configure_policy(&format!("paths = [{:?}]", folder.to_str().unwrap()));
+    world.start_receiver();
+    world.start_agent();
+    world.append("one\n");
+    world.await_archived(1);
+    let gone = |world: &World, n: usize| -> Value {
+        world.await_said(GONE, n);
+        let log = world.agent_log();
+        let line = log.lines().rfind(|line| line.contains(GONE)).unwrap();
+        serde_json::from_str(line).unwrap()
+    };
+    fs::rename(folder.join("hides.rego"), world.path("hides.rego")).unwrap();
+    let line = gone(&world, 1);
+    assert_eq!(line["level"], "WARN");
+    assert_eq!((&line["gone"], &line["may_redact"]), (&"sealtail.hides".into(), &true.into()), "{line}");
+    fs::rename(world.path("hides.rego"), folder.join("hides.rego")).unwrap();
+    world.await_said(IN_FORCE, 2);
+    // away at one moment
+    fs::create_dir(world.path("away")).unwrap();
+    fs::rename(&folder, world.path("away/loose")).unwrap();
+    world.await_said(REFUSED, 1);
+    (1..10).for_each(|n| fs::remove_file(world.path("away/loose").join(format!("p{n}.rego"))).unwrap());
+    fs::rename(world.path("away/loose"), &folder).unwrap();
+    let line = gone(&world, 2);
+    let eight = (1..9).map(|n| format!("sealtail.p{n}")).collect::<Vec<_>>().join(", ");
+    assert_eq!((&line["gone"], &line["more"]), (&eight.into(), &1.into()), "{line}");
+    assert_eq!(line["may_redact"], false);
+    assert_eq!(world.stop_agent(), Some(0));
+    assert_eq!(world.said(GONE), 2, "what only came is not gone");
+}
+
+#[test]
 fn a_config_map_is_taken_up_when_its_link_moves() {
     use std::os::unix::fs::symlink;
     let mut world = World::new();

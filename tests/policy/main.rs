@@ -7,6 +7,7 @@ mod bundles;
 mod commands;
 mod hostile;
 mod mistakes;
+mod nested;
 mod pack;
 mod redacts;
 mod samples;

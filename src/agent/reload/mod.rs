@@ -3,6 +3,7 @@
 //! What is new is read once, compiled and tested beside the running set, and only then put in its place, between two lines.
 //! Whatever is wrong with it changes nothing, and is said.
 
+mod thread;
 mod watch;
 
 use super::board::Board;
@@ -10,9 +11,11 @@ use super::live::Live;
 use crate::chain::header::Hash;
 use crate::policy::bundle::{Downloaded, Downloads};
 use crate::policy::{Candidate, Config, Fault, PolicySet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
+use thread::{Failed, OneAtATime, on_thread};
+use tokio::sync::{Notify, mpsc};
 use watch::Watch;
 
 /// Behind inotify, which misses what happens on network file systems: how often the files are looked at.
@@ -21,8 +24,12 @@ const LOOK: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(100);
 /// … but not later than this.
 const QUIET_MAX: Duration = Duration::from_secs(2);
+/// Policies that are not compiled and tested after this are refused; their tests may take half of it.
+const LIMIT: Duration = Duration::from_secs(120);
 /// Faults that are said of one set.
 const FAULTS_SHOWN: usize = 20;
+/// Packages that are named when they are gone.
+const GONE_SHOWN: usize = 8;
 
 /// Asks an agent to read its policies again.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +56,17 @@ pub(super) struct Reloader {
     pub(super) bundle: Option<(Downloads, Downloaded)>,
     /// What the files looked like before they were read.
     pub(super) seen: u64,
+    pub(super) state: State,
+}
+
+/// What reloads left behind.
+#[derive(Default)]
+pub(super) struct State {
+    compiling: OneAtATime,
+    /// Something was not looked at, as the policies before it were not done.
+    is_owed: bool,
+    /// The last bundle that came was not taken; the server says of it that it has no other.
+    is_refused: bool,
 }
 
 impl Reloader {
@@ -73,6 +91,12 @@ impl Reloader {
                 Some(new) = downloaded.recv() => {
                     self.reload("downloaded", Some(new)).await;
                 }
+                () = self.state.compiling.late_ends() => {
+                    if std::mem::take(&mut self.state.is_owed) {
+                        self.reload("those before are done", None).await;
+                        self.asked.server.notify_one();
+                    }
+                }
                 was_woken = watch.change(longest) => {
                     longest = LOOK;
                     let was_missed = !was_woken && self.look().await;
@@ -80,7 +104,9 @@ impl Reloader {
                         watch.quiet(QUIET, QUIET_MAX).await;
                         // a folder that was made anew has no watch yet; before the look, so that nothing falls between
                         watch = Watch::new(&self.config.files());
-                        if (self.look().await || was_missed) && !self.reload("files changed", None).await {
+                        if (self.look().await || was_missed)
+                            && (!self.reload("files changed", None).await || self.state.is_refused)
+                        {
                             // the server's bundle may be good now, by another key or beside other files
                             self.asked.server.notify_one();
                         }
@@ -111,13 +137,18 @@ impl Reloader {
     async fn reload(&mut self, why: &'static str, new: Option<Downloaded>) -> bool {
         let bundle = new.as_ref().or(self.bundle.as_ref().map(|(_, bundle)| bundle)).cloned();
         let config = self.config.clone();
-        let read = on_thread(move || {
+        let read = self.state.compiling.run(LIMIT, move || {
             let candidate = Candidate::read(&config, bundle.as_ref());
             candidate.compile_tested().map(|set| (set, candidate.revisions()))
         });
-        let failed = || Err(vec![Fault::within("these policies made the engine fail")]);
-        let compiled = read.await.unwrap_or_else(failed);
+        let compiled = read.await.unwrap_or_else(|failed| {
+            self.state.is_owed |= failed == Failed::Busy;
+            Err(vec![Fault::within(&why_not(failed))])
+        });
         let is_good = compiled.is_ok();
+        if new.is_some() {
+            self.state.is_refused = !is_good;
+        }
         match compiled {
             Ok((set, revisions)) => {
                 if let Some(new) = new {
@@ -132,12 +163,13 @@ impl Reloader {
 
     fn swap(&self, why: &str, set: PolicySet, revisions: &str) {
         self.board.reloaded(true);
-        let new = set.digest();
-        if self.live.current().digest() == new {
+        let (new, before) = (set.digest(), self.live.current());
+        if before.digest() == new {
             return tracing::info!(why, "policies read again: they are the same");
         }
         let packages = set.packages().count();
         tracing::info!(why, new = %Hash(new), packages, revisions, "policies taken up");
+        warn_of_gone(why, &before, &set);
         self.live.put(set);
     }
 
@@ -158,6 +190,34 @@ impl Reloader {
         if let Some(Err(error)) = on_thread(move || downloads.keep(&new)).await {
             tracing::error!(%error, "if the server is down at the next start, the agent begins with an older bundle");
         }
+    }
+}
+
+/// A file that was away for a moment takes its package with it, and with that, perhaps, what hid secrets.
+fn warn_of_gone(why: &str, before: &PolicySet, set: &PolicySet) {
+    let there: BTreeSet<&str> = set.packages().collect();
+    let gone: Vec<&str> = before.packages().filter(|name| !there.contains(name)).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let may_redact = before.redacting().any(|name| !there.contains(name));
+    let (named, more) = gone.split_at(gone.len().min(GONE_SHOWN));
+    let (gone, more) = (named.join(", "), more.len());
+    tracing::warn!(
+        why,
+        gone,
+        more,
+        may_redact,
+        "packages of the policies before are gone: they look at no line any more"
+    );
+}
+
+fn why_not(failed: Failed) -> String {
+    let limit = LIMIT.as_secs();
+    match failed {
+        Failed::Ended => "these policies made the engine fail".to_owned(),
+        Failed::Late => format!("not compiled and tested within {limit} s; divide them, or take tests out"),
+        Failed::Busy => format!("those before were not done within {limit} s and go on; these are tried after them"),
     }
 }
 
@@ -188,21 +248,4 @@ async fn poll(mut downloads: Downloads, asked: Arc<Notify>, found: mpsc::Sender<
 
 fn no_bundle(error: &str) {
     tracing::warn!(error, "no bundle came: the policies before stay in force");
-}
-
-/// Work that takes long, on a thread of its own: the runtime is the network's, and at the end nobody waits for it. None if
-/// it panicked or no thread could be had.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (done, result) = oneshot::channel();
-    let run = move || {
-        // nobody waits any more when the agent ends
-        let _: Result<(), _> = done.send(work());
-    };
-    match std::thread::Builder::new().name("sealtail-reload".into()).spawn(run) {
-        Ok(_) => result.await.ok(),
-        Err(error) => {
-            tracing::error!(%error, "no thread to read policies on");
-            None
-        }
-    }
 }

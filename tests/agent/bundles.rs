@@ -126,7 +126,13 @@ fn whatever_is_wrong_with_a_bundle_the_running_one_stays() {
         (change(&|files| drop(files.remove(2))), "lacks \\\"sealtail/data.json\\\", which was signed"),
         (change(&|files| files.push(("b.rego", rego("b", "evil")))), "\\\"b.rego\\\" was not signed"),
         (pack(&set("evil")), "is not signed"),
-        (served.well_signed_nonsense(), "a.rego:3:"),
+        (served.well_signed("verdicts contains {"), "a.rego:3:"),
+        // on this the engine's parser ends the process, or never ends itself
+        (served.well_signed(&format!("x := {}", "[\n".repeat(8_000))), "a.rego:19:1: brackets are nested"),
+        (
+            served.well_signed(&format!("x := {}1{}", "[".repeat(26), "]".repeat(26))),
+            "a.rego:3:22: brackets are nested",
+        ),
         (b"<html>not found</html>".to_vec(), "no whole gzip file"),
     ];
     for (n, (bundle, why)) in bad.into_iter().enumerate() {
@@ -155,9 +161,9 @@ fn whatever_is_wrong_with_a_bundle_the_running_one_stays() {
 
 impl Served {
     /// Well signed, and no policy.
-    fn well_signed_nonsense(&self) -> Vec<u8> {
+    fn well_signed(&self, rule: &str) -> Vec<u8> {
         let mut files = set("evil");
-        files[1].1 = "package sealtail.a\n\nverdicts contains {".to_owned();
+        files[1].1 = format!("package sealtail.a\n\n{rule}");
         pack(&self.signer.signed(&files, &json!({})))
     }
 }

@@ -72,7 +72,7 @@ fn what_is_vacuumed_while_the_output_is_blocked_is_told_with_its_count() {
     daemon.say(["last".to_owned()]);
     reader.await_that("everything", |reader| reader.messages().last().is_some_and(|message| message == "last"));
     reader.stop();
-    // in pieces, if journald punches its holes into the file while it is read
+    // in one piece or several: under load 121 were seen, their sum exact; journald may empty a file while it is read
     let lost: u64 = reader.missed().into_iter().map(Option::unwrap_or_default).sum();
     assert!(lost > 1000, "{:?}", reader.events);
     let last = reader.lines.last().unwrap().offset;

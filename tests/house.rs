@@ -48,16 +48,17 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 14] = [
+const LAW: [(&str, &[&str]); 15] = [
     ("record", &[]),
     ("durable", &[]),
+    ("pem", &[]),
     ("source", &[]),
-    ("policy", &[]),
+    ("policy", &["pem"]),
     ("chain", &[]),
     ("telemetry", &[]),
-    ("alert", &[]),
+    ("alert", &["pem"]),
     ("spool", &["chain"]),
-    ("forward", &["chain", "spool"]),
+    ("forward", &["chain", "pem", "spool"]),
     ("receive", &["chain"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),

@@ -2,11 +2,9 @@
 //! often somebody else's service: without a CA whom the machine trusts is trusted, without a certificate none is shown.
 
 use super::TlsConfig;
+use crate::pem;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::BuilderVerifierExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,7 +29,7 @@ pub(super) fn load(tls: &TlsConfig) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
     let builder = builder.map_err(|e| format!("TLS: {e}"))?;
     let builder = match &tls.ca {
-        Some(ca) => builder.with_root_certificates(roots(ca)?),
+        Some(ca) => builder.with_root_certificates(pem::roots(ca)?),
         None => builder.with_platform_verifier().map_err(|e| {
             format!(
                 "cannot tell whom this machine trusts: {e}; install ca-certificates, or set tls = {{ ca = \"….pem\" }}"
@@ -40,9 +38,7 @@ pub(super) fn load(tls: &TlsConfig) -> Result<ClientConfig, String> {
     };
     match &tls.client {
         None => Ok(builder.with_no_client_auth()),
-        Some((cert, key)) => builder
-            .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-            .map_err(|e| format!("{}: does not fit the certificate {}: {e}", key.display(), cert.display())),
+        Some((cert, key)) => Ok(pem::showing(builder, pem::certificates(cert)?, cert, key)?),
     }
 }
 
@@ -52,35 +48,4 @@ pub(super) fn unused() -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|e| format!("TLS: {e}"))?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|e| format!("{}: not a CA certificate: {e}", path.display()))?;
-    }
-    Ok(roots)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(|found| found.collect::<Result<Vec<_>, _>>());
-    let found = read.map_err(|error| match error {
-        rustls_pki_types::pem::Error::Io(error) => format!("{}: {error}", path.display()),
-        other => format!("{}: not PEM: {other:?}", path.display()),
-    })?;
-    match found.is_empty() {
-        true => Err(format!("{}: holds no certificate in PEM (BEGIN CERTIFICATE)", path.display())),
-        false => Ok(found),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    use std::os::unix::fs::MetadataExt;
-    let shown = path.display();
-    let mode = std::fs::metadata(path).map_err(|e| format!("{shown}: {e}"))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(format!("{shown}: others may read this private key (mode {mode:o}); run: chmod 600 {shown}"));
-    }
-    // the parser's own words could quote the key
-    PrivateKeyDer::from_pem_file(path).map_err(|_| format!("{shown}: holds no private key in PEM (BEGIN PRIVATE KEY)"))
 }

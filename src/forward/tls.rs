@@ -1,9 +1,8 @@
 //! Client certificates: loaded, checked before use, and looked at again when their files change.
 
 use super::{Error, TlsConfig};
-use rustls::RootCertStore;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use crate::pem;
+use rustls_pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,45 +26,16 @@ pub(crate) fn stamp(tls: &TlsConfig) -> Stamp {
 /// Loads the certificates for `host`: the client certificate must be valid now and name the host.
 pub(crate) fn load(tls: &TlsConfig, host: &str) -> Result<Credentials, Error> {
     let stamp = stamp(tls);
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&tls.ca)? {
-        roots.add(certificate).map_err(|e| bad(&tls.ca, format!("not a CA certificate: {e}")))?;
-    }
-    let chain = certificates(&tls.cert)?;
+    let roots = pem::roots(&tls.ca)?;
+    let chain = pem::certificates(&tls.cert)?;
     check_client(&tls.cert, &chain[0], host)?;
-    let key = private_key(&tls.key)?;
     // TLS 1.3 only: the certificate would cross the wire in the clear under 1.2
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|e| bad(&tls.cert, e.to_string()))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(|e| bad(&tls.key, format!("does not fit the certificate {}: {e}", tls.cert.display())))?;
+        .with_root_certificates(roots);
+    let config = pem::showing(builder, chain, &tls.cert, &tls.key)?;
     Ok(Credentials { config, stamp })
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let file = CertificateDer::pem_file_iter(path).map_err(|e| unreadable(path, &e))?;
-    let found: Result<Vec<_>, _> = file.collect();
-    let found = found.map_err(|e| unreadable(path, &e))?;
-    if found.is_empty() {
-        return Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)".into()));
-    }
-    Ok(found)
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata(path).map_err(|e| bad(path, e.to_string()))?;
-    if meta.mode() & 0o077 != 0 {
-        let mode = meta.mode() & 0o777;
-        return Err(bad(
-            path,
-            format!("others may read this private key (mode {mode:o}); run: chmod 600 {}", path.display()),
-        ));
-    }
-    // the parser's own words could quote the key
-    PrivateKeyDer::from_pem_file(path).map_err(|_| bad(path, "holds no private key in PEM (BEGIN PRIVATE KEY)".into()))
 }
 
 fn check_client(path: &Path, certificate: &CertificateDer<'_>, host: &str) -> Result<(), Error> {
@@ -101,10 +71,9 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     extension.value.general_names.iter().filter_map(name).collect()
 }
 
-fn unreadable(path: &Path, error: &rustls_pki_types::pem::Error) -> Error {
-    match error {
-        rustls_pki_types::pem::Error::Io(error) => bad(path, error.to_string()),
-        other => bad(path, format!("not PEM: {other:?}")),
+impl From<pem::Fault> for Error {
+    fn from(pem::Fault { path, reason }: pem::Fault) -> Error {
+        Error::Certificate { path, reason }
     }
 }
 

@@ -2,21 +2,19 @@
 //! agent begins while the server is down.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{PACKED_MAX_BYTES, Secret};
 use crate::durable::{self, Disk};
+use crate::pem;
 use crate::record::hex;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -214,22 +212,11 @@ fn client(remote: &Remote) -> Result<reqwest::Client, String> {
 }
 
 fn config(tls: &Tls) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&tls.ca)? {
-        roots.add(certificate).map_err(|e| format!("{}: not a CA certificate: {e}", tls.ca.display()))?;
+    let config = with_roots(pem::roots(&tls.ca)?)?;
+    match &tls.client {
+        None => Ok(config.with_no_client_auth()),
+        Some((cert, key)) => Ok(pem::showing(config, pem::certificates(cert)?, cert, key)?),
     }
-    let config = with_roots(roots)?;
-    let Some((cert, key)) = &tls.client else { return Ok(config.with_no_client_auth()) };
-    let mode = std::fs::metadata(key).map_err(|e| format!("{}: {e}", key.display()))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let key = key.display();
-        return Err(format!("{key}: others may read this private key (mode {mode:o}); run: chmod 600 {key}"));
-    }
-    // the parser's own words could quote the key
-    let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|_| format!("{}: holds no private key in PEM (BEGIN PRIVATE KEY)", key.display()))?;
-    let config = config.with_client_auth_cert(certificates(cert)?, secret);
-    config.map_err(|e| format!("{}: does not fit the certificate {}: {e}", key.display(), cert.display()))
 }
 
 type WithRoots = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
@@ -239,16 +226,6 @@ fn with_roots(roots: RootCertStore) -> Result<WithRoots, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|e| e.to_string())?;
     Ok(builder.with_root_certificates(roots))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = CertificateDer::pem_file_iter(path).and_then(|found| found.collect::<Result<Vec<_>, _>>());
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(format!("{}: holds no certificate in PEM (BEGIN CERTIFICATE)", path.display())),
-        Err(rustls_pki_types::pem::Error::Io(error)) => Err(format!("{}: {error}", path.display())),
-        Err(_) => Err(format!("{}: not PEM", path.display())),
-    }
 }
 
 /// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an

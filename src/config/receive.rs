@@ -1,7 +1,7 @@
 //! `[receive]`.
 
 use super::table::{Table, Text};
-use super::target::tls;
+use super::target::tls_files;
 use crate::receive::{Config, TlsConfig};
 
 /// The receiver's part.
@@ -13,7 +13,7 @@ pub(super) fn config(table: Table<'_>) -> Option<Config> {
     let trust = table.optional("trust", Text::into_path);
     let receipt_key = table.optional("receipt_key", Text::into_path);
     let beside = table.place.document.surroundings.folder.join("receipt.key");
-    let tls = tls(&table);
+    let tls = tls_files(&table);
     table.finish();
     let [ca, cert, key] = tls?;
     Some(Config {

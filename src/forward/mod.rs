@@ -10,10 +10,12 @@
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `file` | a folder |
-//! | `tls` | client certificates |
+//! | `http` | HTTP clients of targets |
+//! | `tls` | certificates, watched |
 
 mod backend;
 mod file;
+mod http;
 mod https;
 mod tls;
 
@@ -80,13 +82,20 @@ pub struct FileConfig {
 }
 
 /// Certificate files in PEM.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TlsConfig {
-    /// Whom to trust.
-    pub ca: PathBuf,
-    /// Our certificate chain.
+    /// Whom to trust; whom the machine trusts, if absent.
+    pub ca: Option<PathBuf>,
+    /// Who we are, for servers that ask.
+    pub client: Option<ClientFiles>,
+}
+
+/// A certificate chain and its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientFiles {
+    /// The chain.
     pub cert: PathBuf,
-    /// Its private key.
+    /// The private key.
     pub key: PathBuf,
 }
 
@@ -101,6 +110,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// TLS is not usable.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// The place is not usable.
     #[error("{place}: {reason}")]
     Place {

@@ -3,7 +3,7 @@
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, next};
 use crate::pki::Authority;
 use crate::stream::Stream;
-use sealtail::forward::{self, Config, HttpsConfig, Kind};
+use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind};
 use sealtail::receive::{self, Server};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -51,8 +51,8 @@ impl Receiver {
 
 impl Place for Receiver {
     fn target(&self) -> Config {
-        let tls =
-            forward::TlsConfig { ca: self.path("ca.pem"), cert: self.path("client.pem"), key: self.path("client.key") };
+        let client = ClientFiles { cert: self.path("client.pem"), key: self.path("client.key") };
+        let tls = forward::TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) };
         Config {
             name: "archive".into(),
             required: true,

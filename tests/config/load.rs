@@ -31,7 +31,7 @@ fn defaults_are_filled_in_and_paths_made_absolute() {
         ("archive", "https://a.internal:7443", true)
     );
     assert_eq!((target.batch_max_size_bytes, target.batch_max_age), (4 << 20, Duration::from_secs(1)));
-    assert_eq!(https.tls.ca, folder.path().join("ca.pem"));
+    assert_eq!(https.tls.ca, Some(folder.path().join("ca.pem")));
     assert_eq!((config.telemetry.log.as_str(), config.receive), ("info", None));
 }
 

@@ -1,0 +1,66 @@
+//! `[[target]]`.
+
+mod file;
+mod https;
+mod tls;
+
+pub(super) use tls::files as tls_files;
+
+use super::sections::Names;
+use super::table::{Table, Text};
+use crate::forward::{Config, Kind};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// All of them.
+pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
+    let first = tables.first().map(|table| table.place.clone());
+    let mut names = Names::default();
+    let read: Vec<_> = tables.into_iter().map(|table| config(table, &mut names)).collect();
+    let targets: Vec<Config> = read.into_iter().collect::<Option<_>>()?;
+    if !targets.iter().any(|target| target.required) {
+        let what = "no target is required, so that lines would be deleted before anything has them";
+        first?.fault(what, "set required = true in one of them");
+        return None;
+    }
+    Some(targets)
+}
+
+fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
+    let kind = |text: Text<'_>| text.word(&["https", "file"], &["s3", "nats", "kafka", "otlp"]);
+    // without its type nothing can be said of the other keys
+    let kind = table.required("type", "choose type = \"https\" or \"file\"", kind)?;
+    let name = names.claim(&table, None);
+    let required = table.boolean("required", true);
+    let batch = table.table("batch");
+    let (size, sizes, age) = batch_bounds(kind);
+    let batch_max_size_bytes = batch.size("max_size", size, sizes);
+    let ages = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
+    let batch_max_age = batch.duration("max_age", age, ages);
+    batch.finish();
+    let kind = match kind {
+        "file" => file::config(&table).map(Kind::File),
+        _ => https::config(&table).map(Kind::Https),
+    };
+    table.finish();
+    Some(Config {
+        name: name?,
+        required: required?,
+        batch_max_size_bytes: batch_max_size_bytes?,
+        batch_max_age: batch_max_age?,
+        kind: kind?,
+    })
+}
+
+/// By the type of a target: how large a batch is unless said otherwise, how large it may be, and how old it gets.
+fn batch_bounds(kind: &str) -> (u64, RangeInclusive<u64>, Duration) {
+    let sizes = 64 * KIB..=64 * MIB;
+    match kind {
+        // each object costs
+        "s3" => (32 * MIB, sizes, Duration::from_secs(60)),
+        _ => (4 * MIB, sizes, Duration::from_secs(1)),
+    }
+}

@@ -48,17 +48,18 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 15] = [
+const LAW: [(&str, &[&str]); 16] = [
     ("record", &[]),
     ("durable", &[]),
     ("pem", &[]),
+    ("s3", &[]),
     ("source", &[]),
     ("policy", &["pem"]),
     ("chain", &[]),
     ("telemetry", &[]),
     ("alert", &["pem"]),
     ("spool", &["chain"]),
-    ("forward", &["chain", "pem", "spool"]),
+    ("forward", &["chain", "pem", "s3", "spool"]),
     ("receive", &["chain"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),

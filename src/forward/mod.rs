@@ -10,6 +10,7 @@
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `file` | a folder |
+//! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
@@ -17,9 +18,12 @@ mod backend;
 mod file;
 mod http;
 mod https;
+mod s3;
 mod tls;
 
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub(crate) use http::explain;
+pub use s3::{LockMode, ObjectLock, S3Config};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -51,6 +55,8 @@ pub enum Kind {
     Https(HttpsConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "s3"`.
+    S3(S3Config),
 }
 
 impl Kind {
@@ -59,6 +65,7 @@ impl Kind {
         match self {
             Kind::Https(https) => https.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::S3(s3) => s3.place(),
         }
     }
 }
@@ -165,6 +172,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
 

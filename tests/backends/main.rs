@@ -6,10 +6,16 @@
 
 mod conformance;
 mod folder;
+mod link;
+mod long;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
 mod receiver;
+mod s3;
+mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
+mod terminator;
+mod weed;

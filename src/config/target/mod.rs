@@ -2,6 +2,7 @@
 
 mod file;
 mod https;
+mod s3;
 mod tls;
 
 pub(super) use tls::files as tls_files;
@@ -30,9 +31,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "file"], &["s3", "nats", "kafka", "otlp"]);
+    let kind = |text: Text<'_>| text.word(&["https", "s3", "file"], &["nats", "kafka", "otlp"]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose type = \"https\", \"s3\" or \"file\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let batch = table.table("batch");
@@ -43,6 +44,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
     batch.finish();
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
+        "s3" => s3::config(&table).map(Kind::S3),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

@@ -10,6 +10,25 @@ pub(super) fn mutual(table: &Table<'_>) -> Option<TlsConfig> {
     Some(TlsConfig { ca: Some(ca), client: Some(ClientFiles { cert, key }) })
 }
 
+/// Of a target that may be somebody else's service: nothing of it need be there, but a certificate needs its key.
+pub(super) fn optional(table: &Table<'_>) -> Option<TlsConfig> {
+    let tls = table.table("tls");
+    let file = |key| tls.optional(key, Text::into_path);
+    let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
+    let place = tls.place.clone();
+    tls.finish();
+    let (ca, cert, key) = (ca?, cert?, key?);
+    let client = match (cert, key) {
+        (Some(cert), Some(key)) => Some(ClientFiles { cert, key }),
+        (None, None) => None,
+        _ => {
+            place.fault("has one of cert and key", "name both, or neither");
+            return None;
+        }
+    };
+    Some(TlsConfig { ca, client })
+}
+
 /// Certificates go both ways, so that all three are needed.
 pub(in crate::config) fn files(table: &Table<'_>) -> Option<[PathBuf; 3]> {
     if !table.holds(&["tls"]) {

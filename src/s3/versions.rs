@@ -6,8 +6,12 @@
 use super::Failure;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_s3::types::Owner;
+use aws_sdk_s3::types::{ObjectLockMode, Owner};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
 
 /// What happened under one key, oldest first.
 #[derive(Debug, Default)]
@@ -92,4 +96,40 @@ pub(crate) async fn histories(
         history.markers.sort_by_key(|put| put.at);
     }
     Ok(histories)
+}
+
+/// How an object is kept from being deleted, as far as the store tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lock {
+    /// Whether there is nobody who may take it off.
+    pub(crate) is_compliance: bool,
+    /// Its end.
+    pub(crate) until: SystemTime,
+}
+
+/// Writes a version's bytes to a file, which must not be there yet.
+pub(crate) async fn save(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    version_id: &str,
+    path: &Path,
+) -> Result<Option<Lock>, String> {
+    let here = |error: std::io::Error| {
+        format!("{}: {error}; set TMPDIR to a folder with room for the archive", path.display())
+    };
+    let mut file = File::create_new(path).await.map_err(here)?;
+    let what = format!("s3://{bucket}/{key} cannot be read");
+    // in a bucket without versioning there is no other to ask for
+    let version_id = (version_id != "null").then(|| version_id.to_owned());
+    let got = client.get_object().bucket(bucket).key(key).set_version_id(version_id).send().await;
+    let mut got = got.map_err(|error| Failure::of(&what, &error).why)?;
+    while let Some(chunk) = got.body.next().await {
+        let chunk = chunk.map_err(|error| Failure::cut_off(&what, &error).why)?;
+        file.write_all(&chunk).await.map_err(here)?;
+    }
+    file.flush().await.map_err(here)?;
+    let is_compliance = got.object_lock_mode == Some(ObjectLockMode::Compliance);
+    let until = got.object_lock_retain_until_date.and_then(|at| SystemTime::try_from(at).ok());
+    Ok(until.map(|until| Lock { is_compliance, until }))
 }

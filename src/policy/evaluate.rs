@@ -42,19 +42,18 @@ pub struct Evaluator {
 struct Rendered(HashMap<Vec<(usize, usize)>, Verdicts>);
 
 impl Rendered {
-    fn of(&mut self, set: &Inner, found: Found) -> Verdicts {
-        if !found.others.is_empty() || found.written.is_empty() {
-            return verdict::render(found.all(set));
+    fn of(&mut self, set: &Inner, rules: &[(usize, usize)]) -> Verdicts {
+        if rules.is_empty() {
+            return Verdicts::default();
         }
-        if let Some(known) = self.0.get(&found.written) {
+        if let Some(known) = self.0.get(rules) {
             return known.clone();
         }
-        let written = found.written.clone();
-        let verdicts = verdict::render(found.all(set));
+        let verdicts = verdict::render(rules.iter().filter_map(|rule| set.written(*rule)).cloned().collect());
         if self.0.len() == RENDERED_MAX {
             self.0.clear();
         }
-        self.0.insert(written, verdicts.clone());
+        self.0.insert(rules.to_owned(), verdicts.clone());
         verdicts
     }
 }
@@ -64,20 +63,54 @@ impl Rendered {
 struct Found {
     /// Rules whose verdicts are written out: their package, and their place in it.
     written: Vec<(usize, usize)>,
+    /// What some of these hide; a rule stands here once for each of its verdicts.
+    hides: Vec<((usize, usize), Vec<Hide>)>,
     others: Vec<Verdict>,
 }
 
 impl Found {
+    fn add(&mut self, rule: (usize, usize), hides: Vec<Hide>) {
+        if self.written.last() != Some(&rule) {
+            self.written.push(rule);
+        }
+        if !hides.is_empty() && !self.hides.iter().any(|known| *known == (rule, hides.clone())) {
+            self.hides.push((rule, hides));
+        }
+    }
+
     fn all(self, set: &Inner) -> Vec<Verdict> {
-        let Found { written, mut others } = self;
-        let verdict = |(package, rule): (usize, usize)| set.packages[package].direct.as_ref()?.verdict(rule).cloned();
-        others.extend(written.into_iter().filter_map(verdict));
+        let Found { written, hides, mut others } = self;
+        let hiding: Vec<(usize, usize)> = hides.iter().map(|(rule, _)| *rule).collect();
+        let plain = written.into_iter().filter(|rule| !hiding.contains(rule));
+        others.extend(plain.filter_map(|rule| set.written(rule)).cloned());
+        let with = |(rule, redact)| Some(Verdict { redact, ..set.written(rule)?.clone() });
+        others.extend(hides.into_iter().filter_map(with));
         others
     }
 
-    /// What is written out hides nothing.
+    /// The verdicts, if nothing of the line is in them and what they hide, if anything, is told at a glance.
+    fn at_a_glance(&self, set: &Inner, rendered: &mut Rendered, line: &str) -> Option<Verdicts> {
+        if !self.others.is_empty() {
+            return None;
+        }
+        let verdicts = rendered.of(set, &self.written);
+        if self.hides.is_empty() {
+            return Some(verdicts);
+        }
+        let texts: Option<Vec<&str>> = self.hides.iter().flat_map(|(_, hides)| hides).map(as_text).collect();
+        let redaction = redact::plain(line, texts?.into_iter(), &verdicts.json)?;
+        Some(Verdicts { redaction: Some(redaction), ..verdicts })
+    }
+
     fn asks_nothing(&self) -> bool {
-        self.others.iter().all(|verdict| verdict.redact.is_empty())
+        self.hides.is_empty() && self.others.iter().all(|verdict| verdict.redact.is_empty())
+    }
+}
+
+fn as_text(hide: &Hide) -> Option<&str> {
+    match hide {
+        Hide::Text(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -142,8 +175,14 @@ impl Evaluator {
         if line.is_piece && set.withholds && set.packages.iter().any(|package| package.redacts) {
             found.others.push(Verdict { redact: vec![Hide::Message], ..verdict::on_piece() });
         }
+        if let Cow::Borrowed(whole) = message
+            && line.earlier.is_empty()
+            && let Some(verdicts) = found.at_a_glance(&set, &mut self.rendered, whole)
+        {
+            return verdicts;
+        }
         if found.asks_nothing() {
-            return self.rendered.of(&set, found);
+            return verdict::render(found.all(&set));
         }
         // what is to be hidden may stand in fields that no rule reads
         let (text, fields) = ([line.earlier, line.message].concat(), self.input.fields(line, &message, &fields::ALL));
@@ -200,7 +239,10 @@ impl Evaluator {
             }
         }
         if found.asks_nothing() {
-            return self.rendered.of(set, found);
+            return match found.others.is_empty() {
+                true => self.rendered.of(set, &found.written),
+                false => verdict::render(found.all(set)),
+            };
         }
         let all = self.input.fields(line, &entry, &fields::ALL);
         let line = redact::Line { text: line.message, message: &message, fields: &all, set: &self.set };
@@ -209,6 +251,11 @@ impl Evaluator {
 }
 
 impl Inner {
+    /// The verdict of a rule that is written out.
+    fn written(&self, (package, rule): (usize, usize)) -> Option<&Verdict> {
+        self.packages.get(package)?.direct.as_ref()?.verdict(rule)
+    }
+
     /// The packages that have to be looked at on a line.
     fn due(&self, probe: &Probe<'_>) -> Vec<usize> {
         let due = |(at, package): (usize, &Package)| package.gate.is_due(probe).then_some(at);
@@ -279,10 +326,11 @@ impl Document<'_> {
 /// Adds what a package says of a line, if that is known without the engine.
 fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> bool {
     let Some(direct) = &set.packages[package].direct else { return false };
-    let before = found.written.len();
-    let answer = direct.answer(facts, set.max_instructions, |rule| found.written.push((package, rule)));
+    let before = (found.written.len(), found.hides.len());
+    let answer = direct.answer(facts, set.max_instructions, |rule, hides| found.add((package, rule), hides));
     if answer == Answer::Unknown {
-        found.written.truncate(before);
+        found.written.truncate(before.0);
+        found.hides.truncate(before.1);
     }
     answer == Answer::Known
 }

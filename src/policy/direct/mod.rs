@@ -12,7 +12,9 @@
 //!    unexpected type, an order among types).
 //! 2. Logic has three values. A body holds if all its statements hold, fails if one surely fails, else it is unknown; `not` turns
 //!    the first two around and leaves the third. So unknown never becomes a yes or no by guessing.
-//! 3. A rule gives a verdict only if that is written out (a literal object), and a valid one when it was read.
+//! 3. A rule gives a verdict only if that is written out (a literal object), and a valid one when it was read; but for the
+//!    texts that it hides, each of which is a value as in 1. A rule that hides is walked through all its solutions, and gives a
+//!    verdict for each; where anything unknown was met on the way, it is unknown how many they are.
 //! 4. If any rule of a package is unknown on a line, the engine is asked for the whole package, as if nothing had been tried.
 //! 5. The engine could have gone over a bound instead. Each rule of a package is evaluated at most once, but for what stands in
 //!    loops and functions, so the instructions are at most the program's length times (1 + turns of loops + calls). A package is
@@ -39,7 +41,7 @@ use regorus::unstable::BoolOp;
 
 use super::gate::{Part, Parts};
 use super::syntax::Syntax;
-use crate::record::Verdict;
+use crate::record::{Hide, Verdict};
 use call::Function;
 use pattern::Pattern;
 
@@ -68,9 +70,21 @@ pub(super) struct Direct {
 /// A rule `verdicts contains {…} if …`.
 struct VerdictRule {
     body: Body,
-    /// None if it is not written out, or not valid.
+    /// But for what it hides. None if it is not written out, or not valid.
     verdict: Option<Verdict>,
     member: Option<Value>,
+    /// What each verdict of it hides.
+    hides: Vec<HideNode>,
+}
+
+/// A member of `redact`.
+enum HideNode {
+    /// Written out.
+    Known(Hide),
+    /// The value of an expression: a path or a pattern.
+    Named(Node),
+    /// `{"text": …}`
+    Text(Node),
 }
 
 /// A complete rule, or a function.
@@ -165,7 +179,7 @@ impl Direct {
         }
     }
 
-    /// The verdict of a rule that an [`Answer`] names.
+    /// The verdict of a rule that an [`Answer`] names, but for what it hides.
     pub(super) fn verdict(&self, rule: usize) -> Option<&Verdict> {
         self.rules.get(rule)?.verdict.as_ref()
     }

@@ -6,9 +6,11 @@ use std::cmp::Ordering;
 use regorus::Value;
 use regorus::unstable::BoolOp;
 
-use super::{Body, Direct, Helper, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX};
+use super::{Body, Direct, Helper, HideNode, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX, VerdictRule};
 use crate::policy::LineContext;
 use crate::policy::gate::Probe;
+use crate::policy::redact::path;
+use crate::record::Hide;
 
 /// What is known of a line.
 pub(in crate::policy) struct Facts<'a> {
@@ -40,12 +42,12 @@ enum Truth {
 }
 
 impl Direct {
-    /// Says which rules give a verdict; not to be heeded if the answer is unknown.
+    /// Says which rules give a verdict, and what it hides; not to be heeded if the answer is unknown.
     pub(in crate::policy) fn answer(
         &self,
         facts: &Facts<'_>,
         max_instructions: usize,
-        mut fired: impl FnMut(usize),
+        mut fired: impl FnMut(usize, Vec<Hide>),
     ) -> Answer {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
@@ -53,10 +55,16 @@ impl Direct {
         let known = vec![None; self.helpers.len() + self.fields.len()];
         let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
         for (at, rule) in self.rules.iter().enumerate() {
-            match walk.holds(&rule.body) {
+            let holds = match rule.hides.is_empty() {
+                true => walk.holds(&rule.body),
+                false => walk.all(rule, &mut |hides| fired(at, hides)),
+            };
+            match holds {
                 Truth::No => {}
-                Truth::Yes if rule.verdict.is_some() => fired(at),
-                Truth::Yes | Truth::Unknown => return Answer::Unknown,
+                Truth::Yes if rule.verdict.is_none() => return Answer::Unknown,
+                Truth::Yes if rule.hides.is_empty() => fired(at, Vec::new()),
+                Truth::Yes => {}
+                Truth::Unknown => return Answer::Unknown,
             }
         }
         let instructions = self.size.saturating_mul(walk.turns.saturating_add(1));
@@ -78,12 +86,52 @@ struct Walk<'a> {
     met_unknown: bool,
 }
 
+/// What is done where all statements of a body hold, and whether that holds too.
+type Then<'t, 'a> = dyn FnMut(&mut Walk<'a>, &[Seen<'a>]) -> Truth + 't;
+
 impl<'a> Walk<'a> {
     fn holds(&mut self, body: &'a Body) -> Truth {
-        self.steps(&body.steps, &mut body.frame())
+        self.steps(&body.steps, &mut body.frame(), &mut |_, _| Truth::Yes)
     }
 
-    fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+    /// Calls `fired` with what each solution of a rule hides.
+    fn all(&mut self, rule: &'a VerdictRule, fired: &mut dyn FnMut(Vec<Hide>)) -> Truth {
+        let before = std::mem::take(&mut self.met_unknown);
+        let holds = self.steps(&rule.body.steps, &mut rule.body.frame(), &mut |walk, frame| {
+            let mut hides = Vec::with_capacity(rule.hides.len());
+            for node in &rule.hides {
+                match walk.hide(node, frame) {
+                    Ok(hide) => hides.push(hide),
+                    Err(why) => {
+                        walk.met_unknown |= why == Truth::Unknown;
+                        return why;
+                    }
+                }
+            }
+            fired(hides);
+            Truth::Yes
+        });
+        let is_sure = !self.met_unknown;
+        self.met_unknown |= before;
+        if is_sure || holds == Truth::No { holds } else { Truth::Unknown }
+    }
+
+    /// An undefined one gives no verdict.
+    fn hide(&mut self, node: &'a HideNode, frame: &[Seen<'a>]) -> Result<Hide, Truth> {
+        let (HideNode::Named(value) | HideNode::Text(value)) = node else {
+            let HideNode::Known(hide) = node else { return Err(Truth::Unknown) };
+            return Ok(hide.clone());
+        };
+        match (node, self.value(value, frame)) {
+            (_, Seen::Undefined) => Err(Truth::No),
+            // what is wrong with an empty one is for the engine's verdict to say
+            (HideNode::Text(_), Seen::Text(text)) if !text.is_empty() => Ok(Hide::Text(text.into_owned())),
+            (HideNode::Named(_), Seen::Text(text)) => path::of_text(&text).map_err(|_| Truth::Unknown),
+            _ => Err(Truth::Unknown),
+        }
+    }
+
+    fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>], then: &mut Then<'_, 'a>) -> Truth {
         let mut all = Truth::Yes;
         for (n, step) in steps.iter().enumerate() {
             let holds = match step {
@@ -102,7 +150,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Step::Some(slot, node) => {
-                    let rest = self.each(*slot, node, &steps[n + 1..], frame);
+                    let rest = self.each(*slot, node, &steps[n + 1..], frame, then);
                     return if rest == Truth::Yes { all } else { rest };
                 }
                 Step::Unknown => Truth::Unknown,
@@ -116,22 +164,29 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        all
+        if all == Truth::Yes { then(self, frame) } else { all }
     }
 
     /// Whether the rest holds for one element of a collection.
-    fn each(&mut self, slot: usize, node: &'a Node, rest: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+    fn each(
+        &mut self,
+        slot: usize,
+        node: &'a Node,
+        rest: &'a [Step],
+        frame: &mut [Seen<'a>],
+        then: &mut Then<'_, 'a>,
+    ) -> Truth {
         let Some(items) = self.items(node, frame) else {
             self.met_unknown = true;
             frame[slot] = Seen::Unknown;
-            return if self.steps(rest, frame) == Truth::No { Truth::No } else { Truth::Unknown };
+            return if self.steps(rest, frame, then) == Truth::No { Truth::No } else { Truth::Unknown };
         };
         let mut any = Truth::No;
         for item in items {
             // what was assigned behind the loop is assigned anew
             frame[slot] = item;
             self.turns = self.turns.saturating_add(1);
-            match self.steps(rest, frame) {
+            match self.steps(rest, frame, then) {
                 // the engine goes on through the rest, which is at most the elements; they are counted below
                 Truth::Yes => any = Truth::Yes,
                 Truth::Unknown if any == Truth::No => any = Truth::Unknown,
@@ -273,7 +328,7 @@ impl<'a> Walk<'a> {
                 let mut any = Seen::Undefined;
                 for body in bodies {
                     let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame) {
+                    match self.steps(&body.steps, &mut frame, &mut |_, _| Truth::Yes) {
                         Truth::Yes => return Seen::Bool(true),
                         Truth::No => {}
                         Truth::Unknown => any = Seen::Unknown,
@@ -284,7 +339,7 @@ impl<'a> Walk<'a> {
             Helper::FirstOf(bodies) => {
                 for (body, value) in bodies {
                     let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame) {
+                    match self.steps(&body.steps, &mut frame, &mut |_, _| Truth::Yes) {
                         Truth::Yes => match self.value(value, &frame) {
                             // whether an `else` is looked at then is for the engine to say
                             Seen::Undefined => return Seen::Unknown,

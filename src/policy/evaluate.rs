@@ -11,8 +11,10 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
-use super::direct::{Answer, Facts};
+use super::direct::{Answer, Direct, Facts, FieldsOf};
 use super::fields::{self, Wanted};
+use super::format::Kind;
+use super::format::syslog::{self, Syslog};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
@@ -157,9 +159,13 @@ impl Evaluator {
         let wanted = set.wanted(&due);
         let mut found = Found::default();
         let mut document = Document { line, message: &message, wanted, fields: None, value: None };
+        let syslog = due.iter().any(|at| set.packages[*at].wanted.is_some()).then(|| plain_syslog(&probe, &message));
+        let syslog = syslog.flatten();
         for at in due {
             let package = &set.packages[at];
+            let is_plain = syslog.as_ref().filter(|_| !package.reads_whole_fields());
             if package.wanted.is_some()
+                && is_plain.is_none()
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
                 if package.gate.may_match(&probe) {
@@ -167,8 +173,12 @@ impl Evaluator {
                 }
                 continue;
             }
-            let is_known = answer(&set, at, &Facts::of(line, &message, document.fields.as_ref(), &probe), &mut found);
-            if !is_known && package.gate.may_match(&probe) {
+            let fields = is_plain.map_or_else(|| FieldsOf::of(document.fields.as_ref()), FieldsOf::Syslog);
+            let facts = Facts { message: &message, fields, probe: &probe, line };
+            if !answer(&set, at, &facts, &mut found) && package.gate.may_match(&probe) {
+                if package.wanted.is_some() {
+                    document.fields(&mut self.input);
+                }
                 run(&set, package, &mut self.machines[at], document.value(&mut self.input), &mut found.others);
             }
         }
@@ -220,11 +230,10 @@ impl Evaluator {
             fields = self.input.fields(line, &entry, set.wanted(&due));
         }
         let (mut found, mut document) = (Found::default(), None);
+        let facts = Facts { message: &message, fields: FieldsOf::of(Some(&fields)), probe: &probe, line };
         for at in due {
             let package = &set.packages[at];
-            if !matches!(fields, Fields::OverBounds(_))
-                && answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found)
-            {
+            if !matches!(fields, Fields::OverBounds(_)) && answer(set, at, &facts, &mut found) {
                 continue;
             }
             if !package.gate.may_match(&probe) {
@@ -327,7 +336,9 @@ impl Document<'_> {
 fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> bool {
     let Some(direct) = &set.packages[package].direct else { return false };
     let before = (found.written.len(), found.hides.len());
-    let answer = direct.answer(facts, set.max_instructions, |rule, hides| found.add((package, rule), hides));
+    let answer = direct.answer(facts, &set.packages[package].gate, set.max_instructions, |rule, hides| {
+        found.add((package, rule), hides)
+    });
     if answer == Answer::Unknown {
         found.written.truncate(before.0);
         found.hides.truncate(before.1);
@@ -335,14 +346,27 @@ fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> 
     answer == Answer::Known
 }
 
-impl<'a> Facts<'a> {
-    fn of(line: &'a LineContext<'a>, message: &'a str, fields: Option<&'a Fields>, probe: &'a Probe<'a>) -> Self {
-        let fields = match fields {
-            Some(Fields::Object(fields)) => Some(fields),
-            _ => None,
-        };
-        Self { message, fields, probe, line }
+impl<'a> FieldsOf<'a> {
+    fn of(fields: Option<&'a Fields>) -> Self {
+        match fields {
+            Some(Fields::Object(fields)) => Self::Object(fields),
+            _ => Self::None,
+        }
     }
+}
+
+impl Package {
+    fn reads_whole_fields(&self) -> bool {
+        self.direct.as_ref().is_none_or(Direct::reads_whole_fields)
+    }
+}
+
+/// The line, if it is syslog whose fields are texts that stand in it; such a line is within all bounds.
+fn plain_syslog<'a>(probe: &Probe<'_>, message: &'a str) -> Option<Syslog<'a>> {
+    let line = (probe.kind() == Kind::Syslog).then(|| syslog::parse(message)).flatten()?;
+    let msg = line.msg.strip_prefix("@cee:").unwrap_or(line.msg);
+    let may_be_json = msg.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+    (line.structured_data.is_empty() && !may_be_json).then_some(line)
 }
 
 fn machine(set: &Inner, package: &Package) -> RegoVM {

@@ -20,8 +20,10 @@
 //!    loops and functions, so the instructions are at most the program's length times (1 + turns of loops + calls). A package is
 //!    answered here only while that is far below `max_instructions`; with loops or calls in it, also only if nothing unknown was
 //!    met on the way, as that could hide turns. Long lines, whose single instructions are slow, go to the engine and its clock.
-//! 6. Gates come before the engine, not before this: where one says no, no rule holds, here either. `undecided` where fields are
-//!    over their bounds comes before both.
+//! 6. Rules of which the gate knows by their anchors that they can't hold are not looked at; what the engine would have
+//!    needed for them is not counted, as it is not where a gate spares it a whole package. Other rules are looked at before
+//!    the gate is asked in full: where it says no, no rule holds, here either. `undecided` where fields are over their bounds
+//!    comes before all.
 //!
 //! `tests/engines_agree` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
 
@@ -45,7 +47,7 @@ use crate::record::{Hide, Verdict};
 use call::Function;
 use pattern::Pattern;
 
-pub(super) use walk::{Answer, Facts};
+pub(super) use walk::{Answer, Facts, FieldsOf};
 
 /// Longer messages are the engine's, which looks at the clock.
 pub(super) const MESSAGE_MAX: usize = 64 * 1024;
@@ -177,6 +179,11 @@ impl Direct {
         for rule in &mut self.rules {
             rule.verdict = rule.member.take().and_then(|member| verdict(&member));
         }
+    }
+
+    /// Whether it looks at the fields other than by their keys.
+    pub(super) fn reads_whole_fields(&self) -> bool {
+        self.fields.iter().any(Vec::is_empty)
     }
 
     /// The verdict of a rule that an [`Answer`] names, but for what it hides.

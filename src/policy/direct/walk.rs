@@ -8,7 +8,8 @@ use regorus::unstable::BoolOp;
 
 use super::{Body, Direct, Helper, HideNode, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX, VerdictRule};
 use crate::policy::LineContext;
-use crate::policy::gate::Probe;
+use crate::policy::format::syslog::Syslog;
+use crate::policy::gate::{Gate, Probe};
 use crate::policy::redact::path;
 use crate::record::Hide;
 
@@ -17,11 +18,21 @@ pub(in crate::policy) struct Facts<'a> {
     /// Its message.
     pub(in crate::policy) message: &'a str,
     /// Its fields, those at least that the package can read.
-    pub(in crate::policy) fields: Option<&'a Value>,
+    pub(in crate::policy) fields: FieldsOf<'a>,
     /// Which texts stand in it.
     pub(in crate::policy) probe: &'a Probe<'a>,
     /// The rest.
     pub(in crate::policy) line: &'a LineContext<'a>,
+}
+
+/// Where a line's fields are.
+#[derive(Clone, Copy)]
+pub(in crate::policy) enum FieldsOf<'a> {
+    /// There are none.
+    None,
+    Object(&'a Value),
+    /// Of syslog without structured data and without JSON.
+    Syslog(&'a Syslog<'a>),
 }
 
 /// Whether it is known what a package says of a line.
@@ -46,6 +57,7 @@ impl Direct {
     pub(in crate::policy) fn answer(
         &self,
         facts: &Facts<'_>,
+        gate: &Gate,
         max_instructions: usize,
         mut fired: impl FnMut(usize, Vec<Hide>),
     ) -> Answer {
@@ -54,7 +66,8 @@ impl Direct {
         }
         let known = vec![None; self.helpers.len() + self.fields.len()];
         let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
-        for (at, rule) in self.rules.iter().enumerate() {
+        let is_due = |(at, _): &(usize, &VerdictRule)| gate.rule_is_due(*at, facts.probe);
+        for (at, rule) in self.rules.iter().enumerate().filter(is_due) {
             let holds = match rule.hides.is_empty() {
                 true => walk.holds(&rule.body),
                 false => walk.all(rule, &mut |hides| fired(at, hides)),
@@ -238,10 +251,12 @@ impl<'a> Walk<'a> {
             Node::Variable(slot) => frame.get(*slot).cloned().unwrap_or(Seen::Unknown),
             Node::Helper(at) => self.helper(*at),
             Node::User(at, arguments) => self.user(*at, arguments, frame),
-            Node::Call(function, arguments) => {
-                let values: Vec<Seen<'a>> = arguments.iter().map(|argument| self.value(argument, frame)).collect();
-                function.call(&values)
-            }
+            Node::Call(function, arguments) => match arguments.as_slice() {
+                [a] => function.call(&[self.value(a, frame)]),
+                [a, b] => function.call(&[self.value(a, frame), self.value(b, frame)]),
+                [a, b, c] => function.call(&[self.value(a, frame), self.value(b, frame), self.value(c, frame)]),
+                _ => Seen::Unknown,
+            },
             Node::Has(part, text) => {
                 let searched = self.facts.probe.has_in_message(*part);
                 Seen::Bool(searched.unwrap_or_else(|| text.find(self.facts.message.as_bytes()).is_some()))
@@ -289,9 +304,12 @@ impl<'a> Walk<'a> {
         if let Some(known) = &self.known[place] {
             return known.clone();
         }
-        let found =
-            self.facts.fields.map(|fields| self.direct.fields[at].iter().fold(fields, |value, key| &value[key]));
-        let value = found.map_or(Seen::Undefined, Seen::of);
+        let path = &self.direct.fields[at];
+        let value = match self.facts.fields {
+            FieldsOf::None => Seen::Undefined,
+            FieldsOf::Object(fields) => Seen::of(path.iter().fold(fields, |value, key| &value[key])),
+            FieldsOf::Syslog(line) => of_syslog(line, path),
+        };
         self.known[place] = Some(value.clone());
         value
     }
@@ -397,6 +415,24 @@ impl<'a> Seen<'a> {
             _ => Truth::Yes,
         }
     }
+}
+
+/// What [`crate::policy::input`] makes of the same line has this at the path.
+fn of_syslog<'a>(line: &'a Syslog<'a>, path: &[Value]) -> Seen<'a> {
+    let [Value::String(key)] = path else { return if path.is_empty() { Seen::Unknown } else { Seen::Undefined } };
+    let text = match key.as_ref() {
+        "facility" => line.facility(),
+        "severity" => line.severity(),
+        "timestamp" => line.timestamp,
+        "hostname" => line.hostname,
+        "appname" => line.appname,
+        "procid" => line.procid,
+        "msgid" => line.msgid,
+        "msg" => Some(line.msg),
+        "priority" => return line.priority.map_or(Seen::Undefined, |priority| Seen::number(priority.into())),
+        _ => None,
+    };
+    text.map_or(Seen::Undefined, |text| Seen::Text(Cow::Borrowed(text)))
 }
 
 fn equal(a: &Seen<'_>, b: &Seen<'_>) -> bool {

@@ -2,10 +2,10 @@
 //!
 //! Of a text of seven bytes or more, wherever it stands, four bytes that begin at a multiple of four lie inside, and they are its
 //! bytes 0 to 3, 1 to 4, 2 to 5 or 3 to 6. So it is enough to look at every fourth place of the line whether the four
-//! bytes there are known, in a table of bits first, and to compare the whole text where they are. Shorter texts are few;
-//! each is searched for alone.
+//! bytes there are known, in a table of bits first, and to compare the whole text where they are. Shorter texts are few, and
+//! are found many bytes at a time; those of one byte, which stand nearly everywhere, each by itself.
 
-use memchr::memmem::Finder;
+use aho_corasick::packed;
 
 use super::probe::Part;
 
@@ -21,7 +21,10 @@ pub(super) struct Scan {
     known: Vec<u64>,
     /// Sorted by the four bytes.
     long: Vec<Long>,
-    short: Vec<(Part, Finder<'static>)>,
+    short: Option<packed::Searcher>,
+    /// The texts of `short`, in its order.
+    short_texts: Vec<(Part, Box<[u8]>)>,
+    bytes: Vec<(Part, u8)>,
 }
 
 struct Long {
@@ -35,22 +38,39 @@ struct Long {
 impl Scan {
     /// None if too many of the texts are short.
     pub(super) fn of<'t>(texts: impl Iterator<Item = (Part, &'t str)>) -> Option<Self> {
-        let mut scan = Self { known: vec![0; 1 << (BITS - 6)], long: Vec::new(), short: Vec::new() };
+        let mut scan = Self {
+            known: vec![0; 1 << (BITS - 6)],
+            long: Vec::new(),
+            short: None,
+            short_texts: Vec::new(),
+            bytes: Vec::new(),
+        };
         for (part, text) in texts {
-            let text = text.as_bytes();
-            if text.len() < LONG {
-                scan.short.push((part, Finder::new(text).into_owned()));
-                continue;
-            }
-            for (at, bytes) in text.windows(STEP).take(STEP).enumerate() {
-                let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-                let bit = hash(bytes);
-                scan.known[bit / 64] |= 1 << (bit % 64);
-                scan.long.push(Long { bytes, at, text: text.into(), part });
+            match text.as_bytes() {
+                [] => return None,
+                [byte] => scan.bytes.push((part, *byte)),
+                text if text.len() < LONG => scan.short_texts.push((part, text.into())),
+                text => scan.add_long(part, text),
             }
         }
         scan.long.sort_by_key(|long| long.bytes);
-        (scan.short.len() <= SHORT_MAX).then_some(scan)
+        if scan.short_texts.len() + scan.bytes.len() > SHORT_MAX {
+            return None;
+        }
+        if !scan.short_texts.is_empty() {
+            // which of several that begin at one place is named does not matter: all are compared there
+            scan.short = Some(packed::Searcher::new(scan.short_texts.iter().map(|(_, text)| text))?);
+        }
+        Some(scan)
+    }
+
+    fn add_long(&mut self, part: Part, text: &[u8]) {
+        for (at, bytes) in text.windows(STEP).take(STEP).enumerate() {
+            let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
+            let bit = hash(bytes);
+            self.known[bit / 64] |= 1 << (bit % 64);
+            self.long.push(Long { bytes, at, text: text.into(), part });
+        }
     }
 
     /// Calls `found` with each text that stands in the line, maybe several times.
@@ -63,10 +83,17 @@ impl Scan {
                 self.compare(line, n * STEP, bytes, &mut found);
             }
         }
-        for (part, finder) in &self.short {
-            if finder.find(line).is_some() {
+        for (part, byte) in &self.bytes {
+            if memchr::memchr(*byte, line).is_some() {
                 found(*part);
             }
+        }
+        let Some(short) = &self.short else { return };
+        let mut from = 0;
+        while let Some(at) = short.find_in(line, aho_corasick::Span { start: from, end: line.len() }) {
+            let here = &line[at.start()..];
+            self.short_texts.iter().filter(|(_, text)| here.starts_with(text)).for_each(|(part, _)| found(*part));
+            from = at.start() + 1;
         }
     }
 

@@ -41,22 +41,29 @@ pub struct Evaluator {
 
 /// Verdicts as lines carry them, by the rules that gave them: what a rule writes out does not depend on the line.
 #[derive(Default)]
-struct Rendered(HashMap<Vec<(usize, usize)>, Verdicts>);
+struct Rendered(HashMap<Vec<(usize, usize)>, Saying>);
+
+#[derive(Clone, Default)]
+struct Saying {
+    verdicts: Verdicts,
+    has_hex: bool,
+}
 
 impl Rendered {
-    fn of(&mut self, set: &Inner, rules: &[(usize, usize)]) -> Verdicts {
+    fn of(&mut self, set: &Inner, rules: &[(usize, usize)]) -> Saying {
         if rules.is_empty() {
-            return Verdicts::default();
+            return Saying::default();
         }
         if let Some(known) = self.0.get(rules) {
             return known.clone();
         }
         let verdicts = verdict::render(rules.iter().filter_map(|rule| set.written(*rule)).cloned().collect());
+        let saying = Saying { has_hex: redact::has_hex(&verdicts.json), verdicts };
         if self.0.len() == RENDERED_MAX {
             self.0.clear();
         }
-        self.0.insert(rules.to_owned(), verdicts.clone());
-        verdicts
+        self.0.insert(rules.to_owned(), saying.clone());
+        saying
     }
 }
 
@@ -95,9 +102,12 @@ impl Found {
         if !self.others.is_empty() {
             return None;
         }
-        let verdicts = rendered.of(set, &self.written);
+        let Saying { verdicts, has_hex } = rendered.of(set, &self.written);
         if self.hides.is_empty() {
             return Some(verdicts);
+        }
+        if has_hex {
+            return None;
         }
         let texts: Option<Vec<&str>> = self.hides.iter().flat_map(|(_, hides)| hides).map(as_text).collect();
         let redaction = redact::plain(line, texts?.into_iter(), &verdicts.json)?;
@@ -249,7 +259,7 @@ impl Evaluator {
         }
         if found.asks_nothing() {
             return match found.others.is_empty() {
-                true => self.rendered.of(set, &found.written),
+                true => self.rendered.of(set, &found.written).verdicts,
                 false => verdict::render(found.all(set)),
             };
         }

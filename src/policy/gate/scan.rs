@@ -21,6 +21,8 @@ pub(super) struct Scan {
     known: Vec<u64>,
     /// Sorted by the four bytes.
     long: Vec<Long>,
+    /// The four bytes of each.
+    keys: Vec<u32>,
     short: Option<packed::Searcher>,
     /// The texts of `short`, in its order.
     short_texts: Vec<(Part, Box<[u8]>)>,
@@ -28,7 +30,7 @@ pub(super) struct Scan {
 }
 
 struct Long {
-    bytes: [u8; STEP],
+    key: u32,
     /// Where they stand in the text.
     at: usize,
     text: Box<[u8]>,
@@ -41,6 +43,7 @@ impl Scan {
         let mut scan = Self {
             known: vec![0; 1 << (BITS - 6)],
             long: Vec::new(),
+            keys: Vec::new(),
             short: None,
             short_texts: Vec::new(),
             bytes: Vec::new(),
@@ -53,7 +56,8 @@ impl Scan {
                 text => scan.add_long(part, text),
             }
         }
-        scan.long.sort_by_key(|long| long.bytes);
+        scan.long.sort_by_key(|long| long.key);
+        scan.keys = scan.long.iter().map(|long| long.key).collect();
         if scan.short_texts.len() + scan.bytes.len() > SHORT_MAX {
             return None;
         }
@@ -66,10 +70,10 @@ impl Scan {
 
     fn add_long(&mut self, part: Part, text: &[u8]) {
         for (at, bytes) in text.windows(STEP).take(STEP).enumerate() {
-            let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-            let bit = hash(bytes);
+            let key = key(bytes);
+            let bit = hash(key);
             self.known[bit / 64] |= 1 << (bit % 64);
-            self.long.push(Long { bytes, at, text: text.into(), part });
+            self.long.push(Long { key, at, text: text.into(), part });
         }
     }
 
@@ -77,10 +81,10 @@ impl Scan {
     pub(super) fn find(&self, line: &str, mut found: impl FnMut(Part)) {
         let line = line.as_bytes();
         for (n, bytes) in line.chunks_exact(STEP).enumerate() {
-            let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-            let bit = hash(bytes);
+            let key = key(bytes);
+            let bit = hash(key);
             if self.known[bit / 64] >> (bit % 64) & 1 == 1 {
-                self.compare(line, n * STEP, bytes, &mut found);
+                self.compare(line, n * STEP, key, &mut found);
             }
         }
         for (part, byte) in &self.bytes {
@@ -97,9 +101,9 @@ impl Scan {
         }
     }
 
-    fn compare(&self, line: &[u8], place: usize, bytes: [u8; STEP], found: &mut impl FnMut(Part)) {
-        let first = self.long.partition_point(|long| long.bytes < bytes);
-        for long in self.long[first..].iter().take_while(|long| long.bytes == bytes) {
+    fn compare(&self, line: &[u8], place: usize, key: u32, found: &mut impl FnMut(Part)) {
+        let first = self.keys.partition_point(|known| *known < key);
+        for long in self.long[first..].iter().take_while(|long| long.key == key) {
             if place.checked_sub(long.at).is_some_and(|begin| line[begin..].starts_with(&long.text)) {
                 found(long.part);
             }
@@ -107,8 +111,12 @@ impl Scan {
     }
 }
 
-fn hash(bytes: [u8; STEP]) -> usize {
-    (u32::from_le_bytes(bytes).wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
+fn key(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+fn hash(key: u32) -> usize {
+    (key.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
 }
 
 #[cfg(test)]

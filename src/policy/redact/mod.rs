@@ -13,7 +13,7 @@ mod plain;
 mod words;
 
 pub(super) use json::text_of;
-pub(super) use plain::plain;
+pub(super) use plain::{has_hex, plain};
 
 use super::PolicySet;
 use super::input::Fields;

@@ -12,28 +12,30 @@
 //! without hyphens, and in hexadecimal, where it is eight digits long or longer.
 
 use crate::record::{Hidden, Redaction, VALUE_MIN_BYTES, settled};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use std::sync::Arc;
 
 /// More than this is for the whole search to bound.
 const PLACES_MAX: usize = 64;
 
-/// Hides these texts wherever they stand in a line whose verdicts are rendered already. None if that takes the whole search.
+/// Hides these texts wherever they stand in a line whose verdicts are rendered already, and have no [`has_hex`]. None if that
+/// takes the whole search.
 pub(in crate::policy) fn plain<'t>(
     line: &str,
     texts: impl Iterator<Item = &'t str>,
     verdicts: &[u8],
 ) -> Option<Redaction> {
     let mut spans = Vec::new();
-    if memchr::memchr(b'\\', line.as_bytes()).is_some() || has_hex(verdicts) {
+    if memchr::memchr(b'\\', line.as_bytes()).is_some() {
         return None;
     }
     for text in texts {
-        if !stands_as_it_is(text) || is_said(text, verdicts) {
+        let search = Finder::new(text);
+        if !stands_as_it_is(text) || search.find(verdicts).is_some() || is_said_compactly(text, verdicts) {
             return None;
         }
         let (value, before, mut from) = (Arc::<[u8]>::from(text.as_bytes()), spans.len(), 0);
-        while let Some(at) = memmem::find(&line.as_bytes()[from..], text.as_bytes()) {
+        while let Some(at) = search.find(&line.as_bytes()[from..]) {
             let start = from + at;
             spans.push(Hidden { span: start..start + text.len(), value: Some(value.clone()), quote: "" });
             // it may overlap with itself
@@ -51,21 +53,28 @@ pub(in crate::policy) fn plain<'t>(
 
 /// Whether a value can only stand in a text, and written in one way.
 fn stands_as_it_is(value: &str) -> bool {
-    const STRUCTURE: &[u8] = b"\"\\{}[],:";
-    const BARE: &[u8] = b"0123456789+-.eEtrufalsn";
+    let is_structure = |byte| matches!(byte, b'"' | b'\\' | b'{' | b'}' | b'[' | b']' | b',' | b':');
+    let is_bare = |byte| {
+        matches!(
+            byte,
+            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' | b't' | b'r' | b'u' | b'f' | b'a' | b'l' | b's' | b'n'
+        )
+    };
     value.len() >= VALUE_MIN_BYTES
-        && value.bytes().all(|byte| byte.is_ascii_graphic() && !STRUCTURE.contains(&byte))
-        && value.bytes().any(|byte| !BARE.contains(&byte))
+        && value.bytes().all(|byte| byte.is_ascii_graphic() && !is_structure(byte))
+        && !value.bytes().all(is_bare)
 }
 
-/// Whether verdicts say it.
-fn is_said(value: &str, verdicts: &[u8]) -> bool {
-    let is_there = |text: &str| text.len() >= VALUE_MIN_BYTES && memmem::find(verdicts, text.as_bytes()).is_some();
-    is_there(value) || value.contains('-') && is_there(&value.replace('-', ""))
+/// Whether verdicts say it without what groups it.
+fn is_said_compactly(value: &str, verdicts: &[u8]) -> bool {
+    let compact = || value.replace('-', "");
+    value.contains('-')
+        && Some(compact())
+            .is_some_and(|value| value.len() >= VALUE_MIN_BYTES && memmem::find(verdicts, value.as_bytes()).is_some())
 }
 
 /// Whether verdicts have a stretch that could be a value in hexadecimal.
-fn has_hex(verdicts: &[u8]) -> bool {
+pub(in crate::policy) fn has_hex(verdicts: &[u8]) -> bool {
     let mut digits = 0;
     verdicts.iter().any(|byte| {
         digits = if byte.is_ascii_hexdigit() { digits + 1 } else { 0 };

@@ -82,7 +82,8 @@ impl Found {
         if self.written.last() != Some(&rule) {
             self.written.push(rule);
         }
-        if !hides.is_empty() && !self.hides.iter().any(|known| *known == (rule, hides.clone())) {
+        let is_known = |(known, hidden): &(_, Vec<Hide>)| *known == rule && *hidden == hides;
+        if !hides.is_empty() && !self.hides.iter().any(is_known) {
             self.hides.push((rule, hides));
         }
     }

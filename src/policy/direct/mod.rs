@@ -30,6 +30,7 @@
 mod call;
 mod pattern;
 mod read;
+mod seen;
 mod walk;
 
 use std::borrow::Cow;

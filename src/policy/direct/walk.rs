@@ -1,11 +1,10 @@
 //! Walks the tree of a package on a line.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use regorus::Value;
-use regorus::unstable::BoolOp;
 
+use super::seen::{arithmetic, at, compare, equal, of_syslog};
 use super::{Body, Direct, Helper, HideNode, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX, VerdictRule};
 use crate::policy::LineContext;
 use crate::policy::format::syslog::Syslog;
@@ -44,9 +43,12 @@ pub(in crate::policy) enum Answer {
     Unknown,
 }
 
+/// More variables than this take an allocation.
+const FEW: usize = 4;
+
 /// Whether something holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Truth {
+pub(super) enum Truth {
     Yes,
     No,
     Unknown,
@@ -104,13 +106,31 @@ type Then<'t, 'a> = dyn FnMut(&mut Walk<'a>, &[Seen<'a>]) -> Truth + 't;
 
 impl<'a> Walk<'a> {
     fn holds(&mut self, body: &'a Body) -> Truth {
-        self.steps(&body.steps, &mut body.frame(), &mut |_, _| Truth::Yes)
+        self.body(body, &[], &mut |_, _| Truth::Yes)
+    }
+
+    /// The statements of a body, with its arguments.
+    fn body(&mut self, body: &'a Body, arguments: &[Seen<'a>], then: &mut Then<'_, 'a>) -> Truth {
+        if body.arguments != arguments.len() {
+            return Truth::Unknown;
+        }
+        let mut few = [const { Seen::Unknown }; FEW];
+        let mut many = Vec::new();
+        let frame = match few.get_mut(..body.slots) {
+            Some(frame) => frame,
+            None => {
+                many.resize(body.slots, Seen::Unknown);
+                &mut many[..]
+            }
+        };
+        frame[..arguments.len()].clone_from_slice(arguments);
+        self.steps(&body.steps, frame, then)
     }
 
     /// Calls `fired` with what each solution of a rule hides.
     fn all(&mut self, rule: &'a VerdictRule, fired: &mut dyn FnMut(Vec<Hide>)) -> Truth {
         let before = std::mem::take(&mut self.met_unknown);
-        let holds = self.steps(&rule.body.steps, &mut rule.body.frame(), &mut |walk, frame| {
+        let holds = self.body(&rule.body, &[], &mut |walk, frame| {
             let mut hides = Vec::with_capacity(rule.hides.len());
             for node in &rule.hides {
                 match walk.hide(node, frame) {
@@ -336,17 +356,11 @@ impl<'a> Walk<'a> {
     }
 
     fn first(&mut self, helper: &'a Helper, arguments: &[Seen<'a>]) -> Seen<'a> {
-        let frame = |body: &Body| {
-            let mut frame = body.frame();
-            (body.arguments == arguments.len()).then(|| frame[..arguments.len()].clone_from_slice(arguments))?;
-            Some(frame)
-        };
         match helper {
             Helper::AnyOf(bodies) => {
                 let mut any = Seen::Undefined;
                 for body in bodies {
-                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame, &mut |_, _| Truth::Yes) {
+                    match self.body(body, arguments, &mut |_, _| Truth::Yes) {
                         Truth::Yes => return Seen::Bool(true),
                         Truth::No => {}
                         Truth::Unknown => any = Seen::Unknown,
@@ -355,160 +369,22 @@ impl<'a> Walk<'a> {
                 any
             }
             Helper::FirstOf(bodies) => {
-                for (body, value) in bodies {
-                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame, &mut |_, _| Truth::Yes) {
-                        Truth::Yes => match self.value(value, &frame) {
-                            // whether an `else` is looked at then is for the engine to say
-                            Seen::Undefined => return Seen::Unknown,
-                            value => return value,
-                        },
-                        Truth::No => {}
-                        Truth::Unknown => return Seen::Unknown,
+                for (body, node) in bodies {
+                    let mut value = Seen::Undefined;
+                    let holds = self.body(body, arguments, &mut |walk, frame| {
+                        value = walk.value(node, frame);
+                        Truth::Yes
+                    });
+                    match (holds, value) {
+                        // whether an `else` is looked at then is for the engine to say
+                        (Truth::Unknown, _) | (Truth::Yes, Seen::Undefined) => return Seen::Unknown,
+                        (Truth::Yes, value) => return value,
+                        (Truth::No, _) => {}
                     }
                 }
                 Seen::Undefined
             }
             Helper::Unknown => Seen::Unknown,
         }
-    }
-}
-
-impl Body {
-    fn frame<'a>(&self) -> Vec<Seen<'a>> {
-        match self.slots {
-            0 => Vec::new(),
-            slots => vec![Seen::Unknown; slots],
-        }
-    }
-}
-
-impl<'a> Seen<'a> {
-    /// A value of the tree or the line.
-    fn of(value: &'a Value) -> Self {
-        match value {
-            Value::Undefined => Self::Undefined,
-            Value::Bool(bool) => Self::Bool(*bool),
-            Value::String(text) => Self::Text(Cow::Borrowed(text)),
-            value => Self::Value(Cow::Borrowed(value)),
-        }
-    }
-
-    pub(super) fn owned(value: Value) -> Self {
-        match value {
-            Value::Undefined => Self::Undefined,
-            Value::Bool(bool) => Self::Bool(bool),
-            Value::String(text) => Self::Text(Cow::Owned(text.as_ref().to_owned())),
-            value => Self::Value(Cow::Owned(value)),
-        }
-    }
-
-    pub(super) fn number(number: i64) -> Self {
-        Self::Value(Cow::Owned(Value::from(number)))
-    }
-
-    /// As a statement.
-    fn truth(&self) -> Truth {
-        match self {
-            Self::Unknown => Truth::Unknown,
-            Self::Undefined | Self::Bool(false) => Truth::No,
-            _ => Truth::Yes,
-        }
-    }
-}
-
-/// What [`crate::policy::input`] makes of the same line has this at the path.
-fn of_syslog<'a>(line: &'a Syslog<'a>, path: &[Value]) -> Seen<'a> {
-    let [Value::String(key)] = path else { return if path.is_empty() { Seen::Unknown } else { Seen::Undefined } };
-    let text = match key.as_ref() {
-        "facility" => line.facility(),
-        "severity" => line.severity(),
-        "timestamp" => line.timestamp,
-        "hostname" => line.hostname,
-        "appname" => line.appname,
-        "procid" => line.procid,
-        "msgid" => line.msgid,
-        "msg" => Some(line.msg),
-        "priority" => return line.priority.map_or(Seen::Undefined, |priority| Seen::number(priority.into())),
-        _ => None,
-    };
-    text.map_or(Seen::Undefined, |text| Seen::Text(Cow::Borrowed(text)))
-}
-
-fn equal(a: &Seen<'_>, b: &Seen<'_>) -> bool {
-    let texts = |texts: &[Cow<'_, str>], value: &Value| match value {
-        Value::Array(items) => {
-            let same = |(text, item): (&Cow<'_, str>, &Value)| matches!(item, Value::String(item) if **item == **text);
-            items.len() == texts.len() && texts.iter().zip(items.iter()).all(same)
-        }
-        _ => false,
-    };
-    match (a, b) {
-        (Seen::Bool(a), Seen::Bool(b)) => a == b,
-        (Seen::Text(a), Seen::Text(b)) => a == b,
-        (Seen::Texts(a), Seen::Texts(b)) => a == b,
-        (Seen::Value(a), Seen::Value(b)) => a == b,
-        (Seen::Texts(a), Seen::Value(b)) | (Seen::Value(b), Seen::Texts(a)) => texts(a, b),
-        _ => false,
-    }
-}
-
-fn compare<'a>(op: &BoolOp, a: &Seen<'a>, b: &Seen<'a>) -> Seen<'a> {
-    if matches!(a, Seen::Unknown) || matches!(b, Seen::Unknown) {
-        return Seen::Unknown;
-    }
-    if matches!(a, Seen::Undefined) || matches!(b, Seen::Undefined) {
-        return Seen::Undefined;
-    }
-    match op {
-        BoolOp::Eq => return Seen::Bool(equal(a, b)),
-        BoolOp::Ne => return Seen::Bool(!equal(a, b)),
-        _ => {}
-    }
-    let order = match (a, b) {
-        (Seen::Text(a), Seen::Text(b)) => a.cmp(b),
-        (Seen::Value(a), Seen::Value(b)) => match (a.as_ref(), b.as_ref()) {
-            (a @ Value::Number(_), b @ Value::Number(_)) => a.cmp(b),
-            _ => return Seen::Unknown,
-        },
-        _ => return Seen::Unknown,
-    };
-    Seen::Bool(match op {
-        BoolOp::Lt => order == Ordering::Less,
-        BoolOp::Le => order != Ordering::Greater,
-        BoolOp::Ge => order != Ordering::Less,
-        _ => order == Ordering::Greater,
-    })
-}
-
-/// Whole numbers that stay whole numbers.
-fn arithmetic<'a>(a: &Seen<'a>, b: &Seen<'a>, operation: fn(i64, i64) -> Option<i64>) -> Seen<'a> {
-    match (a, b) {
-        (Seen::Undefined, Seen::Undefined | Seen::Value(_)) | (Seen::Value(_), Seen::Undefined) => Seen::Undefined,
-        (Seen::Value(a), Seen::Value(b)) => match (a.as_i64(), b.as_i64()) {
-            (Ok(a), Ok(b)) => operation(a, b).map_or(Seen::Unknown, Seen::number),
-            _ => Seen::Unknown,
-        },
-        _ => Seen::Unknown,
-    }
-}
-
-/// `of[key]`
-fn at<'a>(of: Seen<'a>, key: &Seen<'a>) -> Seen<'a> {
-    let key = match key {
-        Seen::Text(text) => Value::from(&**text),
-        Seen::Value(value) => value.as_ref().clone(),
-        Seen::Undefined => return Seen::Undefined,
-        _ => return Seen::Unknown,
-    };
-    match of {
-        Seen::Texts(texts) => {
-            let at = key.as_u64().ok().and_then(|at| usize::try_from(at).ok());
-            at.and_then(|at| texts.get(at)).map_or(Seen::Undefined, |text| Seen::Text(text.clone()))
-        }
-        Seen::Value(Cow::Borrowed(value)) => Seen::of(&value[&key]),
-        Seen::Value(Cow::Owned(value)) => Seen::owned(value[&key].clone()),
-        Seen::Undefined | Seen::Text(_) | Seen::Bool(_) => Seen::Undefined,
-        Seen::Unknown => Seen::Unknown,
     }
 }

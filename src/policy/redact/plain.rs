@@ -81,3 +81,81 @@ pub(in crate::policy) fn has_hex(verdicts: &[u8]) -> bool {
         digits >= 2 * VALUE_MIN_BYTES
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{Config, Evaluator, LineContext, PolicySet, SourceContext};
+    use crate::record::Redaction;
+    use std::sync::Arc;
+
+    /// The packs that hide texts; without the trees every line goes to the engine, and what it hides to the whole search.
+    fn set(with_trees: bool) -> PolicySet {
+        let pack = |name| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/personal").join(name);
+        let mut set = PolicySet::load(&Config::of(vec![pack("email.rego"), pack("numbers.rego")])).unwrap();
+        if !with_trees {
+            let packages = &mut Arc::get_mut(&mut set.inner).unwrap().packages;
+            packages.iter_mut().for_each(|package| package.direct = None);
+        }
+        set
+    }
+
+    #[test]
+    fn what_is_hidden_at_a_glance_is_what_the_whole_search_hides() {
+        let pieces = [
+            "alice@example.com",
+            "bob-b@mail-1.example.org",
+            "me@e.de",
+            "e@e.tr",
+            "personal-email@example.com",
+            "@",
+            "a@b",
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "DE89370400440532013000",
+            "219-09-9999",
+            " ",
+            " ",
+            ",",
+            ":",
+            "\"",
+            "\"",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\\",
+            "\\u0040",
+            "é",
+            "1",
+            "true",
+            "{\"to\":\"",
+            "\"}",
+            "[\"",
+            "\"]",
+            "{\"alice@example.com\":",
+            "[1,",
+            "root@localhost",
+            "user@1000.service",
+        ];
+        let mut state = 11_u64;
+        let mut below = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        let (mut fast, mut whole) = (Evaluator::new(&set(true)), Evaluator::new(&set(false)));
+        let source = SourceContext::default();
+        let mut with_spans = 0;
+        for _ in 0..6000 {
+            let mut line: String = (0..=below(7)).map(|_| pieces[below(pieces.len())]).collect();
+            if below(2) == 0 {
+                line = serde_json::json!({"to": line, "n": below(3), "in": [line.clone()]}).to_string();
+            }
+            let message = line.as_bytes();
+            let line = LineContext { message, earlier: b"", is_piece: false, source: &source, host: "h", time: "" };
+            let expected = whole.verdicts(&line);
+            assert_eq!(fast.verdicts(&line), expected, "{}", String::from_utf8_lossy(message));
+            with_spans += usize::from(matches!(expected.redaction, Some(Redaction::Spans(_))));
+        }
+        assert!(with_spans > 1000, "{with_spans}");
+    }
+}

@@ -1,6 +1,7 @@
 //! HTTP clients of targets: how they connect, how long they wait, how their failures read.
 
-use super::Error;
+use super::{Error, Proxy};
+use crate::tls::explain;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::Duration;
 
@@ -16,18 +17,26 @@ pub(super) fn time_for(bytes: u64) -> Duration {
     ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND)
 }
 
-/// A connection pool to one target.
-pub(super) fn client(url: &str, tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
-    let client = reqwest::Client::builder()
+/// A connection pool to one target. The environment's proxies are no matter of ours: what isn't in the configuration isn't on the way.
+pub(super) fn client(url: &str, tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::Client, Error> {
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some(Proxy { url, login }) = proxy {
+        let failed = |e| Error::Place { place: url.clone(), reason: explain(e) };
+        let mut proxy = reqwest::Proxy::all(url).map_err(failed)?;
+        if let Some((user, password)) = login {
+            proxy = proxy.basic_auth(user, password.expose());
+        }
+        client = client.proxy(proxy);
+    }
+    let client = client
         .tls_backend_preconfigured(tls)
         .https_only(true)
-        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(1)
         .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
         .build();
-    client.map_err(|e| Error::Place { place: url.to_owned(), reason: explain(&e) })
+    client.map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
 }
 
 /// An answer's body, up to a limit.
@@ -48,36 +57,4 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const LONGEST_S: u64 = 300;
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.min(LONGEST_S)))
-}
-
-/// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
-/// operator meets.
-pub(super) fn explain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = if text.is_empty() { words } else { format!("{text}: {words}") };
-        }
-        cause = error.source();
-    }
-    let hints = [
-        ("CertificateRequired", "the server wants a client certificate"),
-        ("UnknownCA", "the server does not know the CA of our client certificate"),
-        (
-            "DecryptError",
-            "the server's check of our client certificate failed: its CA is another of the same name, or the key is",
-        ),
-        ("UnknownIssuer", "the server's certificate is not from the CA in tls.ca"),
-        ("CertificateExpired", "the server says that our client certificate has expired"),
-        ("ProtocolVersion", "the server does not speak TLS 1.3"),
-        ("PeerIncompatible", "the server does not speak TLS 1.3"),
-        ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
-        ("NotValidForName", "the server's certificate is for another name than the url's"),
-    ];
-    match hints.iter().find(|(sign, _)| text.contains(sign)) {
-        Some((_, hint)) => format!("{hint} ({text})"),
-        None => text,
-    }
 }

@@ -19,11 +19,13 @@ mod http;
 mod https;
 mod tls;
 
+pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
+use crate::record::Secret;
 use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -61,6 +63,14 @@ impl Kind {
             Kind::File(file) => file.dir.display().to_string(),
         }
     }
+
+    /// The certificates of one that has any.
+    pub fn tls(&self) -> Option<&TlsConfig> {
+        match self {
+            Kind::Https(https) => Some(&https.tls),
+            Kind::File(_) => None,
+        }
+    }
 }
 
 /// `type = "https"`.
@@ -70,6 +80,17 @@ pub struct HttpsConfig {
     pub url: String,
     /// Certificates.
     pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy that is asked for a tunnel (`CONNECT`); TLS goes through it to the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// Its URL, `http`.
+    pub url: String,
+    /// User and password.
+    pub login: Option<(String, Secret)>,
 }
 
 /// `type = "file"`.
@@ -81,38 +102,12 @@ pub struct FileConfig {
     pub immutable: bool,
 }
 
-/// Certificate files in PEM.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TlsConfig {
-    /// Whom to trust; whom the machine trusts, if absent.
-    pub ca: Option<PathBuf>,
-    /// Who we are, for servers that ask.
-    pub client: Option<ClientFiles>,
-}
-
-/// A certificate chain and its key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientFiles {
-    /// The chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
 /// Why a target can't be forwarded to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A certificate or key is not usable.
-    #[error("{path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS is not usable.
-    #[error("TLS: {0}")]
-    Tls(String),
+    /// A certificate, a key or TLS itself is not usable.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::Fault),
     /// The place is not usable.
     #[error("{place}: {reason}")]
     Place {

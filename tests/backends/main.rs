@@ -13,3 +13,5 @@ mod receiver;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
+mod terminator;
+mod tls;

@@ -2,9 +2,10 @@
 
 mod file;
 mod https;
+mod proxy;
 mod tls;
 
-pub(super) use tls::files as tls_files;
+pub(super) use tls::server as server_tls;
 
 use super::sections::Names;
 use super::table::{Table, Text};

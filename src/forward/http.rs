@@ -1,8 +1,9 @@
 //! HTTP clients of targets: how they connect, how long they wait, how their failures read.
 
 use super::{Error, Proxy};
+use crate::record::Secret;
 use crate::tls::explain;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
 /// An answer is a receipt or a short error; more is not read.
@@ -17,8 +18,13 @@ pub(super) fn time_for(bytes: u64) -> Duration {
     ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND)
 }
 
-/// A connection pool to one target. The environment's proxies are no matter of ours: what isn't in the configuration isn't on the way.
+/// A connection pool to one target.
 pub(super) fn client(url: &str, tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::Client, Error> {
+    built(url, builder(tls, proxy)?)
+}
+
+/// As all connect. The environment's proxies are no matter of ours: what isn't in the configuration isn't on the way.
+pub(super) fn builder(tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::ClientBuilder, Error> {
     let mut client = reqwest::Client::builder().no_proxy();
     if let Some(Proxy { url, login }) = proxy {
         let failed = |e| Error::Place { place: url.clone(), reason: explain(e) };
@@ -34,9 +40,34 @@ pub(super) fn client(url: &str, tls: rustls::ClientConfig, proxy: Option<&Proxy>
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(1)
-        .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
+        .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")));
+    Ok(client)
+}
+
+/// The client of `url`.
+pub(super) fn built(url: &str, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    builder.build().map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
+}
+
+/// Headers of the configuration, whose values are never shown.
+pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured {
+        let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value.expose()).ok());
+        let Some((header, mut value)) = header else {
+            let reason = format!("the header {name:?} can't be sent; use ASCII, and no line breaks");
+            return Err(Error::Place { place: url.to_owned(), reason });
+        };
+        value.set_sensitive(true);
+        headers.append(header, value);
+    }
+    Ok(headers)
+}
+
+/// What a server said, in one line, and not much of it.
+pub(super) fn in_one_line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 
 /// An answer's body, up to a limit.

@@ -121,6 +121,5 @@ fn error_in(body: &[u8]) -> Option<String> {
 
 /// What the server said, in one line.
 fn said(body: &[u8]) -> String {
-    let text = error_in(body).unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned());
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+    http::in_one_line(error_in(body).as_ref().map_or(body, String::as_bytes))
 }

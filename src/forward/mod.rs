@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
+//! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
@@ -17,6 +18,7 @@ mod backend;
 mod file;
 mod http;
 mod https;
+mod otlp;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
@@ -51,6 +53,8 @@ pub struct Config {
 pub enum Kind {
     /// `type = "https"`.
     Https(HttpsConfig),
+    /// `type = "otlp"`.
+    Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
 }
@@ -60,6 +64,7 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Kind::Https(https) => https.url.clone(),
+            Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
         }
     }
@@ -68,7 +73,16 @@ impl Kind {
     pub fn tls(&self) -> Option<&TlsConfig> {
         match self {
             Kind::Https(https) => Some(&https.tls),
+            Kind::Otlp(otlp) => Some(&otlp.tls),
             Kind::File(_) => None,
+        }
+    }
+
+    /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Kind::Https(_) | Kind::File(_) => true,
+            Kind::Otlp(_) => false,
         }
     }
 }
@@ -91,6 +105,30 @@ pub struct Proxy {
     pub url: String,
     /// User and password.
     pub login: Option<(String, Secret)>,
+}
+
+/// `type = "otlp"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtlpConfig {
+    /// The base URL, `https` always.
+    pub url: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// What is sent besides, such as a key of the API.
+    pub headers: Vec<(String, Secret)>,
+    /// Certificates.
+    pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+/// How an OTLP receiver is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Protobuf over HTTP.
+    Http,
+    /// gRPC.
+    Grpc,
 }
 
 /// `type = "file"`.
@@ -159,6 +197,7 @@ pub struct Forwarder {
 pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
+        Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
     })
 }

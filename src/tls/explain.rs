@@ -17,7 +17,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    const HINTS: [(&str, &str); 17] = [
+    const HINTS: [(&str, &str); 18] = [
         ("CertificateRequired", "the server wants a client certificate, tls.cert and tls.key"),
         ("UnknownCA", "the server does not know the CA of our client certificate"),
         (
@@ -40,6 +40,10 @@ fn chain(error: &dyn std::error::Error) -> String {
             "the server's certificate is for another name than the url's; tls.server_name may give it",
         ),
         ("none of tls.pin", "the server shows another key than those that are expected"),
+        (
+            "channel closed",
+            "the server hung up after the handshake, which is how a refusal of our client certificate looks over HTTP/2",
+        ),
         ("proxy auth", "the proxy wants proxy.user and proxy.password, or others"),
     ];
     match HINTS.iter().find(|(sign, _)| text.contains(sign)) {

@@ -6,7 +6,7 @@ use crate::stream::Stream;
 use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind, Proxy};
 use sealtail::receive::{self, Server};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -46,11 +46,16 @@ impl Receiver {
 
     /// Certificate and key of the agent.
     fn write_client(&self, pem: &str) {
-        let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
-        std::fs::write(self.path("client.pem"), certificate).unwrap();
-        std::fs::write(self.path("client.key"), key).unwrap();
-        std::fs::set_permissions(self.path("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        write_client(self.folder.path(), pem);
     }
+}
+
+/// Writes client.pem and client.key.
+pub(crate) fn write_client(folder: &Path, pem: &str) {
+    let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+    std::fs::write(folder.join("client.pem"), certificate).unwrap();
+    std::fs::write(folder.join("client.key"), key).unwrap();
+    std::fs::set_permissions(folder.join("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 impl Place for Receiver {

@@ -188,6 +188,13 @@ fn each_value_that_cannot_be_is_told() {
             "14:9: [[target]] proxy",
             "one of user and password",
         ),
+        ("type = \"https\"", "type = \"otlp\"", "10:1: [[target]] protocol", "choose protocol = \"http\" or \"grpc\""),
+        (
+            "type = \"https\"",
+            "type = \"otlp\"\nprotocol = \"http\"",
+            "10:1: [[target]]",
+            "no required target says that what it took is durable",
+        ),
         ("tls = {", "batch = {", "10:1: [[target]] tls", "missing"),
         ("tls = {", "required = false\ntls = {", "10:1: [[target]]", "no target is required"),
     ] {

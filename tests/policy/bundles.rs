@@ -162,9 +162,8 @@ fn a_signed_bundle_is_taken_with_each_kind_of_key() {
         assert_eq!(verdict(&signer.signed(&sound(), &json!({})), verify), "good", "{}", signer.algorithm());
     }
     let secret = "shared-by-two";
-    let verify = |secret: &str| {
-        Some(Verify { keys: Keys::Secret(Secret::new(secret.into())), key_id: None, scope: String::new() })
-    };
+    let verify =
+        |secret: &str| Some(Verify { keys: Keys::Secret(Secret::new(secret)), key_id: None, scope: String::new() });
     let signed = Signer::Secret(secret.into()).signed(&sound(), &json!({}));
     assert_eq!(verdict(&signed, verify(secret)), "good");
     assert!(verdict(&signed, verify("another")).contains("not by the configured key"));

@@ -12,7 +12,7 @@ pub(super) fn config(table: &Table<'_>) -> Option<HttpsConfig> {
 }
 
 /// A base, without the slash at its end.
-fn url(text: Text<'_>) -> Option<String> {
+pub(super) fn url(text: Text<'_>) -> Option<String> {
     let url = match reqwest::Url::parse(&text.value) {
         Ok(url) => url,
         Err(error) => {

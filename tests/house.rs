@@ -51,20 +51,20 @@ fn unsafe_stands_in_one_module() {
 const LAW: [(&str, &[&str]); 16] = [
     ("record", &[]),
     ("durable", &[]),
-    ("pem", &[]),
-    ("s3", &[]),
     ("source", &[]),
-    ("policy", &["pem"]),
+    ("policy", &["tls"]),
     ("chain", &[]),
+    ("tls", &["chain"]),
+    ("s3", &["tls"]),
     ("telemetry", &[]),
-    ("alert", &["pem"]),
+    ("alert", &["tls"]),
     ("spool", &["chain"]),
-    ("forward", &["chain", "pem", "s3", "spool"]),
-    ("receive", &["chain"]),
+    ("forward", &["chain", "s3", "spool", "tls"]),
+    ("receive", &["chain", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
-    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool"]),
+    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool", "tls"]),
 ];
 
 #[test]

@@ -4,18 +4,14 @@
 //! the oldest version is fetched, which is what was stored first.
 
 use crate::chain::erasure;
-use crate::forward;
-use crate::pem;
 use crate::record::is_name;
 use crate::s3::{Access, History, Http, Lock, connect, histories, save};
+use crate::tls::{self, ClientFiles};
 use crate::verify::{Finding, StoreReport, Word};
 use aws_sdk_s3::Client;
 use clap::Args;
-use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -108,36 +104,31 @@ async fn delete_on_signal(folder: &Path) -> std::io::Result<()> {
 
 async fn client(args: &StoreArgs) -> Result<Client, String> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
-    let builder = builder.map_err(|e| format!("TLS: {e}"))?;
-    let builder = match set("AWS_CA_BUNDLE") {
-        Some(path) => builder.with_root_certificates(pem::roots(Path::new(&path))?),
-        None => builder.with_platform_verifier().map_err(|e| {
-            format!("cannot tell whom this machine trusts: {e}; install ca-certificates, or set AWS_CA_BUNDLE")
-        })?,
-    };
-    let tls = match (&args.client_cert, &args.client_key) {
-        (Some(cert), Some(key)) => pem::showing(builder, pem::certificates(cert)?, cert, key)?,
-        _ => builder.with_no_client_auth(),
-    };
+    let client = args.client_cert.clone().zip(args.client_key.clone()).map(|(cert, key)| ClientFiles { cert, key });
+    let tls = tls::Config { ca: set("AWS_CA_BUNDLE").map(PathBuf::from), client, ..tls::Config::default() };
     let store = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.clone())
+        .tls_backend_preconfigured(tls::client(&tls).map_err(|fault| named_as_here(&fault.to_string()))?)
         .https_only(true)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(SILENCE_MAX)
         .read_timeout(SILENCE_MAX)
         .build();
-    let http = store.and_then(|store| Http::new(store, tls, explain)).map_err(|e| explain(&e))?;
+    let http = store.map_err(tls::explain).and_then(Http::new)?;
     // stores that are not AWS' seldom have a host name for each bucket
     let path_style = set("AWS_ENDPOINT_URL_S3").or_else(|| set("AWS_ENDPOINT_URL")).is_some();
     Ok(connect(&Access { path_style, attempts: ATTEMPTS, ..Access::default() }, &http).await)
 }
 
-/// As for targets, by the name that the CA has here.
-fn explain(error: &reqwest::Error) -> String {
-    forward::explain(error).replace("tls.ca", "AWS_CA_BUNDLE")
+/// What a configuration calls by the names of its keys.
+fn named_as_here(why: &str) -> String {
+    let names = [
+        ("tls = { ca = \"….pem\" }", "AWS_CA_BUNDLE"),
+        ("tls.ca", "AWS_CA_BUNDLE"),
+        ("tls.cert", "--client-cert"),
+        ("tls.key", "--client-key"),
+    ];
+    names.iter().fold(why.to_owned(), |why, (there, here)| why.replace(there, here))
 }
 
 /// `s3://bucket/prefix`.
@@ -164,7 +155,8 @@ impl Place {
         let listed =
             if prefix.is_empty() || prefix.ends_with(EXTENSION) { prefix.clone() } else { format!("{prefix}/") };
         let histories = histories(client, bucket, &listed).await;
-        let mut histories = histories.map_err(|failure| format!("s3://{bucket}/{prefix}: {}", failure.why))?;
+        let mut histories =
+            histories.map_err(|failure| format!("s3://{bucket}/{prefix}: {}", named_as_here(&failure.why)))?;
         histories.retain(|key, _| key.ends_with(EXTENSION) || key.ends_with(erasure::EXTENSION));
         report.findings.extend(histories.iter().filter_map(|(key, history)| mutation(bucket, key, history)));
         let asked = folder.join(bucket).join(prefix);

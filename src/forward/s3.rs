@@ -5,8 +5,7 @@
 //! that is known to keep nothing from being deleted is refused, unless the configuration says so in as many words.
 
 use super::backend::{Backend, Outcome, Pending, Upload};
-use super::http::{self, explain};
-use super::{Error, TlsConfig, tls};
+use super::{Error, Proxy, TlsConfig, http, tls};
 use crate::chain::header::Hash;
 use crate::s3::{Access, Failure, Http, connect, histories};
 use aws_sdk_s3::Client;
@@ -42,6 +41,8 @@ pub struct S3Config {
     pub credentials_file: Option<PathBuf>,
     /// Certificates.
     pub tls: TlsConfig,
+    /// On the way.
+    pub proxy: Option<Proxy>,
 }
 
 /// What keeps an object from being deleted.
@@ -178,8 +179,8 @@ impl Backend for S3 {
 
 fn sender(config: &S3Config, tls: rustls::ClientConfig) -> Result<Http, Error> {
     let place = config.place();
-    let store = http::client(&place, tls.clone())?;
-    Http::new(store, tls, explain).map_err(|error| Error::Place { place, reason: explain(&error) })
+    let store = http::client(&place, tls, config.proxy.as_ref())?;
+    Http::new(store).map_err(|reason| Error::Place { place, reason })
 }
 
 /// A bucket and what is wanted of it.

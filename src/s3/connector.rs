@@ -1,5 +1,6 @@
 //! AWS' client on our HTTP client.
 
+use crate::tls::{self, explain};
 use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::error::ConnectorError;
 use aws_sdk_s3::primitives::SdkBody;
@@ -9,46 +10,38 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use std::fmt;
 
-/// How a failure of the HTTP client reads.
-type Explain = fn(&reqwest::Error) -> String;
-
 /// What requests are sent with.
 #[derive(Clone)]
 pub(crate) struct Http {
     store: reqwest::Client,
-    credentials: reqwest::Client,
-    explain: Explain,
+    metadata: reqwest::Client,
 }
 
 impl Http {
-    /// `store` speaks to the store; credentials are asked for with the same certificates.
-    pub(crate) fn new(
-        store: reqwest::Client,
-        tls: rustls::ClientConfig,
-        explain: Explain,
-    ) -> Result<Self, reqwest::Error> {
-        let credentials = reqwest::Client::builder()
-            // plain http is what the metadata services of instances and containers speak, at addresses of the link itself
-            .tls_backend_preconfigured(tls)
+    /// `store` speaks https to whom it may concern.
+    pub(crate) fn new(store: reqwest::Client) -> Result<Self, String> {
+        // the metadata services of instances and containers speak plain http, at addresses of the link itself
+        let metadata = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::plain().map_err(|fault| fault.to_string())?)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Self { store, credentials, explain })
+            .build();
+        Ok(Self { store, metadata: metadata.map_err(explain)? })
     }
 
     pub(super) fn for_store(&self) -> SharedHttpClient {
-        SharedHttpClient::new(Connector { client: self.store.clone(), explain: self.explain })
+        SharedHttpClient::new(Connector { https: self.store.clone(), plain: None })
     }
 
     pub(super) fn for_credentials(&self) -> SharedHttpClient {
-        SharedHttpClient::new(Connector { client: self.credentials.clone(), explain: self.explain })
+        SharedHttpClient::new(Connector { https: self.store.clone(), plain: Some(self.metadata.clone()) })
     }
 }
 
 #[derive(Clone)]
 struct Connector {
-    client: reqwest::Client,
-    explain: Explain,
+    https: reqwest::Client,
+    plain: Option<reqwest::Client>,
 }
 
 impl fmt::Debug for Connector {
@@ -65,14 +58,15 @@ impl HttpClient for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { client, explain } = self.clone();
+        let Self { https, plain } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap));
-            let request = request.map_err(|error| ConnectorError::user(explain(&error).into()))?;
+            let request = request.map_err(|error| ConnectorError::user(explain(error).into()))?;
+            let client = plain.filter(|_| request.url().scheme() == "http").unwrap_or(https);
             let answer = client.execute(request).await.map_err(|error| match error.is_timeout() {
-                true => ConnectorError::timeout(explain(&error).into()),
-                false => ConnectorError::io(explain(&error).into()),
+                true => ConnectorError::timeout(explain(error).into()),
+                false => ConnectorError::io(explain(error).into()),
             })?;
             let answer = http_response(answer).map(SdkBody::from_body_1_x);
             HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))

@@ -58,7 +58,8 @@ fn config(url: String, bucket: &str, folder: &Path) -> S3Config {
         object_lock: COMPLIANCE,
         profile: None,
         credentials_file: Some(folder.join("agent.credentials")),
-        tls: TlsConfig { ca: Some(folder.join("ca.pem")), client: Some(client) },
+        tls: TlsConfig { ca: Some(folder.join("ca.pem")), client: Some(client), ..TlsConfig::default() },
+        proxy: None,
     }
 }
 

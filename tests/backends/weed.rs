@@ -47,7 +47,8 @@ impl Weed {
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new();
+        // OpenSSL takes a certificate for self-signed whose name is its issuer's
+        let authority = Authority::named("authority of the store");
         authority.write_server_files(folder.path());
         fs::create_dir(folder.path().join("data")).unwrap();
         // held until all are chosen, so that no port is chosen twice

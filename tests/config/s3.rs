@@ -31,6 +31,7 @@ fn what_is_written_counts_and_the_rest_is_left_to_aws() {
         profile: None,
         credentials_file: None,
         tls: Default::default(),
+        proxy: None,
     };
     assert_eq!(read(&format!("bucket = \"audit\"\n{LOCK}")), (least.clone(), 32 << 20, Duration::from_secs(60)));
     let (most, ..) = read(
@@ -60,6 +61,7 @@ fn what_cannot_be_is_told() {
         (format!("{bucket}\n{LOCK}\nurl = \"http://s3.internal\""), "url", "plain http lets everybody"),
         (format!("{bucket}\n{LOCK}\nregion = \"\""), "region", "no name"),
         (format!("{bucket}\n{LOCK}\ntls = {{ cert = \"c.pem\" }}"), "tls", "one of cert and key"),
+        (format!("{bucket}\n{LOCK}\ntls = {{ crl = [\"c.pem\"] }}"), "tls", "crl without ca"),
         (format!("{bucket}\n{LOCK}\nacl = \"x\""), "acl", "not known here"),
         (format!("{bucket}\nobject_lock = {{ mode = \"compliance\" }}"), "object_lock.retain", "missing"),
         (format!("{bucket}\nobject_lock = {{ retain = \"2d\" }}"), "object_lock.mode", "missing"),

@@ -1,6 +1,6 @@
 //! `type = "s3"`.
 
-use super::{https, tls};
+use super::{https, proxy, tls};
 use crate::config::table::{Table, Text};
 use crate::forward::{LockMode, ObjectLock, S3Config};
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub(super) fn config(table: &Table<'_>) -> Option<S3Config> {
     let profile = table.optional("profile", name);
     let credentials_file = table.optional("credentials_file", Text::into_path);
     let tls = tls::optional(table);
+    let proxy = proxy::config(table);
     Some(S3Config {
         url: url?,
         region: region?,
@@ -29,6 +30,7 @@ pub(super) fn config(table: &Table<'_>) -> Option<S3Config> {
         profile: profile?,
         credentials_file: credentials_file?,
         tls: tls?,
+        proxy: proxy?,
     })
 }
 

@@ -5,6 +5,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -60,10 +61,18 @@ pub(crate) fn showing(
     config.map_err(|e| fault(key, format!("does not fit the certificate {}: {e}", cert.display())))
 }
 
+/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group of one that root hands
+/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc).
+pub(crate) fn is_exposed(metadata: &Metadata) -> bool {
+    let is_handed_on = metadata.uid() == 0 && !rustix::process::geteuid().is_root();
+    metadata.mode() & if is_handed_on { 0o037 } else { 0o077 } != 0
+}
+
 /// A private key that nobody but its owner can read.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
-    let mode = std::fs::metadata(path).map_err(|e| fault(path, e.to_string()))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let metadata = std::fs::metadata(path).map_err(|e| fault(path, e.to_string()))?;
+    if is_exposed(&metadata) {
+        let mode = metadata.mode() & 0o777;
         let mend = format!("run: chmod 600 {}", path.display());
         return Err(fault(path, format!("others may read this private key (mode {mode:o}); {mend}")));
     }

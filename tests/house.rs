@@ -48,22 +48,23 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 15] = [
+const LAW: [(&str, &[&str]); 16] = [
     ("record", &[]),
     ("durable", &[]),
     ("pem", &[]),
+    ("service", &[]),
     ("source", &[]),
     ("policy", &["pem"]),
-    ("chain", &[]),
+    ("chain", &["pem"]),
     ("telemetry", &[]),
     ("alert", &["pem"]),
-    ("spool", &["chain"]),
+    ("spool", &["chain", "service"]),
     ("forward", &["chain", "pem", "spool"]),
-    ("receive", &["chain"]),
+    ("receive", &["chain", "service"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool"]),
 ];
 
 #[test]

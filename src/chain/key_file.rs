@@ -1,5 +1,6 @@
 //! Files that hold keys: made once, never written over, and a secret one is read only when nobody else can read it.
 
+use crate::pem;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -78,8 +79,8 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     let file = open(path)?;
     // asked of the open file, so that it can't be exchanged between the question and the reading
     let metadata = file.metadata().map_err(|source| Error::Io { path: path.to_owned(), doing: "examine", source })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if pem::is_exposed(&metadata) {
+        let mode = metadata.permissions().mode() & 0o7777;
         return Err(Error::Exposed { path: path.to_owned(), mode });
     }
     read_text(path, file)

@@ -1,8 +1,9 @@
 //! `sealtail receive`: the embedded append-only store, in the foreground.
 
-use super::stop;
+use super::{service, stop};
 use crate::config::Config;
 use crate::receive::Server;
+use crate::service::Manager;
 use crate::telemetry;
 use clap::Args;
 use std::path::PathBuf;
@@ -32,8 +33,20 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             // before anything is taken, so that no signal is missed and the end is always an orderly one
-            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let manager = Manager::from_environment();
+            let stopping = manager.clone();
+            let stop =
+                stop::on_signal(move || stopping.stopping()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            let (reload, pulse) = (server.reload_handle(), server.pulse());
+            let ask = move || {
+                let reload = reload.clone();
+                async move { reload.ask().await }
+            };
+            service::reload_on_hangup(&manager, ask).map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let status = format!("receiving on {}", server.local_addr());
+            let threads = move || vec![("server", pulse.clone())];
+            service::watch(&manager, std::future::ready(()), threads, move || status.clone());
             tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
             server.run(stop.come()).await.map_err(|e| e.to_string())
         })

@@ -30,6 +30,7 @@ pub use tls::Error as TlsError;
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
+use crate::service::{Pulse, Reload};
 use axum::Router;
 use connection::GRACE;
 use ed25519_dalek::SigningKey;
@@ -132,6 +133,8 @@ pub struct Server {
     tls_watch: Watched,
     trust_watch: Watched,
     store: Arc<Store>,
+    asked: Reload,
+    pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Server {
@@ -161,12 +164,23 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (config, store) = (config.clone(), Arc::new(store));
-        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store })
+        let (asked, pulse) = (Reload::default(), Arc::default());
+        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, asked, pulse })
     }
 
     /// Where it listens, with the port that the system chose if the configured one is 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What asks it to look at once whether certificates or the trust file changed, also while it runs.
+    pub fn reload_handle(&self) -> Reload {
+        self.asked.clone()
+    }
+
+    /// Whether its loop gets on, also while it runs.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Serves until `stop`, then lets requests in flight finish, for 10 seconds at most. A batch that is being stored when
@@ -178,10 +192,20 @@ impl Server {
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
         let mut stop = std::pin::pin!(stop);
+        let (asked, pulse) = (self.asked.clone(), self.pulse());
         loop {
+            pulse.rest();
             tokio::select! {
                 () = &mut stop => break,
-                _ = reload.tick() => self.reload().await,
+                _ = reload.tick() => {
+                    pulse.work();
+                    self.reload().await;
+                }
+                () = asked.asked() => {
+                    pulse.work();
+                    self.reload().await;
+                    asked.done();
+                }
                 Some(_) = connections.join_next() => {}
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
                     let connection = self.connection(tcp, peer, &router, &stopped);

@@ -29,6 +29,7 @@ mod regression;
 mod rides_out_outage;
 mod rotates_compressed;
 mod rotates_for_real;
+mod service;
 mod survives_crash;
 mod swaps;
 mod targets;

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Run the embedded append-only store behind mTLS, until SIGTERM or Ctrl-C
 ///
 /// Takes batches from hosts whose client certificate names them, checks that each goes on where the stream stood, makes it
-/// durable, and answers with a signed receipt. It has no way to change or delete what it stored.
+/// durable, and answers with a signed receipt. It has no way to change or delete what it stored. Certificates and the trust
+/// file are read again when they change, and at once on SIGHUP.
 #[derive(Debug, Args)]
 pub struct ReceiveArgs {
     /// The configuration; its [receive] is what counts here

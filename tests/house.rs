@@ -51,20 +51,20 @@ fn unsafe_stands_in_one_module() {
 const LAW: [(&str, &[&str]); 16] = [
     ("record", &[]),
     ("durable", &[]),
-    ("pem", &[]),
     ("service", &[]),
     ("source", &[]),
-    ("policy", &["pem"]),
-    ("chain", &["pem"]),
+    ("policy", &["tls"]),
+    ("chain", &[]),
+    ("tls", &["chain"]),
     ("telemetry", &[]),
-    ("alert", &["pem"]),
+    ("alert", &["tls"]),
     ("spool", &["chain", "service"]),
-    ("forward", &["chain", "pem", "spool"]),
-    ("receive", &["chain", "service"]),
+    ("forward", &["chain", "spool", "tls"]),
+    ("receive", &["chain", "service", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
-    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool"]),
+    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "tls"]),
 ];
 
 #[test]

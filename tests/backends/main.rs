@@ -6,10 +6,14 @@
 
 mod conformance;
 mod folder;
+mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
 mod receiver;
+mod rotel;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
+mod terminator;
+mod tls;

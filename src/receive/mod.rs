@@ -26,6 +26,7 @@ mod upload;
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
+use crate::service::{Pulse, Reload};
 use crate::tls::{DAY, Expiry, Fault, Watched, expiries, warn};
 use axum::Router;
 use connection::GRACE;
@@ -136,6 +137,8 @@ pub struct Server {
     tls_watch: Watched,
     trust_watch: Watched,
     store: Arc<Store>,
+    asked: Reload,
+    pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Server {
@@ -164,12 +167,23 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (config, store) = (config.clone(), Arc::new(store));
-        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store })
+        let (asked, pulse) = (Reload::default(), Arc::default());
+        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, asked, pulse })
     }
 
     /// Where it listens, with the port that the system chose if the configured one is 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What asks it to look at once whether certificates or the trust file changed, also while it runs.
+    pub fn reload_handle(&self) -> Reload {
+        self.asked.clone()
+    }
+
+    /// Whether its loop gets on, also while it runs.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Serves until `stop`, then lets requests in flight finish, for 10 seconds at most. A batch that is being stored when
@@ -182,26 +196,36 @@ impl Server {
         let mut reload = interval(RELOAD_INTERVAL);
         let mut daily = interval(DAY);
         let mut stop = std::pin::pin!(stop);
+        let (asked, pulse) = (self.asked.clone(), self.pulse());
         loop {
-            tokio::select! {
+            pulse.rest();
+            let is_asked = tokio::select! {
                 () = &mut stop => break,
-                _ = daily.tick() => warn("[receive]", &self.expiries()),
-                _ = reload.tick() => {
-                    self.reload_trust().await;
-                    if self.reload_tls().await {
-                        // who is connected proves anew that it may be, once its requests in flight are done
-                        stopping.send_replace(true);
-                        (stopping, stopped) = watch::channel(false);
-                    }
+                () = asked.asked() => true,
+                _ = reload.tick() => false,
+                _ = daily.tick() => {
+                    warn("[receive]", &self.expiries());
+                    continue;
                 }
-                Some(_) = connections.join_next() => {}
+                Some(_) = connections.join_next() => continue,
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
                     let connection = self.connection(tcp, peer, &router, &stopped);
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
                     });
+                    continue;
                 }
+            };
+            pulse.work();
+            self.reload_trust().await;
+            if self.reload_tls().await {
+                // who is connected proves anew that it may be, once its requests in flight are done
+                stopping.send_replace(true);
+                (stopping, stopped) = watch::channel(false);
+            }
+            if is_asked {
+                asked.done();
             }
         }
         drop(self.listener);

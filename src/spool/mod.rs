@@ -32,6 +32,7 @@ pub use writer::Writer;
 use crate::chain::receipt::Receipt;
 use crate::durable::{self, FileSystem};
 use crate::record::{Seq, StreamId};
+use crate::service::Pulse;
 use ledger::Ledger;
 use queue::{Next, Queue, Released, SegmentRef};
 use std::io;
@@ -133,6 +134,8 @@ struct Shared {
     room: Condvar,
     news: watch::Sender<u64>,
     durable: watch::Sender<Option<Durable>>,
+    /// Of the thread that makes lines durable.
+    pulse: Arc<Pulse>,
     _lock: durable::Lock,
 }
 
@@ -232,6 +235,11 @@ impl Spool {
     /// Sees how far lines are durable; nothing before the first stream begins.
     pub fn durable(&self) -> watch::Receiver<Option<Durable>> {
         self.shared.durable.subscribe()
+    }
+
+    /// Whether the thread that makes lines durable gets on.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.shared.pulse)
     }
 
     /// From now on batches are sent without waiting for more.

@@ -59,6 +59,7 @@ pub(super) fn open(
         room: Condvar::new(),
         news: watch::Sender::new(0),
         durable: watch::Sender::new(None),
+        pulse: Arc::default(),
         _lock: lock,
     };
     make_reserve(&shared);

@@ -37,6 +37,7 @@ mod rotates_certificates;
 mod rotates_compressed;
 mod rotates_for_real;
 mod s3;
+mod service;
 mod survives_crash;
 mod swaps;
 mod targets;

@@ -194,6 +194,11 @@ impl Delivery {
         Self { targets: configs.iter().map(Target::new).collect(), queues: Vec::new(), tasks: JoinSet::new() }
     }
 
+    /// Whether these are its targets.
+    pub(super) fn is_for(&self, configs: &[Config]) -> bool {
+        self.targets.iter().map(|target| &target.config).eq(configs)
+    }
+
     /// Each target's name and what became of its alerts.
     pub(super) fn counters(&self) -> Vec<(String, Arc<Counters>)> {
         self.targets.iter().map(|target| (target.config.name.clone(), Arc::clone(&target.counters))).collect()

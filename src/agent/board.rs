@@ -19,6 +19,8 @@ pub struct Board {
     certificates: Mutex<Vec<(String, tls::Config)>>,
     /// Policies that were read again: taken up, refused.
     reloads: [AtomicU64; 2],
+    /// The same of configurations.
+    configurations: [AtomicU64; 2],
     /// The threads of the line's path.
     threads: Mutex<Vec<(&'static str, Arc<Pulse>)>>,
     /// The sources are open, and the first genesis is durable.
@@ -71,6 +73,11 @@ impl Board {
     /// Counts policies that were read again.
     pub(super) fn reloaded(&self, is_good: bool) {
         self.reloads[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts configurations that were read again and said something else.
+    pub(super) fn reconfigured(&self, is_good: bool) {
+        self.configurations[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Each source by its name.
@@ -136,10 +143,14 @@ impl Board {
         }
         self.alert_metrics(&mut text);
         self.certificate_metrics(&mut text);
-        const RELOADS: &str = "sealtail_policy_reloads_total";
-        let _ = writeln!(text, "# HELP {RELOADS} Policies that were read again.\n# TYPE {RELOADS} counter");
-        for (result, count) in ["ok", "refused"].iter().zip(&self.reloads) {
-            let _ = writeln!(text, "{RELOADS}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed));
+        for (name, help, counts) in [
+            ("sealtail_policy_reloads_total", "Policies that were read again.", &self.reloads),
+            ("sealtail_config_reloads_total", "Other configurations that were read.", &self.configurations),
+        ] {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+            for (result, count) in ["ok", "refused"].iter().zip(counts) {
+                let _ = writeln!(text, "{name}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed));
+            }
         }
         text
     }

@@ -10,6 +10,7 @@ mod alerts;
 mod board;
 mod label;
 mod live;
+mod reconfigure;
 mod reload;
 mod scribe;
 
@@ -24,19 +25,20 @@ use crate::chain::key::Bytes32;
 use crate::config;
 use crate::durable::Disk;
 use crate::forward::{self, Event, Forwarder};
-use crate::policy::{self, PolicySet};
+use crate::policy;
 use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
 use crate::tls;
 use alerts::{Alerts, Delivery};
 use live::Live;
-use reload::Reloader;
+use reconfigure::{Lasting, Parting};
+use reload::{Policies, Reloader};
 use scribe::{Control, Identity, Scribe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// Batches between two stages; one is at most a few hundred KiB.
@@ -105,23 +107,36 @@ pub enum Error {
 }
 
 /// What an agent is made of before it runs: everything that can be wrong with its files is found here.
+#[derive(Clone)]
 pub struct Agent {
     config: config::Agent,
     digest: Bytes32,
     host_key: Arc<HostKey>,
     policies: Arc<Live>,
     erasure: Vec<String>,
-    board: Arc<Board>,
-    reload: Reload,
     reloader: Arc<tokio::sync::Mutex<Reloader>>,
+    lasting: Lasting,
+    /// It took the place of another, and who asked for that waits.
+    is_successor: bool,
+    /// Told when a stream of it has begun.
+    begun: Arc<Notify>,
 }
 
 impl Agent {
     /// Loads the keys, certificates and policies that `config` names; a bundle from its server if none was kept.
     pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
+        let lasting = Lasting::default();
+        let policies = Reloader::first(&config.policy, &lasting).await?;
+        Self::of(config, digest, policies, lasting)
+    }
+
+    fn of(
+        config: &config::Agent,
+        digest: Bytes32,
+        (policies, reloader): Policies,
+        lasting: Lasting,
+    ) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
-        let seen = reload::stamp(&config.policy);
-        let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
         let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
         let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         forward::apart(&config.targets, &config.spool.dir).map_err(|(name, error)| Error::Target { name, error })?;
@@ -132,41 +147,60 @@ impl Agent {
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
-        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::default()), Reload::default());
-        let reloader = Reloader {
-            config: config.policy.clone(),
-            live: Arc::clone(&policies),
-            board: Arc::clone(&board),
-            asked: reload.clone(),
-            bundle,
-            seen,
-            state: reload::State::default(),
-        };
-        let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
-        Ok(Self { config: config.clone(), digest, host_key, erasure, policies, board, reload, reloader })
+        let (config, begun, is_successor) = (config.clone(), Arc::default(), false);
+        Ok(Self { config, digest, host_key, policies, erasure, reloader, lasting, is_successor, begun })
     }
 
-    /// What asks it to read its policies again, also while it runs.
+    /// What asks it to read its configuration and policies again, also while it runs.
     pub fn reload(&self) -> Reload {
-        self.reload.clone()
+        self.lasting.reload.clone()
     }
 
     /// Where it can be asked what it is doing, also while it runs.
     pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board)
+        Arc::clone(&self.lasting.board)
     }
 
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
     /// `on_event` sees each receipt.
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
         let mut delivery = Delivery::new(&self.config.alerts);
-        self.board.put_alerts(delivery.counters());
+        let mut result = self.run_configured(options, stop, &mut on_event, &mut delivery).await;
+        while let Ok(Some(next)) = result {
+            if !delivery.is_for(&next.config.alerts) {
+                std::mem::replace(&mut delivery, Delivery::new(&next.config.alerts)).drain().await;
+            }
+            result = next.run_configured(options, stop, &mut on_event, &mut delivery).await;
+        }
+        delivery.drain().await;
+        result.map(drop)
+    }
+
+    /// The same, or until another configuration counts: then the agent that goes on by that.
+    async fn run_configured(
+        &self,
+        options: &Options,
+        stop: &Stop,
+        on_event: &mut impl FnMut(&Event),
+        delivery: &mut Delivery,
+    ) -> Result<Option<Agent>, Error> {
+        self.lasting.board.put_alerts(delivery.counters());
         let targets = self.config.targets.iter();
         let certificates = targets.filter_map(|target| Some((target.name.clone(), target.kind.tls()?.clone())));
-        self.board.put_certificates(certificates.collect());
-        let result = self.run_streams(options, stop, &mut on_event, &mut delivery).await;
-        delivery.drain().await;
-        result
+        self.lasting.board.put_certificates(certificates.collect());
+        // ended with this run
+        let mut tasks = JoinSet::new();
+        let (found, next) = mpsc::channel(1);
+        let reloader = Arc::clone(&self.reloader);
+        match options.once {
+            true => reloader.lock().await.ask_server().await,
+            false => {
+                tasks.spawn(async move { reloader.lock().await.run().await });
+                tasks.spawn(self.clone().watch(found));
+            }
+        }
+        tasks.spawn(warn_daily(self.certificates()));
+        self.run_streams(options, stop, on_event, delivery, next).await
     }
 
     /// Stream after stream, also when the spool fails one.
@@ -176,24 +210,19 @@ impl Agent {
         stop: &Stop,
         on_event: &mut impl FnMut(&Event),
         delivery: &mut Delivery,
-    ) -> Result<(), Error> {
+        mut next: mpsc::Receiver<Agent>,
+    ) -> Result<Option<Agent>, Error> {
         const ATTEMPTS_ONCE: u32 = 5;
-        // ended with this run
-        let mut tasks = JoinSet::new();
-        let reloader = Arc::clone(&self.reloader);
-        match options.once {
-            true => reloader.lock().await.ask_server().await,
-            false => drop(tasks.spawn(async move { reloader.lock().await.run().await })),
-        }
-        tasks.spawn(warn_daily(self.certificates()));
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
-            let result = self.run_stream(options, stop, on_event, delivery).await;
+            let result = self.run_stream(options, stop, on_event, delivery, &mut next).await;
+            // one that took another's place began long ago
+            let is_first = attempt == 1 && !self.is_successor;
             // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
-                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error.into(),
+                Err(Error::Spool(error)) if error.ends_stream() || (!is_first && error.is_locked()) => error.into(),
                 // they were good at the start: they are being exchanged, or wait for their renewal
-                Err(error @ Error::Target { error: forward::Error::Tls(_), .. }) if attempt > 1 => error,
+                Err(error @ Error::Target { error: forward::Error::Tls(_), .. }) if !is_first => error,
                 other => return other,
             };
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
@@ -202,11 +231,14 @@ impl Agent {
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
             let waited = tokio::time::Instant::now();
             while waited.elapsed() < wait && !stop.is_set() {
+                if let Ok(next) = next.try_recv() {
+                    return Ok(Some(next));
+                }
                 tokio::time::sleep(LOOK).await;
             }
             wait = (wait * 2).min(Duration::from_secs(30));
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn run_stream(
@@ -215,7 +247,8 @@ impl Agent {
         stop: &Stop,
         on_event: &mut impl FnMut(&Event),
         delivery: &mut Delivery,
-    ) -> Result<(), Error> {
+        next: &mut mpsc::Receiver<Agent>,
+    ) -> Result<Option<Agent>, Error> {
         let (spool, recovered) = self.open_spool().await?;
         delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
@@ -227,7 +260,7 @@ impl Agent {
             let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
-        let mut refused = None;
+        let (mut refused, mut successor) = (None, None);
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
         let _ready = self.tell_ready(&spool);
         let mut gate = JoinSet::from_iter([gate]);
@@ -242,19 +275,31 @@ impl Agent {
                         refused = Some(target);
                     }
                 }
+                Some(next) = next.recv() => {
+                    self.part_for(&next, &line.parting);
+                    line.end = None;
+                    successor = Some(next);
+                }
                 Some(ended) = forwarders.join_next() => if let Err(error) = forwarder_ended(ended) {
                     line.abandon().await;
                     break Err(error);
                 },
             }
         };
-        if chained.is_err() {
+        if chained.is_err() || successor.is_some() {
             // nobody may hold the spool when it is opened again
             forwarders.shutdown().await;
+        }
+        if let (Err(error @ Error::Spool(_)), Some(_)) = (&chained, &successor) {
+            tracing::error!(%error, "the stream ends without its close line; what is not durable is read again");
+            return Ok(successor);
         }
         chained?;
         // the stream is closed and durable, so that nothing is held back any more
         while gate.join_next().await.is_some() {}
+        if successor.is_some() {
+            return Ok(successor);
+        }
         spool.drain();
         let mut hear = |event: Event| {
             on_event(&event);
@@ -273,7 +318,7 @@ impl Agent {
         }
         match line.failures.try_recv() {
             Ok(error) => Err(error.into()),
-            Err(_) => Ok(()),
+            Err(_) => Ok(None),
         }
     }
 
@@ -287,10 +332,11 @@ impl Agent {
 
     /// Tells the board once the genesis is durable, which is written after the sources were opened.
     fn tell_ready(&self, spool: &Spool) -> JoinSet<()> {
-        let (mut durable, board) = (spool.durable(), Arc::clone(&self.board));
+        let (mut durable, board, begun) = (spool.durable(), self.board(), Arc::clone(&self.begun));
         JoinSet::from_iter([async move {
             if durable.wait_for(|durable| durable.is_some_and(|durable| durable.next > 0)).await.is_ok() {
                 board.is_ready();
+                begun.notify_one();
             }
         }])
     }
@@ -307,7 +353,8 @@ impl Agent {
         let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
-        let keys = Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key));
+        let keys =
+            Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key, Arc::clone(&self.lasting.handover)));
         let (end, stop) = until_ended(stop)?;
         let mut own = options.own.clone();
         own.push(self.config.spool.dir.clone());
@@ -325,24 +372,30 @@ impl Agent {
                 }
             })?;
         }
-        self.board.put(board);
+        self.lasting.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
         let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
-        self.board.put_threads(vec![("policy", labels.clone()), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        self.lasting.board.put_threads(vec![
+            ("policy", labels.clone()),
+            ("chain", chains.clone()),
+            ("sync", spool.pulse()),
+        ]);
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone());
+        let parting = Parting::new(&self.lasting.handover);
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone())
+            .parting(parting.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
             chains.rest();
         })?;
-        Ok(Line { done, control, failures, _end: end })
+        Ok(Line { done, control, failures, parting, end: Some(end) })
     }
 
     /// What everything that it calls names as certificates, with whose they are.
@@ -383,8 +436,10 @@ struct Line {
     done: oneshot::Receiver<Result<(), Error>>,
     control: crossbeam_channel::Sender<Control>,
     failures: crossbeam_channel::Receiver<source::Error>,
+    /// What the stream says at its end, if it is for another configuration.
+    parting: Parting,
     /// Dropped, it ends the sources of this run.
-    _end: crossbeam_channel::Sender<std::convert::Infallible>,
+    end: Option<crossbeam_channel::Sender<std::convert::Infallible>>,
 }
 
 /// A stop that comes with `stop`, or when what is returned beside it is dropped: the sources of a run that failed must not read

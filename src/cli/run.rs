@@ -41,6 +41,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
+            let agent = agent.reloadable(args.config.clone(), config.telemetry.clone());
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
                 let served = telemetry::serve(address, move || board.metrics()).await;

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
+//! | `generic` | any server that takes NDJSON |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
 //! | `http` | HTTP clients of targets |
@@ -16,6 +17,7 @@
 
 mod backend;
 mod file;
+mod generic;
 mod http;
 mod https;
 mod otlp;
@@ -23,6 +25,7 @@ mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use generic::PLACEHOLDERS;
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -53,6 +56,8 @@ pub struct Config {
 pub enum Kind {
     /// `type = "https"`.
     Https(HttpsConfig),
+    /// `type = "https"` with `protocol = "generic"`.
+    Generic(GenericConfig),
     /// `type = "otlp"`.
     Otlp(OtlpConfig),
     /// `type = "file"`.
@@ -64,6 +69,7 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Kind::Https(https) => https.url.clone(),
+            Kind::Generic(generic) => generic.shown().to_owned(),
             Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
         }
@@ -73,6 +79,7 @@ impl Kind {
     pub fn tls(&self) -> Option<&TlsConfig> {
         match self {
             Kind::Https(https) => Some(&https.tls),
+            Kind::Generic(generic) => Some(&generic.tls),
             Kind::Otlp(otlp) => Some(&otlp.tls),
             Kind::File(_) => None,
         }
@@ -82,6 +89,7 @@ impl Kind {
     pub fn is_durable(&self) -> bool {
         match self {
             Kind::Https(_) | Kind::File(_) => true,
+            Kind::Generic(generic) => generic.durable,
             Kind::Otlp(_) => false,
         }
     }
@@ -105,6 +113,41 @@ pub struct Proxy {
     pub url: String,
     /// User and password.
     pub login: Option<(String, Secret)>,
+}
+
+/// `type = "https"` with `protocol = "generic"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenericConfig {
+    /// The URL, `https` always, with [`PLACEHOLDERS`] between braces.
+    pub url: String,
+    /// The method.
+    pub method: reqwest::Method,
+    /// What is sent besides.
+    pub headers: Vec<(String, Secret)>,
+    /// What a body is.
+    pub format: Format,
+    /// The operator's word that what was answered with 2xx is durable.
+    pub durable: bool,
+    /// Certificates; our own may be missing.
+    pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+impl GenericConfig {
+    /// The URL without its query, which may be a secret.
+    fn shown(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines.
+    Ndjson,
+    /// Lines, compressed, byte for byte as they are spooled.
+    NdjsonZst,
 }
 
 /// `type = "otlp"`.
@@ -197,6 +240,7 @@ pub struct Forwarder {
 pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
+        Kind::Generic(generic) => Box::new(generic::Generic::new(&config.name, generic, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
     })

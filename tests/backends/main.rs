@@ -6,6 +6,7 @@
 
 mod conformance;
 mod folder;
+mod generic;
 mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]

@@ -7,7 +7,7 @@ mod otlp;
 mod proxy;
 mod tls;
 
-pub(super) use tls::server as server_tls;
+pub(super) use tls::{client_files, server as server_tls};
 
 use super::sections::Names;
 use super::table::{Table, Text};
@@ -32,7 +32,7 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
     if !targets.iter().any(|target| target.required && target.kind.is_durable()) {
         let what =
             "no required target says that what it took is durable, so that lines would be deleted on a mere \"got it\"";
-        first?.fault(what, "add a required target of another type, such as https or file, beside it");
+        first?.fault(what, "add a required target that does, such as https or file, beside it; of protocol = \"generic\" you may say it: durable = true");
         return None;
     }
     Some(targets)
@@ -53,7 +53,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
         "otlp" => otlp::config(&table).map(Kind::Otlp),
-        _ => https::config(&table).map(Kind::Https),
+        _ => https::config(&table),
     };
     table.finish();
     Some(Config {

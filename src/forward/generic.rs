@@ -119,11 +119,8 @@ impl Backend for Generic {
     }
 
     fn reload(&mut self) {
-        let Some(tls) = self.certificates.renewed() else { return };
-        match http::client(self.config.shown(), tls, self.config.proxy.as_ref()) {
-            Ok(client) => self.client = client,
-            Err(error) => tracing::warn!(%error, "changed certificates are not usable"),
-        }
+        let make = |tls| http::client(self.config.shown(), tls, self.config.proxy.as_ref());
+        self.certificates.renew(&mut self.client, make);
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `generic` | any server that takes NDJSON |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
+//! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
@@ -21,11 +22,13 @@ mod generic;
 mod http;
 mod https;
 mod otlp;
+mod s3;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
 pub use generic::PLACEHOLDERS;
+pub use s3::{LockMode, ObjectLock, S3Config};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -62,6 +65,8 @@ pub enum Kind {
     Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "s3"`.
+    S3(S3Config),
 }
 
 impl Kind {
@@ -72,6 +77,7 @@ impl Kind {
             Kind::Generic(generic) => generic.shown().to_owned(),
             Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::S3(s3) => s3.place(),
         }
     }
 
@@ -81,6 +87,7 @@ impl Kind {
             Kind::Https(https) => Some(&https.tls),
             Kind::Generic(generic) => Some(&generic.tls),
             Kind::Otlp(otlp) => Some(&otlp.tls),
+            Kind::S3(s3) => Some(&s3.tls),
             Kind::File(_) => None,
         }
     }
@@ -88,7 +95,7 @@ impl Kind {
     /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
     pub fn is_durable(&self) -> bool {
         match self {
-            Kind::Https(_) | Kind::File(_) => true,
+            Kind::Https(_) | Kind::File(_) | Kind::S3(_) => true,
             Kind::Generic(generic) => generic.durable,
             Kind::Otlp(_) => false,
         }
@@ -243,6 +250,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Generic(generic) => Box::new(generic::Generic::new(&config.name, generic, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
 

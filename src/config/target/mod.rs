@@ -5,6 +5,7 @@ mod headers;
 mod https;
 mod otlp;
 mod proxy;
+mod s3;
 mod tls;
 
 pub(super) use tls::{client_files, server as server_tls};
@@ -39,9 +40,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "otlp", "file"], &["s3", "nats", "kafka"]);
+    let kind = |text: Text<'_>| text.word(&["https", "s3", "otlp", "file"], &["nats", "kafka"]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\", \"otlp\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose type = \"https\", \"s3\", \"otlp\" or \"file\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let batch = table.table("batch");
@@ -53,6 +54,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
         "otlp" => otlp::config(&table).map(Kind::Otlp),
+        "s3" => s3::config(&table).map(Kind::S3),
         _ => https::config(&table),
     };
     table.finish();

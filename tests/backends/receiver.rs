@@ -26,7 +26,15 @@ impl Receiver {
         let at = |name: &str| folder.path().join(name);
         let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config = receive::Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
+        let config = receive::Config {
+            listen,
+            dir: at("archive"),
+            tls,
+            trust: None,
+            receipt_key: at("receipt.key"),
+            limits: receive::Limits::default(),
+            quota: receive::Quota::default(),
+        };
         let server = Server::bind(&config).await.unwrap();
         let url = format!("https://{}", server.local_addr());
         // until the test's runtime ends

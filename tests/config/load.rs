@@ -4,6 +4,7 @@ use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::alert;
 use sealtail::config::Config;
 use sealtail::forward::Kind;
+use sealtail::receive::{Limits, Quota};
 use sealtail::record::{Decision, Format, Severity};
 use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
 use std::fs;
@@ -265,6 +266,24 @@ fn a_receiver_needs_no_agent() {
     let receive = load_in(folder.path(), &text).unwrap().receive.unwrap();
     assert_eq!(receive.trust, Some(folder.path().join("trust.toml")));
     assert_eq!(receive.receipt_key.to_str(), Some("/k/r.key"));
+}
+
+#[test]
+fn a_receivers_limits_have_defaults_and_its_quotas_none() {
+    let receive = load(RECEIVE).unwrap().receive.unwrap();
+    assert_eq!((receive.limits, receive.quota), (Limits::default(), Quota::default()));
+    let text = format!(
+        "{RECEIVE}[receive.limits]\nmax_batch = \"1MiB\"\nconnections_per_host = 3\nmin_rate = \"1KiB\"\n\
+         [receive.quota]\nsize = \"1MiB\"\nrequests_per_second = 7\n"
+    );
+    let receive = load(&text).unwrap().receive.unwrap();
+    let limits =
+        Limits { batch_max_bytes: 1 << 20, connections_per_host: 3, min_rate_bytes: 1 << 10, ..Limits::default() };
+    let quota = Quota { size_bytes: Some(1 << 20), requests_per_second: Some(7), day_bytes: None };
+    assert_eq!((receive.limits, receive.quota), (limits, quota));
+    // a batch that never fits would be sent again for ever
+    let faults = load(&format!("{RECEIVE}[receive.quota]\nday = \"63MiB\"\n")).unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("quota.day") && faults[0].contains("64MiB"), "{faults:?}");
 }
 
 #[test]

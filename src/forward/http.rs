@@ -74,6 +74,11 @@ pub(super) fn explain(error: &reqwest::Error) -> String {
         ("ProtocolVersion", "the server does not speak TLS 1.3"),
         ("PeerIncompatible", "the server does not speak TLS 1.3"),
         ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
+        (
+            "certificate not valid yet",
+            "the server's certificate is not valid yet: mend the clock here, or the certificate there",
+        ),
+        ("certificate expired", "the server's certificate has expired: renew it, or mend the clock here"),
         ("NotValidForName", "the server's certificate is for another name than the url's"),
     ];
     match hints.iter().find(|(sign, _)| text.contains(sign)) {

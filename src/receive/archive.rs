@@ -18,8 +18,6 @@ use std::time::SystemTime;
 
 /// Bound of a batch's bytes, however the receiver is configured.
 pub(super) const BATCH_MAX: u64 = 64 * 1024 * 1024;
-/// Where batches are written while they come. No host's name begins with a dot.
-pub(super) const INCOMING: &str = ".incoming";
 
 pub(super) const FOLDER_MODE: u32 = 0o750;
 pub(super) const FILE_MODE: u32 = 0o640;
@@ -191,7 +189,7 @@ fn open(path: &Path) -> io::Result<BufReader<File>> {
 /// Removes what a crash left unfinished anywhere in the archive `dir`, of which the caller holds the lock; returns how
 /// many files these were.
 pub(super) fn remove_leftovers(fs: &dyn FileSystem, dir: &Path) -> io::Result<usize> {
-    let mut removed = durable::remove_leftovers(fs, &dir.join(INCOMING))?;
+    let mut removed = durable::remove_leftovers(fs, dir)?;
     for host in folders_in(dir)? {
         for stream in folders_in(&host)? {
             removed += durable::remove_leftovers(fs, &stream)?;

@@ -35,7 +35,7 @@ pub use tls::Error as TlsError;
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
-use archive::{FOLDER_MODE, INCOMING};
+use archive::FOLDER_MODE;
 use connection::{GRACE, Places, Service};
 use ed25519_dalek::SigningKey;
 use quota::Accounts;
@@ -189,7 +189,7 @@ impl Server {
     /// that time is over is stored whole or not at all.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let limits = Arc::new(self.config.limits.clone());
-        let uploads = Uploads::new(self.store.fs.clone(), self.store.dir.join(INCOMING), &limits);
+        let uploads = Uploads::new(self.store.fs.clone(), self.store.dir.clone(), &limits);
         let router = routes::router(self.store.clone(), uploads, self.accounts.clone());
         let free = Arc::new(Semaphore::new(limits.connections));
         let (stop_all, stopping) = watch::channel(false);
@@ -273,7 +273,6 @@ fn open_store(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Store, Error> 
     let failed = |source| Error::Folder { path: dir.clone(), source };
     durable::create_dir_all(&*fs, &dir, FOLDER_MODE).map_err(failed)?;
     let lock = Lock::acquire(&dir).map_err(failed)?.ok_or_else(|| Error::Locked { path: dir.clone() })?;
-    durable::create_dir_all(&*fs, &dir.join(INCOMING), FOLDER_MODE).map_err(failed)?;
     let leftovers = archive::remove_leftovers(&*fs, &dir).map_err(failed)?;
     if leftovers > 0 {
         tracing::info!("removed {leftovers} unfinished files that a crash had left in the archive");

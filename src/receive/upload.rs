@@ -69,7 +69,7 @@ impl Upload {
 }
 
 impl Uploads {
-    /// Bodies are written in `folder`.
+    /// Bodies are written in `folder`, beside the hosts' folders.
     pub(super) fn new(fs: Arc<dyn FileSystem>, folder: PathBuf, limits: &Limits) -> Self {
         let all = Arc::new(Semaphore::new(mib(limits.in_flight_max_bytes) as usize));
         Self { fs, folder, limits: limits.clone(), all, hosts: Mutex::default() }

@@ -6,10 +6,14 @@
 
 mod conformance;
 mod folder;
+mod long;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
+#[path = "../agent/proxy.rs"]
+mod proxy;
 mod receiver;
+mod receiver_faults;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;

@@ -10,19 +10,34 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
-struct Receiver {
+pub(crate) struct Receiver {
     folder: TempDir,
-    authority: Authority,
-    url: String,
+    pub(crate) authority: Authority,
+    pub(crate) url: String,
 }
 
 impl Receiver {
-    async fn start() -> Receiver {
-        // both ends are in this process
+    /// Certificates, and nobody who listens.
+    pub(crate) fn prepare() -> Receiver {
+        // both ends may be in this process
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.write_server_files(folder.path());
+        let receiver = Receiver { folder, authority, url: String::new() };
+        receiver.write_client(&receiver.authority.client(&[HOST]));
+        receiver
+    }
+
+    pub(crate) async fn start() -> Receiver {
+        let mut receiver = Receiver::prepare();
+        receiver.listen().await;
+        receiver
+    }
+
+    /// Serves, in this process, until the test's runtime ends.
+    pub(crate) async fn listen(&mut self) {
+        let folder = &self.folder;
         let at = |name: &str| folder.path().join(name);
         let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
         let listen = "127.0.0.1:0".parse().unwrap();
@@ -36,20 +51,16 @@ impl Receiver {
             quota: receive::Quota::default(),
         };
         let server = Server::bind(&config).await.unwrap();
-        let url = format!("https://{}", server.local_addr());
-        // until the test's runtime ends
+        self.url = format!("https://{}", server.local_addr());
         tokio::spawn(server.run(std::future::pending()));
-        let receiver = Receiver { folder, authority, url };
-        receiver.write_client(&receiver.authority.client(&[HOST]));
-        receiver
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Certificate and key of the agent.
-    fn write_client(&self, pem: &str) {
+    pub(crate) fn write_client(&self, pem: &str) {
         let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
         std::fs::write(self.path("client.pem"), certificate).unwrap();
         std::fs::write(self.path("client.key"), key).unwrap();
@@ -64,6 +75,7 @@ impl Place for Receiver {
         Config {
             name: "archive".into(),
             required: true,
+            max_lag_bytes: None,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
             kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls }),

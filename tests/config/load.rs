@@ -294,6 +294,21 @@ fn one_file_may_be_for_both_with_folders_apart() {
 }
 
 #[test]
+fn an_optional_target_may_lag_by_a_quarter_of_the_spool_and_a_required_one_for_ever() {
+    let second = |keys: &str| {
+        load(&agent_text(&format!("[[target]]\nname = \"copy\"\ntype = \"file\"\ndir = \"/mnt/worm\"\n{keys}\n")))
+    };
+    let lags = |config: Config| config.agent.unwrap().targets.iter().map(|t| t.max_lag_bytes).collect::<Vec<_>>();
+    assert_eq!(lags(second("").unwrap()), [None, None]);
+    assert_eq!(lags(second("required = false").unwrap()), [None, Some(256 << 20)]);
+    assert_eq!(lags(second("required = false\nmax_lag = \"2MiB\"").unwrap()), [None, Some(2 << 20)]);
+    let faults = second("max_lag = \"2MiB\"").unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("set required = false"), "{faults:?}");
+    let faults = second("required = false\nmax_lag = \"513MiB\"").unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("choose 1MiB to 512MiB"), "{faults:?}");
+}
+
+#[test]
 fn the_digest_is_that_of_the_bytes() {
     use sha2::{Digest, Sha256};
     let digest: [u8; 32] = Sha256::digest(RECEIVE).into();

@@ -106,10 +106,8 @@ impl Fleet {
     /// Log lines in the archive.
     fn archived(&mut self) -> usize {
         for file in self.files() {
-            if !self.counted.contains_key(&file) {
-                let lines = lines(&file).iter().filter(|line| line["h"]["type"] == "log").count();
-                self.counted.insert(file, lines);
-            }
+            let count = |file: &PathBuf| lines(file).iter().filter(|line| line["h"]["type"] == "log").count();
+            self.counted.entry(file).or_insert_with_key(count);
         }
         self.counted.values().sum()
     }

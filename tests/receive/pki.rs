@@ -21,7 +21,11 @@ impl Authority {
     /// Writes ca.pem, server.pem and server.key.
     pub(crate) fn write_server_files(&self, folder: &Path) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let params = CertificateParams::new(names).unwrap();
+        self.write_server(folder, CertificateParams::new(names).unwrap());
+    }
+
+    /// The same with a certificate of these parameters.
+    pub(crate) fn write_server(&self, folder: &Path, params: CertificateParams) {
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(folder.join("ca.pem"), &self.pem).unwrap();
         std::fs::write(folder.join("server.pem"), certificate).unwrap();
@@ -48,7 +52,8 @@ impl Authority {
         self.client_of(params)
     }
 
-    fn client_of(&self, params: CertificateParams) -> String {
+    /// Certificate and key of these parameters in one PEM.
+    pub(crate) fn client_of(&self, params: CertificateParams) -> String {
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ClientAuth);
         certificate + &key
     }

@@ -116,7 +116,8 @@ impl World {
 
     /// Batches that are on their way.
     pub(crate) fn incoming(&self) -> usize {
-        std::fs::read_dir(self.config.dir.join(".incoming")).unwrap().count()
+        let names = std::fs::read_dir(&self.config.dir).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| sealtail::durable::is_temporary(name)).count()
     }
 
     pub(crate) fn folder(&self) -> &Path {

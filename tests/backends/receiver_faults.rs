@@ -140,6 +140,39 @@ async fn a_full_disk_puts_off_until_there_is_room() {
     assert_eq!((holds, left), (vec![(small.name(), small.bytes), (upload.name(), upload.bytes)], 0));
 }
 
+/// What the process has had in memory at most, in KiB.
+fn peak_kib(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_batches_of_many_hosts_are_not_held_in_memory() {
+    const HOSTS: usize = 8;
+    const BYTES: usize = 32 << 20;
+    let receiver = Receiver::prepare();
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let process = Process::start(&receiver, port).await;
+    let before = peak_kib(&process);
+    let mut requests = tokio::task::JoinSet::new();
+    for host in (0..HOSTS).map(|number| format!("web-{number}")) {
+        let identity = reqwest::Identity::from_pem(receiver.authority.client(&[&host]).as_bytes()).unwrap();
+        let ca = reqwest::Certificate::from_pem(receiver.authority.pem.as_bytes()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_only([ca]).identity(identity).no_proxy().build().unwrap();
+        let url = format!("https://localhost:{port}/v1/{host}/{}/0", Stream::begin(&host).id);
+        requests.spawn(client.put(url).body(vec![7; BYTES]).send());
+    }
+    while let Some(answer) = requests.join_next().await {
+        // they are no batches, which is seen once they have come
+        assert_eq!(answer.unwrap().unwrap().status(), 400);
+    }
+    let grown = peak_kib(&process) - before;
+    assert!(grown < (HOSTS * BYTES / 1024 / 3) as u64, "{grown} KiB for {HOSTS} batches of {BYTES} bytes");
+    eprintln!("{before} KiB, and {grown} more for {HOSTS} batches of {BYTES} bytes");
+    assert_eq!(incoming(&receiver), 0);
+}
+
 fn days_from_now(days: i64) -> OffsetDateTime {
     OffsetDateTime::now_utc() + time::Duration::days(days)
 }

@@ -6,7 +6,7 @@ use sealtail::chain::host_key::HostKey;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,7 @@ fn messages(number: usize) -> Vec<String> {
 struct Fleet {
     folder: tempfile::TempDir,
     port: u16,
+    metrics_port: u16,
     /// Log lines by file of the archive, which never changes once it is there.
     counted: HashMap<PathBuf, usize>,
 }
@@ -64,7 +65,8 @@ struct Fleet {
 impl Fleet {
     fn new() -> Fleet {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let listeners = [0, 1].map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let [port, metrics_port] = listeners.map(|listener| listener.local_addr().unwrap().port());
         let at = |name: &str| folder.path().join(name);
         let (authority, auditor) = (Authority::new(), age::x25519::Identity::generate());
         authority.write_server_files(folder.path());
@@ -72,7 +74,10 @@ impl Fleet {
         let receive = "tls = { ca = \"ca.pem\", cert = \"server.pem\", key = \"server.key\" }\ntrust = \"trust.toml\"";
         fs::write(
             at("receive.toml"),
-            format!("[receive]\nlisten = \"127.0.0.1:{port}\"\ndir = \"archive\"\n{receive}\n"),
+            format!(
+                "[receive]\nlisten = \"127.0.0.1:{port}\"\ndir = \"archive\"\n{receive}\n\
+                 [telemetry]\nlisten = \"127.0.0.1:{metrics_port}\"\n"
+            ),
         )
         .unwrap();
         let mut trust = String::new();
@@ -90,7 +95,7 @@ impl Fleet {
             trust += &format!("[[host]]\nname = \"{name}\"\nkey = \"{name}/host.pub\"\n");
         }
         fs::write(at("trust.toml"), trust).unwrap();
-        Fleet { folder, port, counted: HashMap::new() }
+        Fleet { folder, port, metrics_port, counted: HashMap::new() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -101,6 +106,15 @@ impl Fleet {
         let receiver = Process::start(self.folder.path(), "receive", "receive.toml");
         await_that("the receiver listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
         receiver
+    }
+
+    /// What the receiver tells a scraper.
+    fn metrics(&self) -> String {
+        let mut scrape = TcpStream::connect(("127.0.0.1", self.metrics_port)).unwrap();
+        scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut told = String::new();
+        scrape.read_to_string(&mut told).unwrap();
+        told
     }
 
     /// Log lines in the archive.
@@ -188,6 +202,11 @@ fn nothing_is_lost_and_nothing_twice_when_the_receiver_is_killed_among_fifty_age
         receiver = fleet.start_receiver();
     }
     await_that("every line is stored", || fleet.archived() >= AGENTS * (KILLS + 1) * LINES);
+    let metrics = fleet.metrics();
+    for number in 0..AGENTS {
+        let counter = format!("sealtail_receive_batches_total{{host=\"{}\"}} ", host(number));
+        assert!(metrics.contains(&counter), "{counter} in\n{metrics}");
+    }
     drop(agents);
     drop(receiver);
     let found = fleet.messages();

@@ -1,8 +1,8 @@
 //! `[receive]`.
 
 use super::table::{Table, Text};
-use super::target::tls_files;
-use crate::receive::{Config, Limits, Quota, TlsConfig};
+use super::target::server_tls;
+use crate::receive::{Config, Limits, Quota};
 use std::time::Duration;
 
 const KIB: u64 = 1 << 10;
@@ -18,16 +18,15 @@ pub(super) fn config(table: Table<'_>) -> Option<Config> {
     let trust = table.optional("trust", Text::into_path);
     let receipt_key = table.optional("receipt_key", Text::into_path);
     let beside = table.place.document.surroundings.folder.join("receipt.key");
-    let tls = tls_files(&table);
+    let tls = server_tls(&table);
     let limits = limits(table.table("limits"));
     let batch_max_bytes = limits.as_ref().map_or(64 * MIB, |limits| limits.batch_max_bytes);
     let quota = quota(table.table("quota"), batch_max_bytes);
     table.finish();
-    let [ca, cert, key] = tls?;
     Some(Config {
         listen: listen?,
         dir: dir?,
-        tls: TlsConfig { ca, cert, key },
+        tls: tls?,
         trust: trust?,
         receipt_key: receipt_key?.unwrap_or(beside),
         limits: limits?,

@@ -7,6 +7,7 @@
 mod conformance;
 mod folder;
 mod long;
+mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
@@ -14,6 +15,9 @@ mod pki;
 mod proxy;
 mod receiver;
 mod receiver_faults;
+mod rotel;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
+mod terminator;
+mod tls;

@@ -3,10 +3,10 @@
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, next};
 use crate::pki::Authority;
 use crate::stream::Stream;
-use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind};
+use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind, Proxy};
 use sealtail::receive::{self, Server};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -14,6 +14,9 @@ pub(crate) struct Receiver {
     folder: TempDir,
     pub(crate) authority: Authority,
     pub(crate) url: String,
+    /// What is asked of it besides its certificates.
+    pub(crate) tls: forward::TlsConfig,
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Receiver {
@@ -24,7 +27,8 @@ impl Receiver {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.write_server_files(folder.path());
-        let receiver = Receiver { folder, authority, url: String::new() };
+        let (tls, proxy) = (forward::TlsConfig::default(), None);
+        let receiver = Receiver { folder, authority, url: String::new(), tls, proxy };
         receiver.write_client(&receiver.authority.client(&[HOST]));
         receiver
     }
@@ -39,7 +43,7 @@ impl Receiver {
     pub(crate) async fn listen(&mut self) {
         let folder = &self.folder;
         let at = |name: &str| folder.path().join(name);
-        let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+        let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
         let listen = "127.0.0.1:0".parse().unwrap();
         let config = receive::Config {
             listen,
@@ -61,24 +65,29 @@ impl Receiver {
 
     /// Certificate and key of the agent.
     pub(crate) fn write_client(&self, pem: &str) {
-        let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
-        std::fs::write(self.path("client.pem"), certificate).unwrap();
-        std::fs::write(self.path("client.key"), key).unwrap();
-        std::fs::set_permissions(self.path("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        write_client(self.folder.path(), pem);
     }
+}
+
+/// Writes client.pem and client.key.
+pub(crate) fn write_client(folder: &Path, pem: &str) {
+    let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+    std::fs::write(folder.join("client.pem"), certificate).unwrap();
+    std::fs::write(folder.join("client.key"), key).unwrap();
+    std::fs::set_permissions(folder.join("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 impl Place for Receiver {
     fn target(&self) -> Config {
         let client = ClientFiles { cert: self.path("client.pem"), key: self.path("client.key") };
-        let tls = forward::TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) };
+        let tls = forward::TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client), ..self.tls.clone() };
         Config {
             name: "archive".into(),
             required: true,
             max_lag_bytes: None,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
-            kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls }),
+            kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls, proxy: self.proxy.clone() }),
         }
     }
 

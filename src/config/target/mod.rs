@@ -1,10 +1,13 @@
 //! `[[target]]`.
 
 mod file;
+mod headers;
 mod https;
+mod otlp;
+mod proxy;
 mod tls;
 
-pub(super) use tls::files as tls_files;
+pub(super) use tls::server as server_tls;
 
 use super::sections::Names;
 use super::table::{Table, Text};
@@ -26,13 +29,19 @@ pub(super) fn configs(tables: Vec<Table<'_>>, spool_bytes: u64) -> Option<Vec<Co
         first?.fault(what, "set required = true in one of them");
         return None;
     }
+    if !targets.iter().any(|target| target.required && target.kind.is_durable()) {
+        let what =
+            "no required target says that what it took is durable, so that lines would be deleted on a mere \"got it\"";
+        first?.fault(what, "add a required target of another type, such as https or file, beside it");
+        return None;
+    }
     Some(targets)
 }
 
 fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "file"], &["s3", "nats", "kafka", "otlp"]);
+    let kind = |text: Text<'_>| text.word(&["https", "otlp", "file"], &["s3", "nats", "kafka"]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose type = \"https\", \"otlp\" or \"file\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let max_lag_bytes = max_lag(&table, required, spool_bytes);
@@ -44,6 +53,7 @@ fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Confi
     batch.finish();
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
+        "otlp" => otlp::config(&table).map(Kind::Otlp),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

@@ -11,6 +11,7 @@
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
+//! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
@@ -19,10 +20,12 @@ mod file;
 mod http;
 mod https;
 mod otlp;
+mod s3;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use s3::{LockMode, ObjectLock, S3Config};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -59,6 +62,8 @@ pub enum Kind {
     Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "s3"`.
+    S3(S3Config),
 }
 
 impl Kind {
@@ -68,6 +73,7 @@ impl Kind {
             Kind::Https(https) => https.url.clone(),
             Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::S3(s3) => s3.place(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Kind {
         match self {
             Kind::Https(https) => Some(&https.tls),
             Kind::Otlp(otlp) => Some(&otlp.tls),
+            Kind::S3(s3) => Some(&s3.tls),
             Kind::File(_) => None,
         }
     }
@@ -83,7 +90,7 @@ impl Kind {
     /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
     pub fn is_durable(&self) -> bool {
         match self {
-            Kind::Https(_) | Kind::File(_) => true,
+            Kind::Https(_) | Kind::File(_) | Kind::S3(_) => true,
             Kind::Otlp(_) => false,
         }
     }
@@ -201,6 +208,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
 

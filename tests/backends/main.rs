@@ -6,6 +6,7 @@
 
 mod conformance;
 mod folder;
+mod link;
 mod long;
 mod otlp;
 #[path = "../receive/pki.rs"]
@@ -16,8 +17,11 @@ mod proxy;
 mod receiver;
 mod receiver_faults;
 mod rotel;
+mod s3;
+mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
 mod terminator;
 mod tls;
+mod weed;

@@ -5,6 +5,7 @@ mod cli_keys;
 mod faults;
 mod keys;
 mod load;
+mod s3;
 mod trust;
 
 use sealtail::config::Config;

@@ -5,6 +5,7 @@ mod headers;
 mod https;
 mod otlp;
 mod proxy;
+mod s3;
 mod tls;
 
 pub(super) use tls::server as server_tls;
@@ -39,9 +40,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>, spool_bytes: u64) -> Option<Vec<Co
 }
 
 fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "otlp", "file"], &["s3", "nats", "kafka"]);
+    let kind = |text: Text<'_>| text.word(&["https", "s3", "otlp", "file"], &["nats", "kafka"]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\", \"otlp\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose type = \"https\", \"s3\", \"otlp\" or \"file\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let max_lag_bytes = max_lag(&table, required, spool_bytes);
@@ -54,6 +55,7 @@ fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Confi
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
         "otlp" => otlp::config(&table).map(Kind::Otlp),
+        "s3" => s3::config(&table).map(Kind::S3),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

@@ -34,6 +34,12 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
             // before anything is taken, so that no signal is missed and the end is always an orderly one
             let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
             let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            // where one file configures both, the address is the agent's
+            if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
+                let served = telemetry::serve(address, server.metrics()).await;
+                served
+                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
+            }
             tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
             server.run(stop.come()).await.map_err(|e| e.to_string())
         })

@@ -13,7 +13,10 @@ mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
+#[path = "../agent/proxy.rs"]
+mod proxy;
 mod receiver;
+mod receiver_faults;
 mod rotel;
 mod s3;
 mod s3_credentials;

@@ -123,7 +123,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Loads the keys, certificates and policies that `config` names; a bundle from its server if none was kept.
+    /// Loads the keys and policies that `config` names; a bundle from its server if none was kept.
     pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
         let lasting = Lasting::default();
         let policies = Reloader::first(&config.policy, &lasting).await?;
@@ -140,10 +140,6 @@ impl Agent {
         let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
         let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         forward::apart(&config.targets, &config.spool.dir).map_err(|(name, error)| Error::Target { name, error })?;
-        for target in &config.targets {
-            let checked = forward::check(target, &config.host.name);
-            checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
-        }
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
@@ -164,6 +160,9 @@ impl Agent {
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
     /// `on_event` sees each receipt.
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
+        if options.once {
+            self.check_required()?;
+        }
         let mut delivery = Delivery::new(&self.config.alerts);
         let mut result = self.run_configured(options, stop, &mut on_event, &mut delivery).await;
         while let Ok(Some(next)) = result {
@@ -257,7 +256,6 @@ impl Agent {
         for target in &self.config.targets {
             let name = target.name.clone();
             let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
-            let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
         let (mut refused, mut successor) = (None, None);
@@ -322,9 +320,20 @@ impl Agent {
         }
     }
 
+    /// An agent that goes on waits for certificates to be mended, since one that stopped would read nothing meanwhile. With `once`
+    /// nobody would wait for it.
+    fn check_required(&self) -> Result<(), Error> {
+        for target in self.config.targets.iter().filter(|target| target.required) {
+            let checked = forward::check(target, &self.config.host.name);
+            checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
+        }
+        Ok(())
+    }
+
     async fn open_spool(&self) -> Result<(Spool, Recovered), Error> {
         let (config, host) = (self.config.spool.clone(), self.config.host.name.clone());
-        let targets: Vec<(String, bool)> = self.config.targets.iter().map(|t| (t.name.clone(), t.required)).collect();
+        let target = |t: &forward::Config| spool::Target { name: t.name.clone(), max_lag_bytes: t.max_lag_bytes };
+        let targets: Vec<spool::Target> = self.config.targets.iter().map(target).collect();
         let open = move || Spool::open(&config, &host, &targets, Arc::new(Disk));
         let opened = tokio::task::spawn_blocking(open).await.map_err(|e| Error::Thread(e.to_string()))?;
         Ok(opened?)

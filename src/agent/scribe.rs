@@ -13,7 +13,7 @@ use crate::chain::{self, Chain, Facts, LogRecord, Tip};
 use crate::record::{Item, SourceEvent, Verdicts};
 use crate::service::Pulse;
 use crate::source::Stop;
-use crate::spool::{Cursors, KnownSource, Recovered, Snapshot, Spool, Writer};
+use crate::spool::{Cursors, KnownSource, Recovered, Skipped, Snapshot, Spool, Writer};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -150,6 +150,7 @@ impl Scribe {
             targets: self.spool.joining(),
             prev: self.prev,
         };
+        let skipped = self.spool.skipped();
         let mut lines = Vec::with_capacity(2 * PIECE_BYTES);
         let chain = Chain::begin(&facts, &self.identity.recipients, &self.identity.host_key, &mut lines)?;
         let writer = self.spool.begin_stream(chain.stream())?;
@@ -158,9 +159,27 @@ impl Scribe {
         let segment_due = Some(Instant::now() + self.config.flush_interval);
         let (segment_bytes, is_urgent, stop, pulse) = (lines.len(), false, self.stop.clone(), self.pulse.clone());
         let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, is_urgent, stop, pulse };
+        self.tell_skipped(&mut open, &skipped)?;
         self.declare_sources(&mut open)?;
         open.commit()?;
         Ok(open)
+    }
+
+    /// Before all else: a target that was skipped begins with this stream, and its first lines say what it lacks.
+    fn tell_skipped(&self, open: &mut Open, skipped: &[Skipped]) -> Result<(), Error> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        for Skipped { target, stream, from, to } in skipped {
+            let at = open.chain.stamp();
+            self.item(open, |open| open.chain.skip(&mut open.lines, &at, target, *stream, [*from, *to]))?;
+            if open.is_full() {
+                self.seal(open)?;
+            }
+        }
+        open.commit()?;
+        open.writer.wait_durable()?;
+        Ok(self.spool.told(skipped)?)
     }
 
     /// Sources that were being read in the stream before are named in this one too.

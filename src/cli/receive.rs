@@ -48,6 +48,12 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
             let status = format!("receiving on {}", server.local_addr());
             let threads = move || vec![("server", pulse.clone())];
             service::watch(&manager, std::future::ready(()), threads, move || status.clone());
+            // where one file configures both, the address is the agent's
+            if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
+                let served = telemetry::serve(address, server.metrics()).await;
+                served
+                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
+            }
             tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
             server.run(stop.come()).await.map_err(|e| e.to_string())
         })

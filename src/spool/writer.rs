@@ -6,6 +6,7 @@
 
 use super::ledger::Snapshot;
 use super::queue::{SegmentRef, SpoolFile, SpooledStream};
+use super::release::settle_lacks;
 use super::{Durable, Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
@@ -57,6 +58,7 @@ impl Writer {
             // in one step, so that no target looks for a stream that the queue doesn't know
             queue.streams.push_back(SpooledStream { id: stream, files: VecDeque::new(), ended: false });
             ledger.streams.push(stream);
+            settle_lacks(ledger);
             for state in ledger.targets.values_mut().filter(|state| state.stream.is_none()) {
                 (state.stream, state.next) = (Some(stream), 0);
             }

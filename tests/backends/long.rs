@@ -2,11 +2,17 @@
 
 use crate::conformance::{HOST, Place, is_put_off, is_stored, next};
 use crate::link::Link;
+use crate::receiver_faults::many_batches_are_read_back;
 use crate::s3::{BUCKET, Prefix, enlarge};
 use crate::stream::Stream;
 use crate::weed::Weed;
 use sealtail::forward::{self, Kind};
 use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receiver_holds_ten_thousand_batches() {
+    many_batches_are_read_back(10_000).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_holds_ten_thousand_batches() {

@@ -67,6 +67,7 @@ fn target(config: S3Config) -> Config {
     Config {
         name: "s3".into(),
         required: true,
+        max_lag_bytes: None,
         batch_max_size_bytes: 32 << 20,
         batch_max_age: Duration::from_secs(60),
         kind: Kind::S3(config),

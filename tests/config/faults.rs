@@ -188,6 +188,25 @@ fn each_value_that_cannot_be_is_told() {
             "14:9: [[target]] proxy",
             "one of user and password",
         ),
+        (
+            "type = \"https\"",
+            "type = \"https\"\nprotocol = \"grpc\"",
+            "13:12: [[target]] protocol",
+            "choose \"sealtail\" or \"generic\"",
+        ),
+        ("type = \"https\"", "type = \"https\"\nprotocol = \"generic\"", "10:1: [[target]]", "durable = true"),
+        (
+            "type = \"https\"\nurl = \"https://a.internal",
+            "type = \"https\"\nprotocol = \"generic\"\nurl = \"https://a.internal/{hots}",
+            "14:7: [[target]] url",
+            "use {host} {stream}",
+        ),
+        (
+            "type = \"https\"\nurl = \"https://a.internal",
+            "type = \"https\"\nprotocol = \"generic\"\nurl = \"https://{host}",
+            "14:7: [[target]] url",
+            "a host of its own",
+        ),
         ("type = \"https\"", "type = \"otlp\"", "10:1: [[target]] protocol", "choose protocol = \"http\" or \"grpc\""),
         (
             "type = \"https\"",

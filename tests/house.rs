@@ -48,9 +48,10 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 16] = [
+const LAW: [(&str, &[&str]); 17] = [
     ("record", &[]),
     ("durable", &[]),
+    ("service", &[]),
     ("source", &[]),
     ("policy", &["tls"]),
     ("chain", &[]),
@@ -58,13 +59,13 @@ const LAW: [(&str, &[&str]); 16] = [
     ("s3", &["tls"]),
     ("telemetry", &[]),
     ("alert", &["tls"]),
-    ("spool", &["chain"]),
+    ("spool", &["chain", "service"]),
     ("forward", &["chain", "s3", "spool", "tls"]),
-    ("receive", &["chain", "tls"]),
+    ("receive", &["chain", "service", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "tls"]),
 ];
 
 #[test]

@@ -25,6 +25,7 @@ use crate::config;
 use crate::durable::Disk;
 use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
+use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
 use crate::tls;
@@ -226,6 +227,7 @@ impl Agent {
         }
         let mut refused = None;
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
+        let _ready = self.tell_ready(&spool);
         let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
@@ -292,6 +294,16 @@ impl Agent {
         Ok(opened?)
     }
 
+    /// Tells the board once the genesis is durable, which is written after the sources were opened.
+    fn tell_ready(&self, spool: &Spool) -> JoinSet<()> {
+        let (mut durable, board) = (spool.durable(), Arc::clone(&self.board));
+        JoinSet::from_iter([async move {
+            if durable.wait_for(|durable| durable.is_some_and(|durable| durable.next > 0)).await.is_ok() {
+                board.is_ready();
+            }
+        }])
+    }
+
     /// Starts the threads of the line's path.
     fn start_line(
         &self,
@@ -328,13 +340,16 @@ impl Agent {
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends))?;
+        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
+        self.board.put_threads(vec![("policy", labels.clone()), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone());
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
+            chains.rest();
         })?;
         Ok(Line { done, control, failures, _end: end })
     }

@@ -10,6 +10,7 @@ pub mod quickstart;
 pub mod receive;
 pub mod redacted;
 pub mod run;
+mod service;
 mod show;
 mod stop;
 pub mod verify;

@@ -32,6 +32,7 @@ pub use limits::{Limits, Quota};
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
+use crate::service::{Pulse, Reload};
 use crate::tls::{DAY, Expiry, Fault, Watched, expiries, warn};
 use archive::FOLDER_MODE;
 use connection::{GRACE, Places, Service};
@@ -146,6 +147,8 @@ pub struct Server {
     trust_watch: Watched,
     store: Arc<Store>,
     accounts: Arc<Accounts>,
+    asked: Reload,
+    pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Server {
@@ -175,7 +178,8 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let (config, store) = (config.clone(), Arc::new(store));
         let accounts = Arc::new(Accounts::new(&config.quota, &config.dir));
-        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, accounts })
+        let (asked, pulse) = (Reload::default(), Arc::default());
+        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, accounts, asked, pulse })
     }
 
     /// What tells its metrics at any time, in Prometheus' text format.
@@ -187,6 +191,16 @@ impl Server {
     /// Where it listens, with the port that the system chose if the configured one is 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What asks it to look at once whether certificates or the trust file changed, also while it runs.
+    pub fn reload_handle(&self) -> Reload {
+        self.asked.clone()
+    }
+
+    /// Whether its loop gets on, also while it runs.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Serves until `stop`, then lets requests in flight finish, for 10 seconds at most. A batch that is being stored when
@@ -203,26 +217,36 @@ impl Server {
         let mut reload = interval(RELOAD_INTERVAL);
         let mut daily = interval(DAY);
         let mut stop = std::pin::pin!(stop);
+        let (asked, pulse) = (self.asked.clone(), self.pulse());
         loop {
-            tokio::select! {
+            pulse.rest();
+            let is_asked = tokio::select! {
                 () = &mut stop => break,
-                _ = daily.tick() => warn("[receive]", &self.expiries()),
-                _ = reload.tick() => {
-                    self.reload_trust().await;
-                    if self.reload_tls().await {
-                        // who is connected proves anew that it may be, once its requests in flight are done
-                        stop_all.send_replace(true);
-                        (stop_all, service.stopping) = watch::channel(false);
-                    }
+                () = asked.asked() => true,
+                _ = reload.tick() => false,
+                _ = daily.tick() => {
+                    warn("[receive]", &self.expiries());
+                    continue;
                 }
-                Some(_) = connections.join_next() => {}
+                Some(_) = connections.join_next() => continue,
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
                     let connection = connection::serve(tcp, peer, self.tls.clone(), service.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
                     });
+                    continue;
                 }
+            };
+            pulse.work();
+            self.reload_trust().await;
+            if self.reload_tls().await {
+                // who is connected proves anew that it may be, once its requests in flight are done
+                stop_all.send_replace(true);
+                (stop_all, service.stopping) = watch::channel(false);
+            }
+            if is_asked {
+                asked.done();
             }
         }
         drop(self.listener);

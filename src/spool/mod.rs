@@ -38,6 +38,7 @@ pub use writer::Writer;
 use crate::chain::receipt::Receipt;
 use crate::durable::{self, FileSystem};
 use crate::record::{Seq, StreamId};
+use crate::service::Pulse;
 use ledger::Ledger;
 use quarantine::Quarantine;
 use queue::{Next, Queue, SegmentRef};
@@ -150,6 +151,8 @@ struct Shared {
     news: watch::Sender<u64>,
     draining: watch::Sender<bool>,
     durable: watch::Sender<Option<Durable>>,
+    /// Of the thread that makes lines durable.
+    pulse: Arc<Pulse>,
     _lock: durable::Lock,
 }
 
@@ -257,6 +260,11 @@ impl Spool {
     /// Sees how far lines are durable; nothing before the first stream begins.
     pub fn durable(&self) -> watch::Receiver<Option<Durable>> {
         self.shared.durable.subscribe()
+    }
+
+    /// Whether the thread that makes lines durable gets on.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.shared.pulse)
     }
 
     /// From now on batches are sent without waiting for more.

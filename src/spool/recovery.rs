@@ -62,6 +62,7 @@ pub(super) fn open(
         news: watch::Sender::new(0),
         draining: watch::Sender::new(false),
         durable: watch::Sender::new(None),
+        pulse: Arc::default(),
         _lock: lock,
     };
     make_reserve(&shared);

@@ -275,6 +275,7 @@ impl SyncThread {
     fn run(mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let (mut sealed, mut written, mut after) = (Vec::new(), None, None);
+            self.shared.pulse.work();
             // one fdatasync for all that waits
             for request in std::iter::once(first).chain(requests.try_iter()) {
                 match request {
@@ -288,7 +289,9 @@ impl SyncThread {
                     }
                 }
             }
-            if let Err(error) = self.file.sync_data() {
+            let synced = self.file.sync_data();
+            self.shared.pulse.rest();
+            if let Err(error) = synced {
                 let path = self.shared.stream_dir(self.stream);
                 return self.shared.fail(&self.shared.io("make durable (fdatasync) a file in", path, error));
             }

@@ -38,6 +38,7 @@ mod rotates_certificates;
 mod rotates_compressed;
 mod rotates_for_real;
 mod s3;
+mod service;
 mod skips;
 mod survives_crash;
 mod swaps;

@@ -157,7 +157,8 @@ impl Scribe {
         tracing::info!(stream = %chain.stream(), "a stream begins");
         let heartbeat_due = Instant::now() + HEARTBEAT;
         let segment_due = Some(Instant::now() + self.config.flush_interval);
-        let (segment_bytes, is_urgent, stop, pulse) = (lines.len(), false, self.stop.clone(), self.pulse.clone());
+        let (segment_bytes, is_urgent) = (lines.len(), false);
+        let (stop, pulse) = (self.stop.clone(), self.pulse.clone());
         let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, is_urgent, stop, pulse };
         self.tell_skipped(&mut open, &skipped)?;
         self.declare_sources(&mut open)?;

@@ -89,7 +89,7 @@ pub(super) fn fetch(paths: &[PathBuf], args: &StoreArgs) -> Result<Fetched, Stri
 
 /// Audit logs are not to be left behind in a folder for all sorts of things.
 async fn delete_on_signal(folder: &Path) -> std::io::Result<()> {
-    let (signalled, folder) = (super::stop::on_signal(|| {})?, folder.to_owned());
+    let (signalled, folder) = (super::stop::on_signal(|| ())?, folder.to_owned());
     tokio::spawn(async move {
         signalled.come().await;
         // a download may put one more file there meanwhile

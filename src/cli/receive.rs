@@ -39,6 +39,12 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
             let stop =
                 stop::on_signal(move || stopping.stopping()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            // where one file configures both, the address is the agent's
+            if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
+                let served = telemetry::serve(address, server.metrics()).await;
+                served
+                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
+            }
             let (reload, pulse) = (server.reload_handle(), server.pulse());
             let ask = move || {
                 let reload = reload.clone();
@@ -48,12 +54,6 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
             let status = format!("receiving on {}", server.local_addr());
             let threads = move || vec![("server", pulse.clone())];
             service::watch(&manager, std::future::ready(()), threads, move || status.clone());
-            // where one file configures both, the address is the agent's
-            if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
-                let served = telemetry::serve(address, server.metrics()).await;
-                served
-                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
-            }
             tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
             server.run(stop.come()).await.map_err(|e| e.to_string())
         })

@@ -146,9 +146,9 @@ pub struct Server {
     tls_watch: Watched,
     trust_watch: Watched,
     store: Arc<Store>,
+    accounts: Arc<Accounts>,
     asked: Reload,
     pulse: Arc<Pulse>,
-    accounts: Arc<Accounts>,
 }
 
 impl std::fmt::Debug for Server {

@@ -84,6 +84,7 @@ impl Front {
             required: true,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
+            max_lag_bytes: None,
             kind: Kind::Generic(self.config.clone()),
         };
         assert!(!config.kind.place().contains("t0ken") && !format!("{config:?}").contains("s3cret"));

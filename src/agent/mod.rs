@@ -8,7 +8,9 @@
 
 mod alerts;
 mod board;
+mod drain;
 mod label;
+mod line;
 mod live;
 mod reconfigure;
 mod reload;
@@ -31,6 +33,8 @@ use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
 use crate::tls;
 use alerts::{Alerts, Delivery};
+use drain::{Forwarders, drain, forwarder_ended, retire};
+use line::{Line, spawn, until_ended};
 use live::Live;
 use reconfigure::{Lasting, Parting};
 use reload::{Policies, Reloader};
@@ -45,8 +49,6 @@ use tokio::task::JoinSet;
 const BETWEEN_STAGES: usize = 8;
 /// Receipts that wait to be looked at.
 const EVENTS: usize = 16;
-/// After a stop, how long targets may take to store what is spooled; the rest is sent at the next start.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How often a wait that nothing may end looks whether it should.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -167,11 +169,13 @@ impl Agent {
         let mut result = self.run_configured(options, stop, &mut on_event, &mut delivery).await;
         while let Ok(Some(next)) = result {
             if !delivery.is_for(&next.config.alerts) {
-                std::mem::replace(&mut delivery, Delivery::new(&next.config.alerts)).drain().await;
+                std::mem::replace(&mut delivery, Delivery::new(&next.config.alerts))
+                    .drain(next.config.spool.drain_timeout)
+                    .await;
             }
             result = next.run_configured(options, stop, &mut on_event, &mut delivery).await;
         }
-        delivery.drain().await;
+        delivery.drain(self.config.spool.drain_timeout).await;
         result.map(drop)
     }
 
@@ -252,7 +256,7 @@ impl Agent {
         delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
-        let mut forwarders = JoinSet::new();
+        let mut forwarders = Forwarders::new();
         for target in &self.config.targets {
             let name = target.name.clone();
             let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
@@ -285,8 +289,7 @@ impl Agent {
             }
         };
         if chained.is_err() || successor.is_some() {
-            // nobody may hold the spool when it is opened again
-            forwarders.shutdown().await;
+            retire(&spool, &mut forwarders).await;
         }
         if let (Err(error @ Error::Spool(_)), Some(_)) = (&chained, &successor) {
             tracing::error!(%error, "the stream ends without its close line; what is not durable is read again");
@@ -305,7 +308,8 @@ impl Agent {
                 refused = Some(target);
             }
         };
-        if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop).await? {
+        let limit = self.config.spool.drain_timeout;
+        if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop, limit).await? {
             tracing::warn!(
                 bytes = spool.bytes(),
                 "stopping before the targets have everything; the spool keeps the rest"
@@ -438,89 +442,4 @@ async fn warn_daily(certificates: Vec<(String, tls::Config)>) {
             tls::warn(of, &config.expiries());
         }
     }
-}
-
-/// The running threads, as the composition root sees them.
-struct Line {
-    done: oneshot::Receiver<Result<(), Error>>,
-    control: crossbeam_channel::Sender<Control>,
-    failures: crossbeam_channel::Receiver<source::Error>,
-    /// What the stream says at its end, if it is for another configuration.
-    parting: Parting,
-    /// Dropped, it ends the sources of this run.
-    end: Option<crossbeam_channel::Sender<std::convert::Infallible>>,
-}
-
-/// A stop that comes with `stop`, or when what is returned beside it is dropped: the sources of a run that failed must not read
-/// on beside those of the next.
-fn until_ended(stop: &Stop) -> Result<(crossbeam_channel::Sender<std::convert::Infallible>, Stop), Error> {
-    let (end, ended) = crossbeam_channel::bounded(0);
-    let ((stopper, both), stop) = (Stop::pair(), stop.clone());
-    spawn("sealtail-stop", move || {
-        crossbeam_channel::select! {
-            recv(stop.channel()) -> _ => {}
-            recv(ended) -> _ => {}
-        }
-        stopper.stop();
-    })?;
-    Ok((end, both))
-}
-
-impl Line {
-    /// Ends the stream where it stands, and waits until its thread is gone.
-    async fn abandon(&mut self) {
-        let (gone, _) = crossbeam_channel::bounded(0);
-        self.control = gone;
-        // whatever it says now, the first error is the one to tell
-        let _: Result<_, _> = (&mut self.done).await;
-    }
-}
-
-/// Waits until every required target has everything: with `once` for as long as nobody says stop, else, and after that, no
-/// longer than the limit. Returns whether they have it.
-async fn drain(
-    spool: &Spool,
-    heard: &mut mpsc::Receiver<Event>,
-    forwarders: &mut JoinSet<(String, Result<(), forward::Error>)>,
-    hear: &mut impl FnMut(Event),
-    once: bool,
-    stop: &Stop,
-) -> Result<bool, Error> {
-    let mut news = spool.watch();
-    let mut stopped: Option<tokio::time::Instant> = None;
-    while !spool.is_drained() {
-        if stopped.is_none() && (!once || stop.is_set()) {
-            stopped = Some(tokio::time::Instant::now());
-        }
-        if stopped.is_some_and(|at| at.elapsed() >= DRAIN_LIMIT) {
-            return Ok(false);
-        }
-        tokio::select! {
-            Some(event) = heard.recv() => hear(event),
-            _ = news.changed() => {}
-            Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-    while let Ok(event) = heard.try_recv() {
-        hear(event);
-    }
-    Ok(true)
-}
-
-type Ended = Result<(String, Result<(), forward::Error>), tokio::task::JoinError>;
-
-/// Forwarders retry for ever; one that ends has lost the spool.
-fn forwarder_ended(ended: Ended) -> Result<(), Error> {
-    match ended {
-        Ok((_, Err(forward::Error::Spool(error)))) => Err(error.into()),
-        Ok((name, Err(error))) => Err(Error::Target { name, error }),
-        Ok((_, Ok(()))) => Ok(()),
-        Err(error) => Err(Error::Thread(format!("a forwarder died: {error}"))),
-    }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let thread = std::thread::Builder::new().name(name.chars().take(15).collect()).spawn(work);
-    thread.map(drop).map_err(|e| Error::Thread(format!("cannot start a thread: {e}; is the limit of tasks too low?")))
 }

@@ -12,8 +12,9 @@ use std::process::ExitCode;
 /// Run the agent in the foreground, until SIGTERM or Ctrl-C
 ///
 /// Reads the configured sources, labels, chains, spools and ships each line. On a stop it closes the stream and gives the
-/// targets ten seconds to store what is spooled; what they don't take is sent at the next start. On SIGUSR1 it says in
-/// its log what each source is doing; on SIGHUP, and when their files change, it reads its policies again.
+/// targets some time ([spool] drain_timeout) to store what is spooled; what they don't take is sent at the next start. A
+/// second signal ends that wait. On SIGUSR1 it says in its log what each source is doing; on SIGHUP it reads its
+/// configuration and policies again, and policies also when their files change.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The configuration; `sealtail check` tells what is wrong with it

@@ -196,9 +196,10 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
     let dir = table.required("dir", "name a folder for it, such as \"/var/lib/sealtail/spool\"", Text::into_path);
     let max_size_bytes = table.size("max_size", GIB, 8 * MIB..=1024 * TIB);
     let when_full = table.optional("when_full", |text| text.word(&["block"], &["drop"]));
+    let drain_timeout = table.duration("drain_timeout", Duration::from_secs(10), Duration::ZERO..=60 * MINUTE);
     table.finish();
     when_full?;
-    Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes? })
+    Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes?, drain_timeout: drain_timeout? })
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {

@@ -296,7 +296,7 @@ mod tests {
 
     fn lines_of(batch: &Batch) -> Vec<&crate::record::LineItem> {
         let line = |item| match item {
-            &Item::Line(ref line) => Some(line),
+            Item::Line(line) => Some(line),
             Item::Source(..) => None,
         };
         batch.items.iter().filter_map(line).collect()

@@ -8,7 +8,7 @@ use super::ledger::{Ledger, Snapshot, TargetState};
 use super::quarantine::Quarantine;
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
-use super::{Config, Error, Shared, Spool, State, Target, writer};
+use super::{Config, Error, Phase, Shared, Spool, State, Target, writer};
 use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
@@ -60,7 +60,7 @@ pub(super) fn open(
         state: Mutex::new(State { queue: Queue::default(), ledger, quarantine, failed: None, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
-        draining: watch::Sender::new(false),
+        phase: watch::Sender::new(Phase::Filling),
         durable: watch::Sender::new(None),
         pulse: Arc::default(),
         _lock: lock,

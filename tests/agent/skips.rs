@@ -168,7 +168,7 @@ impl Bench {
 }
 
 fn open(dir: &Path, max_lag_bytes: u64) -> Spool {
-    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20 };
+    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20, drain_timeout: Duration::ZERO };
     let targets = [
         Target { name: "must".into(), max_lag_bytes: None },
         Target { name: "may".into(), max_lag_bytes: Some(max_lag_bytes) },

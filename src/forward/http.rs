@@ -50,11 +50,11 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(LONGEST_S)))
 }
 
-/// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
+/// The whole chain of causes, since clients' own words stop at "error sending request", and what to do about those that an
 /// operator meets.
-pub(super) fn explain(error: &reqwest::Error) -> String {
+pub(super) fn explain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    let mut cause = Some(error);
     while let Some(error) = cause {
         let words = error.to_string();
         if !text.contains(&words) {
@@ -70,6 +70,11 @@ pub(super) fn explain(error: &reqwest::Error) -> String {
             "the server's check of our client certificate failed: its CA is another of the same name, or the key is",
         ),
         ("UnknownIssuer", "the server's certificate is not from the CA in tls.ca"),
+        (
+            "certificate not valid yet",
+            "the server's certificate is not valid yet; mend the clock, this host's or the server's",
+        ),
+        ("certificate expired", "the server's certificate has expired, or this host's clock is wrong"),
         ("CertificateExpired", "the server says that our client certificate has expired"),
         ("ProtocolVersion", "the server does not speak TLS 1.3"),
         ("PeerIncompatible", "the server does not speak TLS 1.3"),

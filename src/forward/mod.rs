@@ -10,6 +10,9 @@
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `file` | a folder |
+//! | `nats` | NATS JetStream |
+//! | `message` | a batch as messages of a queue |
+//! | `save` | what a queue has, as an archive in a folder |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
@@ -17,9 +20,13 @@ mod backend;
 mod file;
 mod http;
 mod https;
+mod message;
+mod nats;
+mod save;
 mod tls;
 
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use save::{Saved, save};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -51,6 +58,8 @@ pub enum Kind {
     Https(HttpsConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "nats"`.
+    Nats(NatsConfig),
 }
 
 impl Kind {
@@ -59,6 +68,7 @@ impl Kind {
         match self {
             Kind::Https(https) => https.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
         }
     }
 }
@@ -79,6 +89,28 @@ pub struct FileConfig {
     pub dir: PathBuf,
     /// Files get the attribute `i` of chattr(1), and their folders `a`.
     pub immutable: bool,
+}
+
+/// `type = "nats"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NatsConfig {
+    /// Servers of one cluster, `tls` always, with commas between.
+    pub url: String,
+    /// Whether the server begins with TLS, before its greeting.
+    pub tls_first: bool,
+    /// The JetStream stream.
+    pub stream: String,
+    /// Where a host publishes, with `{host}` in it once.
+    pub subject: String,
+    /// Certificates.
+    pub tls: TlsConfig,
+}
+
+impl NatsConfig {
+    /// The subject of a host.
+    pub fn subject_of(&self, host: &str) -> String {
+        self.subject.replace("{host}", host)
+    }
 }
 
 /// Certificate files in PEM.
@@ -165,6 +197,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
     })
 }
 

@@ -4,8 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod agent;
 mod conformance;
 mod folder;
+mod link;
+mod long;
+mod nats;
+mod nats_server;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;

@@ -2,6 +2,7 @@
 
 mod file;
 mod https;
+mod nats;
 mod tls;
 
 pub(super) use tls::files as tls_files;
@@ -30,9 +31,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "file"], &["s3", "nats", "kafka", "otlp"]);
+    let kind = |text: Text<'_>| text.word(&["https", "file", "nats"], &["s3", "kafka", "otlp"]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose a type, such as type = \"https\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let batch = table.table("batch");
@@ -43,6 +44,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
     batch.finish();
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
+        "nats" => nats::config(&table).map(Kind::Nats),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();
@@ -61,6 +63,8 @@ fn batch_bounds(kind: &str) -> (u64, RangeInclusive<u64>, Duration) {
     match kind {
         // each object costs
         "s3" => (32 * MIB, sizes, Duration::from_secs(60)),
+        // below the 1 MiB that servers take in a message unless told otherwise
+        "nats" | "kafka" => (960 * KIB, sizes, Duration::from_secs(1)),
         _ => (4 * MIB, sizes, Duration::from_secs(1)),
     }
 }

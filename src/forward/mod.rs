@@ -11,6 +11,7 @@
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `file` | a folder |
 //! | `nats` | NATS JetStream |
+//! | `kafka` | Kafka |
 //! | `message` | a batch as messages of a queue |
 //! | `save` | what a queue has, as an archive in a folder |
 //! | `http` | HTTP clients of targets |
@@ -20,6 +21,7 @@ mod backend;
 mod file;
 mod http;
 mod https;
+mod kafka;
 mod message;
 mod nats;
 mod save;
@@ -60,6 +62,8 @@ pub enum Kind {
     File(FileConfig),
     /// `type = "nats"`.
     Nats(NatsConfig),
+    /// `type = "kafka"`.
+    Kafka(KafkaConfig),
 }
 
 impl Kind {
@@ -69,6 +73,7 @@ impl Kind {
             Kind::Https(https) => https.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
             Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
+            Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),
         }
     }
 }
@@ -111,6 +116,17 @@ impl NatsConfig {
     pub fn subject_of(&self, host: &str) -> String {
         self.subject.replace("{host}", host)
     }
+}
+
+/// `type = "kafka"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaConfig {
+    /// Host and port of brokers to begin with; they name the others.
+    pub brokers: Vec<String>,
+    /// The topic.
+    pub topic: String,
+    /// Certificates.
+    pub tls: TlsConfig,
 }
 
 /// Certificate files in PEM.
@@ -198,6 +214,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
         Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
+        Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?),
     })
 }
 
@@ -330,6 +347,12 @@ impl Forwarder {
         let (spool, name) = (self.spool.clone(), self.config.name.clone());
         blocking(move || spool.give_up(&name, &frozen)).await
     }
+}
+
+/// The work's result, or that it came to no end.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = |_| Err(format!("no end after {} s; is the server overloaded?", limit.as_secs()));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(late)
 }
 
 /// Disk work off the network's threads.

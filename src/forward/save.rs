@@ -5,7 +5,7 @@
 
 use super::file::{Created, create};
 use super::message::Label;
-use super::{Config, Error, FileConfig, Kind, nats};
+use super::{Config, Error, FileConfig, Kind, kafka, nats};
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::record::hex;
@@ -38,6 +38,10 @@ pub async fn save(
     match &config.kind {
         Kind::Nats(nats) => {
             let target = nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?;
+            target.save(&mut saver).await.map_err(place)?;
+        }
+        Kind::Kafka(kafka) => {
+            let target = kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?;
             target.save(&mut saver).await.map_err(place)?;
         }
         Kind::Https(_) | Kind::File(_) => {

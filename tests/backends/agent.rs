@@ -14,8 +14,8 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 /// Ships a log in two runs, saves the target named `queue` in between and at the end, and verifies. `agents` and `auditors` are the
-/// target's keys for either.
-pub(crate) fn ships_saves_verifies(folder: &Path, host: &str, agents: &str, auditors: &str) {
+/// target's keys for either. Returns what the agent said.
+pub(crate) fn ships_saves_verifies(folder: &Path, host: &str, agents: &str, auditors: &str) -> String {
     let run = |args: &[&str]| {
         let output = sealtail(folder, args);
         assert!(output.status.success(), "{args:?}: {}", text(&output));
@@ -33,14 +33,14 @@ pub(crate) fn ships_saves_verifies(folder: &Path, host: &str, agents: &str, audi
     fs::write(folder.join("sealtail.toml"), config).unwrap();
     let auditor = format!("[host]\nname = \"auditor-1\"\n[[target]]\nname = \"queue\"\n{auditors}");
     fs::write(folder.join("save.toml"), auditor).unwrap();
-    let mut log = String::new();
+    let (mut log, mut said) = (String::new(), String::new());
     for round in 1..=2 {
         for n in 0..20_000 {
             log += &format!("round {round} line {n} {}\n", n * 7919 % 10_007);
         }
         fs::write(folder.join("app.log"), &log).unwrap();
         run(&["check", "--config", "sealtail.toml"]);
-        run(&["run", "--config", "sealtail.toml", "--once"]);
+        said += &run(&["run", "--config", "sealtail.toml", "--once"]);
         run(&["save", "--config", "save.toml", "queue", "archive"]);
         let verified = run(&["verify", "archive", "--identity", "identity.key", "--host-key", "host.pub", "--json"]);
         let lines = format!("\"log_lines\":{}", round * 20_000);
@@ -49,4 +49,5 @@ pub(crate) fn ships_saves_verifies(folder: &Path, host: &str, agents: &str, audi
     assert_eq!(String::from_utf8(sealtail(folder, &["cat", "archive"]).stdout).unwrap(), log);
     let again = run(&["save", "--config", "save.toml", "queue", "archive"]);
     assert!(again.contains(": 0 new batches"), "{again}");
+    said
 }

@@ -1,6 +1,7 @@
 //! What takes minutes: `tests/run --long`.
 
 use crate::conformance::{HOST, Place, is_stored, named, next};
+use crate::kafka_server::KafkaServer;
 use crate::nats_server::NatsServer;
 use crate::stream::Stream;
 use sealtail::forward;
@@ -31,5 +32,11 @@ async fn many_batches(place: &impl Place) {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_batches_to_nats() {
     let Some(server) = NatsServer::start().await else { return };
+    many_batches(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_batches_to_kafka() {
+    let Some(server) = KafkaServer::start().await else { return };
     many_batches(&server).await;
 }

@@ -7,6 +7,8 @@
 mod agent;
 mod conformance;
 mod folder;
+mod kafka;
+mod kafka_server;
 mod link;
 mod long;
 mod nats;
@@ -18,3 +20,4 @@ mod receiver;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
+mod terminator;

@@ -298,7 +298,8 @@ async fn what_an_agent_ships_verifies_after_it_was_saved() {
         )
     };
     let folder = server.folder.path();
-    tokio::task::block_in_place(|| {
-        ships_saves_verifies(folder, HOST, &target("client"), &target("auditor"));
+    let said = tokio::task::block_in_place(|| {
+        ships_saves_verifies(folder, HOST, &target("client"), &target("auditor"))
     });
+    assert!(said.contains("go in parts") && said.contains("max_payload"), "{said}");
 }

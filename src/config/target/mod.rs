@@ -2,6 +2,7 @@
 
 mod file;
 mod https;
+mod kafka;
 mod nats;
 mod tls;
 
@@ -31,7 +32,7 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "file", "nats"], &["s3", "kafka", "otlp"]);
+    let kind = |text: Text<'_>| text.word(&["https", "file", "nats", "kafka"], &["s3", "otlp"]);
     // without its type nothing can be said of the other keys
     let kind = table.required("type", "choose a type, such as type = \"https\"", kind)?;
     let name = names.claim(&table, None);
@@ -45,6 +46,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
         "nats" => nats::config(&table).map(Kind::Nats),
+        "kafka" => kafka::config(&table).map(Kind::Kafka),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

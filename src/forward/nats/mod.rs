@@ -13,10 +13,9 @@ mod session;
 
 use super::backend::{Backend, Outcome, Pending, Upload};
 use super::save::Saver;
-use super::{Error, NatsConfig, http, tls};
+use super::{Error, NatsConfig, http, tls, within};
 use rustls::ClientConfig;
 use session::Session;
-use std::time::Duration;
 
 /// One target.
 pub(super) struct Nats {
@@ -92,9 +91,4 @@ impl Backend for Nats {
             self.session = None;
         }
     }
-}
-
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let late = |_| Err(format!("no end after {} s; is the server overloaded?", limit.as_secs()));
-    tokio::time::timeout(limit, work).await.unwrap_or_else(late)
 }

@@ -1,0 +1,33 @@
+//! `type = "kafka"`.
+
+use super::tls;
+use crate::config::table::{Table, Text};
+use crate::forward::KafkaConfig;
+
+const BROKERS: &str = "list brokers with their ports, such as [\"kafka-1.internal:9093\"]";
+const TOPIC: &str = "name a topic, such as \"audit\": 1 to 249 of A-Z a-z 0-9 . _ -";
+
+pub(super) fn config(table: &Table<'_>) -> Option<KafkaConfig> {
+    let brokers = table.required_list("brokers", BROKERS, broker);
+    let topic = table.required("topic", TOPIC, topic);
+    let tls = tls::mutual(table);
+    Some(KafkaConfig { brokers: brokers?, topic: topic?, tls: tls? })
+}
+
+fn broker(text: Text<'_>) -> Option<String> {
+    let is_host = |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@,".contains(c));
+    let parts = text.value.rsplit_once(':').map(|(host, port)| (is_host(host), port.parse::<u16>()));
+    match parts {
+        Some((true, Ok(1..))) => Some(text.value),
+        _ => text.fault("not a host and a port", BROKERS),
+    }
+}
+
+fn topic(text: Text<'_>) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_name = (1..=249).contains(&text.value.len()) && text.value.chars().all(allowed);
+    match is_name && !matches!(text.value.as_str(), "." | "..") {
+        true => Some(text.value),
+        false => text.fault("no topic's name", TOPIC),
+    }
+}

@@ -5,9 +5,11 @@
 
 mod audit;
 mod redaction;
+mod secret;
 
 pub use audit::AuditId;
 pub use redaction::{HIDDEN_MAX, Hidden, Hide, Redaction, Step, VALUE_MIN_BYTES, settled};
+pub use secret::Secret;
 
 use std::collections::BTreeMap;
 use std::fmt;

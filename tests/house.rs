@@ -51,19 +51,19 @@ fn unsafe_stands_in_one_module() {
 const LAW: [(&str, &[&str]); 15] = [
     ("record", &[]),
     ("durable", &[]),
-    ("pem", &[]),
     ("source", &[]),
-    ("policy", &["pem"]),
+    ("policy", &["tls"]),
     ("chain", &[]),
+    ("tls", &["chain"]),
     ("telemetry", &[]),
-    ("alert", &["pem"]),
+    ("alert", &["tls"]),
     ("spool", &["chain"]),
-    ("forward", &["chain", "pem", "spool"]),
-    ("receive", &["chain"]),
+    ("forward", &["chain", "spool", "tls"]),
+    ("receive", &["chain", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
-    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool"]),
+    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool", "tls"]),
 ];
 
 #[test]

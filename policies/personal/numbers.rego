@@ -54,7 +54,7 @@ verdicts contains {"id": "personal-iban", "redact": [{"text": found}]} if {
 	is_iban(replace(found, " ", ""))
 }
 
-iban := `\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b`
+iban := `\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2}(?: ?[A-Z0-9]{3}|(?: ?[A-Z0-9]{4}){1,5}(?: ?[A-Z0-9]{1,3})?)\b`
 
 ibans := regex.find_n(iban, input.message, 9)
 

@@ -3,6 +3,7 @@
 
 use crate::alert::{Counters, Counts};
 use crate::source::{Doing, Progress};
+use crate::tls::{self, Expiry};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use std::time::SystemTime;
 pub struct Board {
     sources: Mutex<Vec<(String, Arc<Progress>)>>,
     alerts: Mutex<Vec<(String, Arc<Counters>)>>,
+    certificates: Mutex<Vec<(String, tls::Config)>>,
     /// Policies that were read again: taken up, refused.
     reloads: [AtomicU64; 2],
 }
@@ -26,6 +28,11 @@ impl Board {
     /// The alert targets of an agent that runs.
     pub(super) fn put_alerts(&self, alerts: Vec<(String, Arc<Counters>)>) {
         *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = alerts;
+    }
+
+    /// What the targets of an agent that runs name as certificates.
+    pub(super) fn put_certificates(&self, certificates: Vec<(String, tls::Config)>) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
     }
 
     /// Each alert target by its name.
@@ -87,12 +94,33 @@ impl Board {
             }
         }
         self.alert_metrics(&mut text);
+        self.certificate_metrics(&mut text);
         const RELOADS: &str = "sealtail_policy_reloads_total";
         let _ = writeln!(text, "# HELP {RELOADS} Policies that were read again.\n# TYPE {RELOADS} counter");
         for (result, count) in ["ok", "refused"].iter().zip(&self.reloads) {
             let _ = writeln!(text, "{RELOADS}{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed));
         }
         text
+    }
+
+    /// Of the files as they are now.
+    fn certificate_metrics(&self, text: &mut String) {
+        let certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let expiries =
+            certificates.iter().flat_map(|(target, tls)| tls.expiries().into_iter().map(move |e| (target, e)));
+        let (lists, certificates): (Vec<(_, Expiry)>, Vec<_>) = expiries.partition(|(_, expiry)| expiry.is_crl);
+        for (name, help, expiries) in [
+            ("sealtail_tls_certificate_expiry_timestamp_seconds", "Until when a certificate is valid.", certificates),
+            ("sealtail_tls_crl_next_update_timestamp_seconds", "When a revocation list is overdue.", lists),
+        ] {
+            if !expiries.is_empty() {
+                let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            }
+            for (target, Expiry { file, until_unix_s, .. }) in expiries {
+                let file = escaped(&file.display().to_string());
+                let _ = writeln!(text, "{name}{{target=\"{target}\",file=\"{file}\"}} {until_unix_s}");
+            }
+        }
     }
 
     fn alert_metrics(&self, text: &mut String) {
@@ -114,6 +142,10 @@ impl Board {
             }
         }
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn unread_for(doing: &Doing) -> f64 {

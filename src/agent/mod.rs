@@ -27,6 +27,7 @@ use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
+use crate::tls;
 use alerts::{Alerts, Delivery};
 use live::Live;
 use reload::Reloader;
@@ -159,6 +160,9 @@ impl Agent {
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
         let mut delivery = Delivery::new(&self.config.alerts);
         self.board.put_alerts(delivery.counters());
+        let targets = self.config.targets.iter();
+        let certificates = targets.filter_map(|target| Some((target.name.clone(), target.kind.tls()?.clone())));
+        self.board.put_certificates(certificates.collect());
         let result = self.run_streams(options, stop, &mut on_event, &mut delivery).await;
         delivery.drain().await;
         result
@@ -180,16 +184,19 @@ impl Agent {
             true => reloader.lock().await.ask_server().await,
             false => drop(tasks.spawn(async move { reloader.lock().await.run().await })),
         }
+        tasks.spawn(warn_daily(self.certificates()));
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
             let result = self.run_stream(options, stop, on_event, delivery).await;
             // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
-                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error,
+                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error.into(),
+                // they were good at the start: they are being exchanged, or wait for their renewal
+                Err(error @ Error::Target { error: forward::Error::Tls(_), .. }) if attempt > 1 => error,
                 other => return other,
             };
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
-                return Err(failed.into());
+                return Err(failed);
             }
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
             let waited = tokio::time::Instant::now();
@@ -323,6 +330,16 @@ impl Agent {
         Ok(Line { done, control, failures, _end: end })
     }
 
+    /// What everything that it calls names as certificates, with whose they are.
+    fn certificates(&self) -> Vec<(String, tls::Config)> {
+        let named = |of: &str, name: &str, tls: Option<&tls::Config>| Some((format!("{of} {name:?}"), tls?.clone()));
+        let targets = self.config.targets.iter().filter_map(|target| named("target", &target.name, target.kind.tls()));
+        let alerts = self.config.alerts.iter().filter_map(|alert| named("alert", &alert.name, alert.kind.tls()));
+        let bundle =
+            self.config.policy.bundle.iter().filter_map(|bundle| Some(("[policy] bundle".into(), bundle.tls.clone()?)));
+        targets.chain(alerts).chain(bundle).collect()
+    }
+
     fn identity(&self, policy: Bytes32) -> Identity {
         Identity {
             host: self.config.host.name.clone(),
@@ -331,6 +348,17 @@ impl Agent {
             recipients: self.config.recipients.clone(),
             host_key: Arc::clone(&self.host_key),
             erasure: self.erasure.clone(),
+        }
+    }
+}
+
+/// Warns of certificates that expire soon.
+async fn warn_daily(certificates: Vec<(String, tls::Config)>) {
+    let mut daily = tokio::time::interval(tls::DAY);
+    loop {
+        daily.tick().await;
+        for (of, config) in &certificates {
+            tls::warn(of, &config.expiries());
         }
     }
 }

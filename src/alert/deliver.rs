@@ -5,6 +5,7 @@ use super::counters::Counters;
 use super::http::Http;
 use super::journal::{Journal, Kept};
 use super::{Alert, Config, Kind, alertmanager, command, webhook};
+use crate::record::Secret;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -73,7 +74,7 @@ impl Target {
 
 /// How a target is told.
 enum Channel {
-    Webhook(Http, super::Secret),
+    Webhook(Http, Secret),
     Alertmanager(Http),
     Command(Vec<String>),
 }

@@ -1,7 +1,7 @@
 //! The HTTP client of webhooks and Alertmanagers. No address is ever shown: it may hold a secret.
 
 use super::deliver::Outcome;
-use super::{TlsConfig, tls};
+use crate::tls::{self, Watched, explain};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use std::time::{Duration, SystemTime};
@@ -14,18 +14,18 @@ const AFTER_MAX: Duration = Duration::from_secs(300);
 /// A client of one server.
 pub(super) struct Http {
     url: Url,
-    tls: TlsConfig,
+    tls: tls::Config,
     timeout: Duration,
     client: reqwest::Client,
-    stamp: tls::Stamp,
+    watched: Watched,
 }
 
 impl Http {
-    pub(super) fn new(url: &str, tls: &TlsConfig, timeout: Duration) -> Result<Self, String> {
+    pub(super) fn new(url: &str, tls: &tls::Config, timeout: Duration) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|_| "its url is none".to_owned())?;
-        let stamp = tls::stamp(tls);
+        let watched = Watched::new(tls.files());
         let client = client(&url, tls, timeout)?;
-        Ok(Self { url, tls: tls.clone(), timeout, client, stamp })
+        Ok(Self { url, tls: tls.clone(), timeout, client, watched })
     }
 
     /// Sends a JSON body once.
@@ -50,21 +50,22 @@ impl Http {
 
     /// Certificates that changed on disk are taken up; bad ones leave the old ones in use.
     fn reload(&mut self) {
-        let stamp = tls::stamp(&self.tls);
-        if stamp == self.stamp {
-            return;
-        }
-        // tried once for each change
-        self.stamp = stamp;
+        let Some(versions) = self.watched.changed() else { return };
         match client(&self.url, &self.tls, self.timeout) {
-            Ok(client) => self.client = client,
-            Err(error) => tracing::warn!(%error, "changed certificates of an alert target are not usable"),
+            Ok(client) => {
+                self.client = client;
+                self.watched.take_up(versions);
+            }
+            Err(error) if self.watched.refuse(versions) => {
+                tracing::warn!(%error, "changed certificates of an alert target are not usable");
+            }
+            Err(_) => {}
         }
     }
 }
 
-fn client(url: &Url, tls: &TlsConfig, timeout: Duration) -> Result<reqwest::Client, String> {
-    let config = if url.scheme() == "https" { tls::load(tls)? } else { tls::unused()? };
+fn client(url: &Url, tls: &tls::Config, timeout: Duration) -> Result<reqwest::Client, String> {
+    let config = if url.scheme() == "https" { tls::client(tls)? } else { tls::plain()? };
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .no_proxy()
@@ -96,21 +97,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),
     };
     Some(wait.min(AFTER_MAX))
-}
-
-/// The whole chain of causes, since reqwest's own words stop at "error sending request".
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = if text.is_empty() { words } else { format!("{text}: {words}") };
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! | `bucket` | how many notifications a minute |
 //! | `deliver` | one task a target: attempts, retries, and when to give up |
 //! | `journal` | what is not delivered yet, on disk |
-//! | `http` | the client of the two kinds that speak HTTP; `tls` its certificates |
+//! | `http` | the client of the two kinds that speak HTTP |
 //! | `webhook`, `alertmanager`, `command` | what a target of that kind is sent |
 //! | `counters` | what became of alerts, for metrics |
 //!
@@ -38,7 +38,6 @@ mod deliver;
 mod http;
 mod journal;
 mod raise;
-mod tls;
 mod webhook;
 
 pub use command::is_placeholder;
@@ -47,12 +46,10 @@ pub use deliver::{Deliverer, QUEUE, Queued, Target, check};
 pub use journal::forgotten;
 pub use raise::{MOST_AT_ONCE, Raised, Raiser, Sighting};
 
-use crate::record::{Decision, Seq, Severity, StreamId};
+use crate::record::{Decision, Secret, Seq, Severity, StreamId};
+use crate::tls;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// The version of [`Alert`]'s JSON.
 pub const VERSION: u32 = 1;
@@ -89,15 +86,17 @@ pub enum Kind {
         url: String,
         /// Signs the body.
         secret: Secret,
-        /// Certificates, for https.
-        tls: TlsConfig,
+        /// Certificates, for https. Unlike those of targets that store lines they are optional, since who is called at night is often
+        /// somebody else's service.
+        tls: tls::Config,
     },
     /// Prometheus' Alertmanager, by the second version of its API.
     Alertmanager {
         /// Its address, before `/api/v2/alerts`.
         url: String,
-        /// Certificates, for https.
-        tls: TlsConfig,
+        /// Certificates, for https. Unlike those of targets that store lines they are optional, since who is called at night is often
+        /// somebody else's service.
+        tls: tls::Config,
     },
     /// A program of this machine.
     Command {
@@ -106,33 +105,13 @@ pub enum Kind {
     },
 }
 
-/// Certificate files in PEM.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TlsConfig {
-    /// Whom to trust; without it whom the machine trusts.
-    pub ca: Option<PathBuf>,
-    /// Our certificate chain and its private key.
-    pub client: Option<(PathBuf, PathBuf)>,
-}
-
-/// A key that signs; no output shows it, and it is erased when it is dropped.
-#[derive(Clone, PartialEq)]
-pub struct Secret(Zeroizing<Vec<u8>>);
-
-impl Secret {
-    /// A secret of these bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(bytes.into()))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+impl Kind {
+    /// The certificates of one that speaks HTTP.
+    pub(crate) fn tls(&self) -> Option<&tls::Config> {
+        match self {
+            Kind::Webhook { tls, .. } | Kind::Alertmanager { tls, .. } => Some(tls),
+            Kind::Command { .. } => None,
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 //! time, with its own over the bytes as they came, and refuses a timestamp (Unix seconds) that is minutes away from now: what is
 //! recorded on the way can't be sent again later. `Idempotency-Key` is the same in each attempt.
 
+use super::Alert;
 use super::deliver::Outcome;
 use super::http::Http;
-use super::{Alert, Secret};
-use crate::record::hex;
+use crate::record::{Secret, hex};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;
@@ -41,7 +41,7 @@ pub(super) async fn send(http: &mut Http, secret: &Secret, alert: &Alert) -> Out
 }
 
 fn signature(secret: &Secret, timestamp: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes a key of any length");
     [timestamp.as_bytes(), b".", body].into_iter().for_each(|part| mac.update(part));
     format!("sha256={}", hex(&mac.finalize().into_bytes()))
 }

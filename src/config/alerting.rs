@@ -2,8 +2,9 @@
 
 use super::sections::Names;
 use super::table::{Table, Text};
-use crate::alert::{Config, Kind, Secret, TlsConfig, is_placeholder};
-use crate::record::{Decision, Severity};
+use crate::alert::{Config, Kind, is_placeholder};
+use crate::record::{Decision, Secret, Severity};
+use crate::tls::{self, ClientFiles, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ fn unknown_placeholder(argument: &str) -> Option<&str> {
 }
 
 /// `tls = { ca, cert, key }`: all optional, but a certificate comes with its key.
-fn tls(table: &Table<'_>, url: Option<&str>) -> Option<TlsConfig> {
+fn tls(table: &Table<'_>, url: Option<&str>) -> Option<tls::Config> {
     let tls = table.table("tls");
     if tls.is_there() && url.is_some_and(|url| !url.starts_with("https:")) {
         tls.place.fault("certificates are for https, and url is plain http", "write https there, or take tls out");
@@ -130,7 +131,7 @@ fn tls(table: &Table<'_>, url: Option<&str>) -> Option<TlsConfig> {
     let cert = tls.optional("cert", Text::into_path);
     let key = tls.optional("key", Text::into_path);
     let client = match (cert?, key?) {
-        (Some(cert), Some(key)) => Some(Some((cert, key))),
+        (Some(cert), Some(key)) => Some(Some(ClientFiles { cert, key })),
         (None, None) => Some(None),
         (Some(_), None) => {
             tls.missing("key", "name the PEM file of the certificate's key, or take cert out");
@@ -142,7 +143,10 @@ fn tls(table: &Table<'_>, url: Option<&str>) -> Option<TlsConfig> {
         }
     };
     tls.finish();
-    Some(TlsConfig { ca: ca?, client: client? })
+    let client = client?;
+    // a client certificate would cross the wire in the clear under 1.2
+    let min_version = if client.is_some() { Version::Tls13 } else { Version::Tls12 };
+    Some(tls::Config { ca: ca?, client, min_version, ..tls::Config::default() })
 }
 
 /// An address; it may hold a secret, and is quoted as it stands in the file only.

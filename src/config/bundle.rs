@@ -1,7 +1,9 @@
 //! `[policy] verify` and `[policy] bundle`: OPA bundles, whose signatures they must have, and where they come from.
 
 use super::table::{Table, Text};
-use crate::policy::bundle::{Keys, Remote, Secret, Tls, Verify};
+use crate::policy::bundle::{Keys, Remote, Verify};
+use crate::record::Secret;
+use crate::tls::{self, ClientFiles};
 use reqwest::Url;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -83,21 +85,21 @@ fn keys(table: Table<'_>) -> Option<BTreeMap<String, PathBuf>> {
     Some(pairs.into_iter().map(|(id, path)| (id, folder.join(path))).collect())
 }
 
-fn tls(table: Table<'_>) -> Option<Tls> {
+fn tls(table: Table<'_>) -> Option<tls::Config> {
     let ca = table.required("ca", "name the PEM file of the authority to trust", Text::into_path);
     let cert = table.optional("cert", Text::into_path);
     let key = table.optional("key", Text::into_path);
     let place = table.place.clone();
     table.finish();
     let client = match (cert?, key?) {
-        (Some(cert), Some(key)) => Some((cert, key)),
+        (Some(cert), Some(key)) => Some(ClientFiles { cert, key }),
         (None, None) => None,
         _ => {
             place.fault("has one of cert and key", "write both, or none where the server asks for no certificate");
             return None;
         }
     };
-    Some(Tls { ca: ca?, client })
+    Some(tls::Config { ca: Some(ca?), client, ..tls::Config::default() })
 }
 
 /// A secret that can stand in a header. It is never quoted, not even as it stands.

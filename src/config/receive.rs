@@ -1,8 +1,8 @@
 //! `[receive]`.
 
 use super::table::{Table, Text};
-use super::target::tls_files;
-use crate::receive::{Config, TlsConfig};
+use super::target::server_tls;
+use crate::receive::Config;
 
 /// The receiver's part.
 pub(super) fn config(table: Table<'_>) -> Option<Config> {
@@ -13,14 +13,7 @@ pub(super) fn config(table: Table<'_>) -> Option<Config> {
     let trust = table.optional("trust", Text::into_path);
     let receipt_key = table.optional("receipt_key", Text::into_path);
     let beside = table.place.document.surroundings.folder.join("receipt.key");
-    let tls = tls_files(&table);
+    let tls = server_tls(&table);
     table.finish();
-    let [ca, cert, key] = tls?;
-    Some(Config {
-        listen: listen?,
-        dir: dir?,
-        tls: TlsConfig { ca, cert, key },
-        trust: trust?,
-        receipt_key: receipt_key?.unwrap_or(beside),
-    })
+    Some(Config { listen: listen?, dir: dir?, tls: tls?, trust: trust?, receipt_key: receipt_key?.unwrap_or(beside) })
 }

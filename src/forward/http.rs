@@ -1,7 +1,9 @@
 //! HTTP clients of targets: how they connect, how long they wait, how their failures read.
 
-use super::Error;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use super::{Error, Proxy};
+use crate::record::Secret;
+use crate::tls::explain;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
 /// An answer is a receipt or a short error; more is not read.
@@ -17,17 +19,55 @@ pub(super) fn time_for(bytes: u64) -> Duration {
 }
 
 /// A connection pool to one target.
-pub(super) fn client(url: &str, tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
-    let client = reqwest::Client::builder()
+pub(super) fn client(url: &str, tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::Client, Error> {
+    built(url, builder(tls, proxy)?)
+}
+
+/// As all connect. The environment's proxies are no matter of ours: what isn't in the configuration isn't on the way.
+pub(super) fn builder(tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Result<reqwest::ClientBuilder, Error> {
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some(Proxy { url, login }) = proxy {
+        let failed = |e| Error::Place { place: url.clone(), reason: explain(e) };
+        let mut proxy = reqwest::Proxy::all(url).map_err(failed)?;
+        if let Some((user, password)) = login {
+            proxy = proxy.basic_auth(user, password.expose());
+        }
+        client = client.proxy(proxy);
+    }
+    let client = client
         .tls_backend_preconfigured(tls)
         .https_only(true)
-        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(1)
-        .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.map_err(|e| Error::Place { place: url.to_owned(), reason: explain(&e) })
+        .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")));
+    Ok(client)
+}
+
+/// The client of `url`.
+pub(super) fn built(url: &str, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    builder.build().map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
+}
+
+/// Headers of the configuration, whose values are never shown.
+pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured {
+        let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value.expose()).ok());
+        let Some((header, mut value)) = header else {
+            let reason = format!("the header {name:?} can't be sent; use ASCII, and no line breaks");
+            return Err(Error::Place { place: url.to_owned(), reason });
+        };
+        value.set_sensitive(true);
+        headers.append(header, value);
+    }
+    Ok(headers)
+}
+
+/// What a server said, in one line, and not much of it.
+pub(super) fn in_one_line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 
 /// An answer's body, up to a limit.
@@ -48,41 +88,4 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const LONGEST_S: u64 = 300;
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.min(LONGEST_S)))
-}
-
-/// The whole chain of causes, since clients' own words stop at "error sending request", and what to do about those that an
-/// operator meets.
-pub(super) fn explain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = if text.is_empty() { words } else { format!("{text}: {words}") };
-        }
-        cause = error.source();
-    }
-    let hints = [
-        ("CertificateRequired", "the server wants a client certificate"),
-        ("UnknownCA", "the server does not know the CA of our client certificate"),
-        (
-            "DecryptError",
-            "the server's check of our client certificate failed: its CA is another of the same name, or the key is",
-        ),
-        ("UnknownIssuer", "the server's certificate is not from the CA in tls.ca"),
-        (
-            "certificate not valid yet",
-            "the server's certificate is not valid yet; mend the clock, this host's or the server's",
-        ),
-        ("certificate expired", "the server's certificate has expired, or this host's clock is wrong"),
-        ("CertificateExpired", "the server says that our client certificate has expired"),
-        ("ProtocolVersion", "the server does not speak TLS 1.3"),
-        ("PeerIncompatible", "the server does not speak TLS 1.3"),
-        ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
-        ("NotValidForName", "the server's certificate is for another name than the url's"),
-    ];
-    match hints.iter().find(|(sign, _)| text.contains(sign)) {
-        Some((_, hint)) => format!("{hint} ({text})"),
-        None => text,
-    }
 }

@@ -1,10 +1,11 @@
 //! The https backend: one `PUT` a batch to a server that speaks the protocol of `sealtail receive`.
 
 use super::backend::{Backend, Outcome, Pending, Upload};
-use super::http::{self, explain, read_answer, retry_after};
-use super::{Error, HttpsConfig, tls};
+use super::http::{self, read_answer, retry_after};
+use super::{Error, HttpsConfig, Proxy, tls};
 use crate::chain::receipt::Receipt;
 use crate::record::StreamId;
+use crate::tls::explain;
 use base64::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(super) struct Https {
     url: String,
     host: String,
+    proxy: Option<Proxy>,
     client: reqwest::Client,
     certificates: tls::Watch,
 }
@@ -27,8 +29,9 @@ impl Https {
             });
         }
         let (certificates, tls) = tls::Watch::load(name, &config.tls, host)?;
-        let client = http::client(&config.url, tls)?;
-        Ok(Self { url: config.url.trim_end_matches('/').to_owned(), host: host.to_owned(), client, certificates })
+        let client = http::client(&config.url, tls, config.proxy.as_ref())?;
+        let (url, proxy) = (config.url.trim_end_matches('/').to_owned(), config.proxy.clone());
+        Ok(Self { url, host: host.to_owned(), proxy, client, certificates })
     }
 
     async fn put(&self, upload: &Upload) -> Outcome {
@@ -45,12 +48,12 @@ impl Https {
             .body(upload.bytes.clone());
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Outcome::Later { why: explain(&error), after: None },
+            Err(error) => return Outcome::Later { why: explain(error), after: None },
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
         let body = match read_answer(response).await {
             Ok(body) => body,
-            Err(error) => return Outcome::Later { why: explain(&error), after },
+            Err(error) => return Outcome::Later { why: explain(error), after },
         };
         self.judge(status, after, &body, upload)
     }
@@ -58,7 +61,7 @@ impl Https {
     /// Asks for the list of a stream that does not exist, to see whether the target would take this host's lines.
     async fn ask(&self) -> Result<(), String> {
         let url = format!("{}/v1/{}/{}", self.url, self.host, StreamId([0; 16]));
-        let response = self.client.get(url).timeout(http::time_for(0)).send().await.map_err(|error| explain(&error))?;
+        let response = self.client.get(url).timeout(http::time_for(0)).send().await.map_err(explain)?;
         let status = response.status();
         match status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
@@ -94,7 +97,7 @@ impl Backend for Https {
 
     fn reload(&mut self) {
         let Some(tls) = self.certificates.renewed() else { return };
-        match http::client(&self.url, tls) {
+        match http::client(&self.url, tls, self.proxy.as_ref()) {
             Ok(client) => self.client = client,
             Err(error) => tracing::warn!(%error, "changed certificates are not usable"),
         }
@@ -118,6 +121,5 @@ fn error_in(body: &[u8]) -> Option<String> {
 
 /// What the server said, in one line.
 fn said(body: &[u8]) -> String {
-    let text = error_in(body).unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned());
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+    http::in_one_line(error_in(body).as_ref().map_or(body, String::as_bytes))
 }

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
+//! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
 //! | `nats` | NATS JetStream |
 //! | `kafka` | Kafka |
@@ -24,15 +25,18 @@ mod https;
 mod kafka;
 mod message;
 mod nats;
+mod otlp;
 mod save;
 mod tls;
 
+pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
 pub use save::{Saved, save};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
+use crate::record::Secret;
 use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -58,6 +62,8 @@ pub struct Config {
 pub enum Kind {
     /// `type = "https"`.
     Https(HttpsConfig),
+    /// `type = "otlp"`.
+    Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
     /// `type = "nats"`.
@@ -71,9 +77,29 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Kind::Https(https) => https.url.clone(),
+            Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
             Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
             Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),
+        }
+    }
+
+    /// The certificates of one that has any.
+    pub fn tls(&self) -> Option<&TlsConfig> {
+        match self {
+            Kind::Https(https) => Some(&https.tls),
+            Kind::Otlp(otlp) => Some(&otlp.tls),
+            Kind::Nats(nats) => Some(&nats.tls),
+            Kind::Kafka(kafka) => Some(&kafka.tls),
+            Kind::File(_) => None,
+        }
+    }
+
+    /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Kind::Https(_) | Kind::File(_) | Kind::Nats(_) | Kind::Kafka(_) => true,
+            Kind::Otlp(_) => false,
         }
     }
 }
@@ -85,6 +111,41 @@ pub struct HttpsConfig {
     pub url: String,
     /// Certificates.
     pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy that is asked for a tunnel (`CONNECT`); TLS goes through it to the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// Its URL, `http`.
+    pub url: String,
+    /// User and password.
+    pub login: Option<(String, Secret)>,
+}
+
+/// `type = "otlp"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtlpConfig {
+    /// The base URL, `https` always.
+    pub url: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// What is sent besides, such as a key of the API.
+    pub headers: Vec<(String, Secret)>,
+    /// Certificates.
+    pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+/// How an OTLP receiver is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Protobuf over HTTP.
+    Http,
+    /// gRPC.
+    Grpc,
 }
 
 /// `type = "file"`.
@@ -129,38 +190,12 @@ pub struct KafkaConfig {
     pub tls: TlsConfig,
 }
 
-/// Certificate files in PEM.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TlsConfig {
-    /// Whom to trust; whom the machine trusts, if absent.
-    pub ca: Option<PathBuf>,
-    /// Who we are, for servers that ask.
-    pub client: Option<ClientFiles>,
-}
-
-/// A certificate chain and its key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientFiles {
-    /// The chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
 /// Why a target can't be forwarded to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A certificate or key is not usable.
-    #[error("{path}: {reason}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS is not usable.
-    #[error("TLS: {0}")]
-    Tls(String),
+    /// A certificate, a key or TLS itself is not usable.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::Fault),
     /// The place is not usable.
     #[error("{place}: {reason}")]
     Place {
@@ -212,6 +247,7 @@ pub struct Forwarder {
 pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
+        Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
         Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
         Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?),

@@ -47,6 +47,7 @@ pub async fn save(
         Kind::Https(_) | Kind::File(_) => {
             return Err(place("keeps an archive in files already; `sealtail verify` reads their folder".into()));
         }
+        Kind::Otlp(_) => return Err(place("keeps no archive".into())),
     }
     Ok(saver.finish())
 }

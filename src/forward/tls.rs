@@ -1,13 +1,10 @@
 //! Certificates of a target: loaded, checked before use, and looked at again when their files change.
 
 use super::{ClientFiles, Error, TlsConfig};
-use crate::pem;
+use crate::tls::{self, Fault, Watched};
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
-use rustls_platform_verifier::BuilderVerifierExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::SystemTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -17,75 +14,51 @@ pub(crate) struct Watch {
     name: String,
     config: TlsConfig,
     host: String,
-    stamp: Stamp,
+    watched: Watched,
 }
-
-/// Modification times of CA, certificate and key.
-type Stamp = [Option<SystemTime>; 3];
 
 impl Watch {
     /// Loads the certificates for `host`: a client certificate must be valid now and name the host.
     pub(crate) fn load(name: &str, config: &TlsConfig, host: &str) -> Result<(Watch, ClientConfig), Error> {
-        // before they are read: what changes meanwhile is taken up the next time
-        let stamp = stamp(config);
+        let watched = Watched::new(config.files());
         let client = load(config, host)?;
-        Ok((Watch { name: name.to_owned(), config: config.clone(), host: host.to_owned(), stamp }, client))
+        Ok((Watch { name: name.to_owned(), config: config.clone(), host: host.to_owned(), watched }, client))
     }
 
-    /// What to connect with from now on, if files changed since. What can't be used is told, and the old stays in use.
+    /// What to connect with from now on, if files changed since. While they can't be used, as between the exchange of a certificate
+    /// and that of its key, the old ones stay in use, and the next attempt looks again.
     pub(crate) fn renewed(&mut self) -> Option<ClientConfig> {
-        let stamp = stamp(&self.config);
-        if stamp == self.stamp {
-            return None;
-        }
+        let versions = self.watched.changed()?;
         match load(&self.config, &self.host) {
             Ok(client) => {
                 tracing::info!(target_name = %self.name, "certificates reloaded");
-                self.stamp = stamp;
+                self.watched.take_up(versions);
                 Some(client)
             }
             Err(error) => {
-                tracing::warn!(target_name = %self.name, %error, "changed certificates are not usable");
+                if self.watched.refuse(versions) {
+                    tracing::warn!(target_name = %self.name, %error, "changed certificates are not usable, the old ones stay in use");
+                }
                 None
             }
         }
     }
 }
 
-fn stamp(tls: &TlsConfig) -> Stamp {
-    let client = tls.client.as_ref();
-    let files = [tls.ca.as_ref(), client.map(|client| &client.cert), client.map(|client| &client.key)];
-    files.map(|path| std::fs::metadata(path?).and_then(|meta| meta.modified()).ok())
-}
-
-fn load(tls: &TlsConfig, host: &str) -> Result<ClientConfig, Error> {
-    let unusable = |reason: String| Error::Tls(reason);
-    // TLS 1.3 only: a certificate would cross the wire in the clear under 1.2
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| unusable(error.to_string()))?;
-    let builder = match &tls.ca {
-        Some(ca) => builder.with_root_certificates(pem::roots(ca)?),
-        None => builder.with_platform_verifier().map_err(|error| {
-            unusable(format!("cannot tell whom this machine trusts: {error}; install ca-certificates, or set ca"))
-        })?,
-    };
-    match &tls.client {
-        None => Ok(builder.with_no_client_auth()),
-        Some(ClientFiles { cert, key }) => {
-            let chain = pem::certificates(cert)?;
-            check_client(cert, &chain[0], host)?;
-            Ok(pem::showing(builder, chain, cert, key)?)
-        }
+fn load(config: &TlsConfig, host: &str) -> Result<ClientConfig, Fault> {
+    if let Some(ClientFiles { cert, .. }) = &config.client {
+        check_client(cert, &tls::certificates(cert)?[0], host)?;
     }
+    tls::client(config)
 }
 
-fn check_client(path: &Path, certificate: &CertificateDer<'_>, host: &str) -> Result<(), Error> {
-    let parsed = X509Certificate::from_der(certificate).map_err(|e| bad(path, format!("not a certificate: {e}")))?.1;
+fn check_client(path: &Path, certificate: &CertificateDer<'_>, host: &str) -> Result<(), Fault> {
+    let parsed =
+        X509Certificate::from_der(certificate).map_err(|e| Fault::file(path, format!("not a certificate: {e}")))?.1;
     let validity = parsed.validity();
     if !validity.is_valid() {
         let (from, until) = (validity.not_before, validity.not_after);
-        return Err(bad(
+        return Err(Fault::file(
             path,
             format!("not valid now: it is valid from {from} to {until}; renew it, or mend the clock"),
         ));
@@ -93,7 +66,7 @@ fn check_client(path: &Path, certificate: &CertificateDer<'_>, host: &str) -> Re
     let names = names(&parsed);
     match names.iter().any(|name| name == host) {
         true => Ok(()),
-        false => Err(bad(
+        false => Err(Fault::file(
             path,
             format!(
                 "is for {names:?}, not for this host, {host:?}; have one issued with DNS:{host} among its subjectAltNames, or set [host] name"
@@ -111,14 +84,4 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         _ => None,
     };
     extension.value.general_names.iter().filter_map(name).collect()
-}
-
-impl From<pem::Fault> for Error {
-    fn from(pem::Fault { path, reason }: pem::Fault) -> Error {
-        Error::Certificate { path, reason }
-    }
-}
-
-fn bad(path: &Path, reason: String) -> Error {
-    Error::Certificate { path: path.to_owned(), reason }
 }

@@ -11,8 +11,10 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 
 use super::compile::{Inner, Package};
-use super::direct::{Answer, Facts};
+use super::direct::{Answer, Direct, Facts, FieldsOf};
 use super::fields::{self, Wanted};
+use super::format::Kind;
+use super::format::syslog::{self, Syslog};
 use super::gate::{Probe, Seen};
 use super::input::{Fields, InputBuilder, JOURNALD};
 use super::verdict::{self, undecided};
@@ -39,23 +41,29 @@ pub struct Evaluator {
 
 /// Verdicts as lines carry them, by the rules that gave them: what a rule writes out does not depend on the line.
 #[derive(Default)]
-struct Rendered(HashMap<Vec<(usize, usize)>, Verdicts>);
+struct Rendered(HashMap<Vec<(usize, usize)>, Saying>);
+
+#[derive(Clone, Default)]
+struct Saying {
+    verdicts: Verdicts,
+    has_hex: bool,
+}
 
 impl Rendered {
-    fn of(&mut self, set: &Inner, found: Found) -> Verdicts {
-        if !found.others.is_empty() || found.written.is_empty() {
-            return verdict::render(found.all(set));
+    fn of(&mut self, set: &Inner, rules: &[(usize, usize)]) -> Saying {
+        if rules.is_empty() {
+            return Saying::default();
         }
-        if let Some(known) = self.0.get(&found.written) {
+        if let Some(known) = self.0.get(rules) {
             return known.clone();
         }
-        let written = found.written.clone();
-        let verdicts = verdict::render(found.all(set));
+        let verdicts = verdict::render(rules.iter().filter_map(|rule| set.written(*rule)).cloned().collect());
+        let saying = Saying { has_hex: redact::has_hex(&verdicts.json), verdicts };
         if self.0.len() == RENDERED_MAX {
             self.0.clear();
         }
-        self.0.insert(written, verdicts.clone());
-        verdicts
+        self.0.insert(rules.to_owned(), saying.clone());
+        saying
     }
 }
 
@@ -64,20 +72,58 @@ impl Rendered {
 struct Found {
     /// Rules whose verdicts are written out: their package, and their place in it.
     written: Vec<(usize, usize)>,
+    /// What some of these hide; a rule stands here once for each of its verdicts.
+    hides: Vec<((usize, usize), Vec<Hide>)>,
     others: Vec<Verdict>,
 }
 
 impl Found {
+    fn add(&mut self, rule: (usize, usize), hides: Vec<Hide>) {
+        if self.written.last() != Some(&rule) {
+            self.written.push(rule);
+        }
+        let is_known = |(known, hidden): &(_, Vec<Hide>)| *known == rule && *hidden == hides;
+        if !hides.is_empty() && !self.hides.iter().any(is_known) {
+            self.hides.push((rule, hides));
+        }
+    }
+
     fn all(self, set: &Inner) -> Vec<Verdict> {
-        let Found { written, mut others } = self;
-        let verdict = |(package, rule): (usize, usize)| set.packages[package].direct.as_ref()?.verdict(rule).cloned();
-        others.extend(written.into_iter().filter_map(verdict));
+        let Found { written, hides, mut others } = self;
+        let hiding: Vec<(usize, usize)> = hides.iter().map(|(rule, _)| *rule).collect();
+        let plain = written.into_iter().filter(|rule| !hiding.contains(rule));
+        others.extend(plain.filter_map(|rule| set.written(rule)).cloned());
+        let with = |(rule, redact)| Some(Verdict { redact, ..set.written(rule)?.clone() });
+        others.extend(hides.into_iter().filter_map(with));
         others
     }
 
-    /// What is written out hides nothing.
+    /// The verdicts, if nothing of the line is in them and what they hide, if anything, is told at a glance.
+    fn at_a_glance(&self, set: &Inner, rendered: &mut Rendered, line: &str) -> Option<Verdicts> {
+        if !self.others.is_empty() {
+            return None;
+        }
+        let Saying { verdicts, has_hex } = rendered.of(set, &self.written);
+        if self.hides.is_empty() {
+            return Some(verdicts);
+        }
+        if has_hex {
+            return None;
+        }
+        let texts: Option<Vec<&str>> = self.hides.iter().flat_map(|(_, hides)| hides).map(as_text).collect();
+        let redaction = redact::plain(line, texts?.into_iter(), &verdicts.json)?;
+        Some(Verdicts { redaction: Some(redaction), ..verdicts })
+    }
+
     fn asks_nothing(&self) -> bool {
-        self.others.iter().all(|verdict| verdict.redact.is_empty())
+        self.hides.is_empty() && self.others.iter().all(|verdict| verdict.redact.is_empty())
+    }
+}
+
+fn as_text(hide: &Hide) -> Option<&str> {
+    match hide {
+        Hide::Text(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -124,9 +170,13 @@ impl Evaluator {
         let wanted = set.wanted(&due);
         let mut found = Found::default();
         let mut document = Document { line, message: &message, wanted, fields: None, value: None };
+        let syslog = due.iter().any(|at| set.packages[*at].wanted.is_some()).then(|| plain_syslog(&probe, &message));
+        let syslog = syslog.flatten();
         for at in due {
             let package = &set.packages[at];
+            let is_plain = syslog.as_ref().filter(|_| !package.reads_whole_fields());
             if package.wanted.is_some()
+                && is_plain.is_none()
                 && let Fields::OverBounds(why) = document.fields(&mut self.input)
             {
                 if package.gate.may_match(&probe) {
@@ -134,16 +184,26 @@ impl Evaluator {
                 }
                 continue;
             }
-            let is_known = answer(&set, at, &Facts::of(line, &message, document.fields.as_ref(), &probe), &mut found);
-            if !is_known && package.gate.may_match(&probe) {
+            let fields = is_plain.map_or_else(|| FieldsOf::of(document.fields.as_ref()), FieldsOf::Syslog);
+            let facts = Facts { message: &message, fields, probe: &probe, line };
+            if !answer(&set, at, &facts, &mut found) && package.gate.may_match(&probe) {
+                if package.wanted.is_some() {
+                    document.fields(&mut self.input);
+                }
                 run(&set, package, &mut self.machines[at], document.value(&mut self.input), &mut found.others);
             }
         }
         if line.is_piece && set.withholds && set.packages.iter().any(|package| package.redacts) {
             found.others.push(Verdict { redact: vec![Hide::Message], ..verdict::on_piece() });
         }
+        if let Cow::Borrowed(whole) = message
+            && line.earlier.is_empty()
+            && let Some(verdicts) = found.at_a_glance(&set, &mut self.rendered, whole)
+        {
+            return verdicts;
+        }
         if found.asks_nothing() {
-            return self.rendered.of(&set, found);
+            return verdict::render(found.all(&set));
         }
         // what is to be hidden may stand in fields that no rule reads
         let (text, fields) = ([line.earlier, line.message].concat(), self.input.fields(line, &message, &fields::ALL));
@@ -181,11 +241,10 @@ impl Evaluator {
             fields = self.input.fields(line, &entry, set.wanted(&due));
         }
         let (mut found, mut document) = (Found::default(), None);
+        let facts = Facts { message: &message, fields: FieldsOf::of(Some(&fields)), probe: &probe, line };
         for at in due {
             let package = &set.packages[at];
-            if !matches!(fields, Fields::OverBounds(_))
-                && answer(set, at, &Facts::of(line, &message, Some(&fields), &probe), &mut found)
-            {
+            if !matches!(fields, Fields::OverBounds(_)) && answer(set, at, &facts, &mut found) {
                 continue;
             }
             if !package.gate.may_match(&probe) {
@@ -200,7 +259,10 @@ impl Evaluator {
             }
         }
         if found.asks_nothing() {
-            return self.rendered.of(set, found);
+            return match found.others.is_empty() {
+                true => self.rendered.of(set, &found.written).verdicts,
+                false => verdict::render(found.all(set)),
+            };
         }
         let all = self.input.fields(line, &entry, &fields::ALL);
         let line = redact::Line { text: line.message, message: &message, fields: &all, set: &self.set };
@@ -209,6 +271,11 @@ impl Evaluator {
 }
 
 impl Inner {
+    /// The verdict of a rule that is written out.
+    fn written(&self, (package, rule): (usize, usize)) -> Option<&Verdict> {
+        self.packages.get(package)?.direct.as_ref()?.verdict(rule)
+    }
+
     /// The packages that have to be looked at on a line.
     fn due(&self, probe: &Probe<'_>) -> Vec<usize> {
         let due = |(at, package): (usize, &Package)| package.gate.is_due(probe).then_some(at);
@@ -279,22 +346,38 @@ impl Document<'_> {
 /// Adds what a package says of a line, if that is known without the engine.
 fn answer(set: &Inner, package: usize, facts: &Facts<'_>, found: &mut Found) -> bool {
     let Some(direct) = &set.packages[package].direct else { return false };
-    let before = found.written.len();
-    let answer = direct.answer(facts, set.max_instructions, |rule| found.written.push((package, rule)));
+    let before = (found.written.len(), found.hides.len());
+    let answer = direct.answer(facts, &set.packages[package].gate, set.max_instructions, |rule, hides| {
+        found.add((package, rule), hides)
+    });
     if answer == Answer::Unknown {
-        found.written.truncate(before);
+        found.written.truncate(before.0);
+        found.hides.truncate(before.1);
     }
     answer == Answer::Known
 }
 
-impl<'a> Facts<'a> {
-    fn of(line: &'a LineContext<'a>, message: &'a str, fields: Option<&'a Fields>, probe: &'a Probe<'a>) -> Self {
-        let fields = match fields {
-            Some(Fields::Object(fields)) => Some(fields),
-            _ => None,
-        };
-        Self { message, fields, probe, line }
+impl<'a> FieldsOf<'a> {
+    fn of(fields: Option<&'a Fields>) -> Self {
+        match fields {
+            Some(Fields::Object(fields)) => Self::Object(fields),
+            _ => Self::None,
+        }
     }
+}
+
+impl Package {
+    fn reads_whole_fields(&self) -> bool {
+        self.direct.as_ref().is_none_or(Direct::reads_whole_fields)
+    }
+}
+
+/// The line, if it is syslog whose fields are texts that stand in it; such a line is within all bounds.
+fn plain_syslog<'a>(probe: &Probe<'_>, message: &'a str) -> Option<Syslog<'a>> {
+    let line = (probe.kind() == Kind::Syslog).then(|| syslog::parse(message)).flatten()?;
+    let msg = line.msg.strip_prefix("@cee:").unwrap_or(line.msg);
+    let may_be_json = msg.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+    (line.structured_data.is_empty() && !may_be_json).then_some(line)
 }
 
 fn machine(set: &Inner, package: &Package) -> RegoVM {

@@ -1,8 +1,7 @@
 //! The embedded append-only store and its mTLS server.
 //!
 //! # Layout
-//! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is;
-//!   `watched`: files that are read again when they change
+//! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is
 //! - `routes`: what a client may ask; `upload`: a body on its way into memory; `refusal`: every "no" and its status
 //! - `store`: takes a batch or finds that it is there already; `tip`: where a stream stands
 //! - `frames` and `check`: a batch's bytes into lines, and whether these are the stream's next ones
@@ -23,13 +22,11 @@ mod store;
 mod tip;
 mod tls;
 mod upload;
-mod watched;
-
-pub use tls::Error as TlsError;
 
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
+use crate::tls::{DAY, Expiry, Fault, Watched, expiries, warn};
 use axum::Router;
 use connection::GRACE;
 use ed25519_dalek::SigningKey;
@@ -44,7 +41,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
-use watched::Watched;
 
 /// `[receive]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +66,14 @@ pub struct TlsConfig {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// Revocation lists. With any, each authority on the way from a client to `ca` must have one here.
+    pub crls: Vec<PathBuf>,
+}
+
+impl TlsConfig {
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.ca, &self.cert, &self.key].into_iter().chain(&self.crls)
+    }
 }
 
 /// Why the receiver can't start.
@@ -77,7 +81,7 @@ pub struct TlsConfig {
 pub enum Error {
     /// Certificates or the server's key.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] Fault),
     /// The trust file.
     #[error(transparent)]
     Trust(#[from] trust::Error),
@@ -149,8 +153,7 @@ impl Server {
 
     /// As [`Server::bind`], with another file system; tests have faulty ones.
     pub async fn bind_on(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Self, Error> {
-        // looked at before they are read, so that no change goes unseen
-        let tls_watch = Watched::new([&config.tls.ca, &config.tls.cert, &config.tls.key]);
+        let tls_watch = Watched::new(config.tls.files());
         let trust_watch = Watched::new(&config.trust);
         let prepared = config.clone();
         let prepare = move || -> Result<_, Error> { Ok((tls::load(&prepared.tls)?, open_store(&prepared, fs)?)) };
@@ -174,14 +177,23 @@ impl Server {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let router = routes::router(self.store.clone());
         let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let (stopping, stopped) = watch::channel(false);
+        let (mut stopping, mut stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
+        let mut daily = interval(DAY);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = reload.tick() => self.reload().await,
+                _ = daily.tick() => warn("[receive]", &self.expiries()),
+                _ = reload.tick() => {
+                    self.reload_trust().await;
+                    if self.reload_tls().await {
+                        // who is connected proves anew that it may be, once its requests in flight are done
+                        stopping.send_replace(true);
+                        (stopping, stopped) = watch::channel(false);
+                    }
+                }
                 Some(_) = connections.join_next() => {}
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
                     let connection = self.connection(tcp, peer, &router, &stopped);
@@ -211,30 +223,49 @@ impl Server {
         connection::serve(tcp, peer, self.tls.clone(), router.clone(), stopped.clone())
     }
 
-    /// Takes up what changed, for the connections and streams to come. Files that are wrong, perhaps for the moment of their
-    /// exchange, change nothing.
-    async fn reload(&mut self) {
-        if self.tls_watch.changed() {
-            let files = self.config.tls.clone();
-            match tokio::task::spawn_blocking(move || tls::load(&files)).await {
-                Ok(Ok(tls)) => {
-                    self.tls = tls;
-                    tracing::info!("took up changed certificates");
+    /// Takes up certificates that changed, for the connections to come; whether it did. Files that are wrong, perhaps for the
+    /// moment of their exchange, change nothing, and are looked at again.
+    async fn reload_tls(&mut self) -> bool {
+        let Some(versions) = self.tls_watch.changed() else { return false };
+        let files = self.config.tls.clone();
+        let loaded = tokio::task::spawn_blocking(move || tls::load(&files).map_err(|error| error.to_string())).await;
+        match loaded.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(tls) => {
+                self.tls = tls;
+                self.tls_watch.take_up(versions);
+                tracing::info!("took up changed certificates");
+                true
+            }
+            Err(error) => {
+                if self.tls_watch.refuse(versions) {
+                    tracing::error!("kept the certificates as they were: {error}");
                 }
-                Ok(Err(error)) => tracing::error!("kept the certificates as they were: {error}"),
-                Err(error) => tracing::error!("kept the certificates as they were: {error}"),
+                false
             }
         }
-        if let Some(path) = self.config.trust.clone().filter(|_| self.trust_watch.changed()) {
-            match tokio::task::spawn_blocking(move || Trust::load(&path)).await {
-                Ok(Ok(trust)) => {
-                    self.store.set_trust(trust);
-                    tracing::info!("took up the changed trust file");
-                }
-                Ok(Err(error)) => tracing::error!("kept the trust file as it was: {error}"),
-                Err(error) => tracing::error!("kept the trust file as it was: {error}"),
+    }
+
+    /// Takes up a trust file that changed, for the streams to come.
+    async fn reload_trust(&mut self) {
+        let Some(path) = self.config.trust.clone() else { return };
+        let Some(versions) = self.trust_watch.changed() else { return };
+        let loaded = tokio::task::spawn_blocking(move || Trust::load(&path).map_err(|error| error.to_string())).await;
+        match loaded.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(trust) => {
+                self.store.set_trust(trust);
+                self.trust_watch.take_up(versions);
+                tracing::info!("took up the changed trust file");
             }
+            Err(error) if self.trust_watch.refuse(versions) => {
+                tracing::error!("kept the trust file as it was: {error}");
+            }
+            Err(_) => {}
         }
+    }
+
+    fn expiries(&self) -> Vec<Expiry> {
+        let files = &self.config.tls;
+        expiries(Some(&files.ca), Some(&files.cert), &files.crls)
     }
 }
 

@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 use time::{Duration, OffsetDateTime};
 
 /// A CA of the test's own, with a server and a client certificate, in place of quickstart's.
-struct Pki {
+pub(crate) struct Pki {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ impl Pki {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    fn issue(&self, folder: &Path, role: &str, name: &str, valid_until: OffsetDateTime) {
+    pub(crate) fn issue(&self, folder: &Path, role: &str, name: &str, valid_until: OffsetDateTime) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = OffsetDateTime::now_utc() - Duration::days(30);
@@ -34,11 +34,11 @@ impl Pki {
     }
 }
 
-fn later() -> OffsetDateTime {
+pub(crate) fn later() -> OffsetDateTime {
     OffsetDateTime::now_utc() + Duration::days(30)
 }
 
-fn host_name(world: &World) -> String {
+pub(crate) fn host_name(world: &World) -> String {
     let config = fs::read_to_string(world.config()).unwrap();
     config.lines().find_map(|line| line.strip_prefix("name = ")).unwrap().trim_matches('"').to_owned()
 }

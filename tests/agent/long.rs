@@ -1,6 +1,7 @@
 //! Minutes, not seconds: run by `tests/run --long`.
 
 use crate::random;
+use crate::rotates_certificates;
 use crate::survives_crash;
 use crate::world::{World, await_that};
 use std::time::Duration;
@@ -8,6 +9,12 @@ use std::time::Duration;
 #[test]
 fn three_hundred_kills() {
     survives_crash::kill_and_count(1_000_000, 300);
+}
+
+#[test]
+fn a_minute_of_certificates_that_rotate_every_second() {
+    // what is waited for is the clock itself
+    rotates_certificates::rotate_under_load(60, || std::thread::sleep(Duration::from_secs(1)));
 }
 
 #[test]

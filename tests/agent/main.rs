@@ -27,6 +27,7 @@ mod redacts;
 mod refused;
 mod regression;
 mod rides_out_outage;
+mod rotates_certificates;
 mod rotates_compressed;
 mod rotates_for_real;
 mod survives_crash;

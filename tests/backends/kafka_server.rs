@@ -85,7 +85,7 @@ impl KafkaServer {
         KafkaConfig {
             brokers: vec![format!("127.0.0.1:{}", self.link.port)],
             topic: "audit".into(),
-            tls: TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) },
+            tls: TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client), ..TlsConfig::default() },
         }
     }
 

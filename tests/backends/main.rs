@@ -13,11 +13,14 @@ mod link;
 mod long;
 mod nats;
 mod nats_server;
+mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
 mod receiver;
+mod rotel;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
 mod terminator;
+mod tls;

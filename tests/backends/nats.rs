@@ -1,6 +1,6 @@
 //! `type = "nats"` against a real server.
 
-use crate::agent::ships_saves_verifies;
+use crate::agent::{sealtail, ships_saves_verifies, text};
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, is_stored, named, next};
 use crate::link::Link;
 use crate::nats_server::{NatsServer, STREAM, fit, write_pair};
@@ -264,7 +264,8 @@ async fn what_somebody_else_wrote_is_shown_to_whoever_saves() {
     };
     publish(headers.clone(), first.bytes.clone()).await;
     let mut forged = first.clone();
-    forged.bytes = Stream::begin(HOST).batch(5);
+    let lines = String::from_utf8(zstd::decode_all(&first.bytes[..]).unwrap()).unwrap();
+    forged.bytes = crate::stream::frame(&lines.replacen("message 1", "massage 1", 1));
     let digest = crate::stream::digest(&forged.bytes);
     use base64::prelude::*;
     headers.insert("Repr-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(digest)));
@@ -282,6 +283,8 @@ async fn what_somebody_else_wrote_is_shown_to_whoever_saves() {
     assert_eq!(told.len(), 2);
     let bytes: Vec<_> = files(folder.path()).into_iter().map(|(_, bytes)| bytes).collect();
     assert!(bytes.contains(&forged.bytes) && bytes.contains(&first.bytes) && bytes.contains(&second.bytes));
+    let verified = text(&sealtail(folder.path(), &["verify", ".", "--json"]));
+    assert!(verified.contains("\"finding\":\"FORK\""), "{verified}");
     // saving again adds nothing
     let (again, _) = server.save(folder.path()).await;
     assert_eq!(again, Saved { new: 0, known: 4, faults: 2 });
@@ -298,8 +301,7 @@ async fn what_an_agent_ships_verifies_after_it_was_saved() {
         )
     };
     let folder = server.folder.path();
-    let said = tokio::task::block_in_place(|| {
-        ships_saves_verifies(folder, HOST, &target("client"), &target("auditor"))
-    });
+    let said =
+        tokio::task::block_in_place(|| ships_saves_verifies(folder, HOST, &target("client"), &target("auditor")));
     assert!(said.contains("go in parts") && said.contains("max_payload"), "{said}");
 }

@@ -143,7 +143,7 @@ impl NatsServer {
             tls_first: false,
             stream: STREAM.into(),
             subject: "audit.{host}".into(),
-            tls: TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) },
+            tls: TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client), ..TlsConfig::default() },
         }
     }
 
@@ -151,7 +151,7 @@ impl NatsServer {
     pub(crate) async fn save(&self, dir: &Path) -> (forward::Saved, Vec<String>) {
         let mut target = self.target();
         let client = ClientFiles { cert: self.path("auditor.pem"), key: self.path("auditor.key") };
-        let tls = TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) };
+        let tls = TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client), ..TlsConfig::default() };
         target.kind = Kind::Nats(NatsConfig { tls, ..self.config() });
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let telling = told.clone();

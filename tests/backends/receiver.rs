@@ -3,62 +3,71 @@
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, next};
 use crate::pki::Authority;
 use crate::stream::Stream;
-use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind};
+use sealtail::forward::{self, ClientFiles, Config, HttpsConfig, Kind, Proxy};
 use sealtail::receive::{self, Server};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-struct Receiver {
+pub(crate) struct Receiver {
     folder: TempDir,
-    authority: Authority,
-    url: String,
+    pub(crate) authority: Authority,
+    pub(crate) url: String,
+    /// What is asked of it besides its certificates.
+    pub(crate) tls: forward::TlsConfig,
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Receiver {
-    async fn start() -> Receiver {
+    pub(crate) async fn start() -> Receiver {
         // both ends are in this process
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.write_server_files(folder.path());
         let at = |name: &str| folder.path().join(name);
-        let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+        let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
         let listen = "127.0.0.1:0".parse().unwrap();
         let config = receive::Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
         let server = Server::bind(&config).await.unwrap();
         let url = format!("https://{}", server.local_addr());
         // until the test's runtime ends
         tokio::spawn(server.run(std::future::pending()));
-        let receiver = Receiver { folder, authority, url };
+        let (tls, proxy) = (forward::TlsConfig::default(), None);
+        let receiver = Receiver { folder, authority, url, tls, proxy };
         receiver.write_client(&receiver.authority.client(&[HOST]));
         receiver
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Certificate and key of the agent.
     fn write_client(&self, pem: &str) {
-        let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
-        std::fs::write(self.path("client.pem"), certificate).unwrap();
-        std::fs::write(self.path("client.key"), key).unwrap();
-        std::fs::set_permissions(self.path("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        write_client(self.folder.path(), pem);
     }
+}
+
+/// Writes client.pem and client.key.
+pub(crate) fn write_client(folder: &Path, pem: &str) {
+    let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+    std::fs::write(folder.join("client.pem"), certificate).unwrap();
+    std::fs::write(folder.join("client.key"), key).unwrap();
+    std::fs::set_permissions(folder.join("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 impl Place for Receiver {
     fn target(&self) -> Config {
         let client = ClientFiles { cert: self.path("client.pem"), key: self.path("client.key") };
-        let tls = forward::TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client) };
+        let tls = forward::TlsConfig { ca: Some(self.path("ca.pem")), client: Some(client), ..self.tls.clone() };
         Config {
             name: "archive".into(),
             required: true,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
-            kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls }),
+            kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls, proxy: self.proxy.clone() }),
         }
     }
 

@@ -7,8 +7,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use tokio::io::copy_bidirectional;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -49,4 +49,36 @@ pub(crate) async fn terminate(
         }
     });
     address
+}
+
+/// An HTTP proxy that has one way to go, and the heads of the requests that it was sent. It wants `login` as Basic credentials.
+pub(crate) async fn proxy(login: &'static str, way: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(tunnel(tcp, login, way, Arc::clone(&seen)));
+        }
+    });
+    (address, heads)
+}
+
+async fn tunnel(tcp: TcpStream, login: &str, way: SocketAddr, heads: Arc<Mutex<Vec<String>>>) {
+    let mut client = BufReader::new(tcp);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if client.read_line(&mut head).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    heads.lock().unwrap().push(head.clone());
+    if !head.to_lowercase().contains(&format!("proxy-authorization: basic {login}").to_lowercase()) {
+        let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+        return client.write_all(answer.as_bytes()).await.unwrap();
+    }
+    let mut server = TcpStream::connect(way).await.unwrap();
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    drop(copy_bidirectional(&mut client, &mut server).await);
 }

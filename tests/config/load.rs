@@ -4,8 +4,9 @@ use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::alert;
 use sealtail::config::Config;
 use sealtail::forward::Kind;
-use sealtail::record::{Decision, Format, Severity};
+use sealtail::record::{Decision, Format, Secret, Severity};
 use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
+use sealtail::tls::{self, Version};
 use std::fs;
 use std::time::Duration;
 
@@ -142,11 +143,11 @@ fn what_is_written_counts() {
 
 fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
     let [webhook, manager, command] = alerts else { panic!("{alerts:?}") };
-    let tls = alert::TlsConfig { ca: Some(folder.join("ca.pem")), client: None };
+    let tls = tls::Config { ca: Some(folder.join("ca.pem")), min_version: Version::Tls12, ..tls::Config::default() };
     let url = "https://hooks.internal/t0ken?x=1".to_owned();
     let expected = alert::Config {
         name: "oncall".into(),
-        kind: alert::Kind::Webhook { url, secret: alert::Secret::new("t0ken"), tls },
+        kind: alert::Kind::Webhook { url, secret: Secret::new("t0ken"), tls },
         min_severity: Some(Severity::High),
         decision: Some(Decision::Deny),
         group_interval: Duration::from_secs(1),
@@ -155,7 +156,8 @@ fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
         give_up_after: Duration::from_secs(24 * 60 * 60),
     };
     assert_eq!(*webhook, expected);
-    let (url, tls) = ("http://[::1]:9093".to_owned(), alert::TlsConfig::default());
+    let (url, tls) =
+        ("http://[::1]:9093".to_owned(), tls::Config { min_version: Version::Tls12, ..tls::Config::default() });
     assert_eq!(manager.kind, alert::Kind::Alertmanager { url, tls });
     assert_eq!((manager.min_severity, manager.decision), (None, Some(Decision::Undecided)));
     assert_eq!((manager.group_interval, manager.max_per_minute), (Duration::from_secs(60), 30));
@@ -165,7 +167,7 @@ fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
 
 #[test]
 fn bundles_are_asked_for_and_checked_as_written() {
-    use sealtail::policy::bundle::{Keys, Secret};
+    use sealtail::policy::bundle::Keys;
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("token"), "t0ken\n").unwrap();
     let policy = |lines: &str| {
@@ -182,7 +184,8 @@ fn bundles_are_asked_for_and_checked_as_written() {
     assert_eq!((bundle.url.as_str(), bundle.poll), ("https://a/b?c", Duration::from_secs(300)));
     assert_eq!(bundle.token, Some(Secret::new("t0ken".to_owned())));
     let tls = bundle.tls.unwrap();
-    assert_eq!((tls.ca, tls.client.unwrap().1), (folder.path().join("ca.pem"), folder.path().join("c.key")));
+    let key = tls.client.unwrap().key;
+    assert_eq!((tls.ca, key), (Some(folder.path().join("ca.pem")), folder.path().join("c.key")));
     assert!(bundle.kept_in.starts_with(folder.path().join("spool")));
     let found = policy("verify = { secret = \"${file:token}\" }\nbundle = { url = \"http://[::1]:8181/b\" }");
     assert_eq!(found.bundle.as_ref().unwrap().poll, Duration::from_secs(60));
@@ -309,7 +312,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let limits =
         |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
     assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 4, 1));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 5, 1));
     assert!(agent.policy.verify.is_some() && agent.policy.bundle.is_some());
     assert!(config.receive.unwrap().trust.is_some());
 }

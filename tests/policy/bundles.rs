@@ -4,8 +4,9 @@ use crate::pack::{Files, pack, policy_digest, rego};
 use crate::sign::Signer;
 use crate::{err, out, policy};
 use base64::prelude::*;
-use sealtail::policy::bundle::{Keys, Secret, Verify};
+use sealtail::policy::bundle::{Keys, Verify};
 use sealtail::policy::{Candidate, Config, PolicySet};
+use sealtail::record::Secret;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,9 +162,8 @@ fn a_signed_bundle_is_taken_with_each_kind_of_key() {
         assert_eq!(verdict(&signer.signed(&sound(), &json!({})), verify), "good", "{}", signer.algorithm());
     }
     let secret = "shared-by-two";
-    let verify = |secret: &str| {
-        Some(Verify { keys: Keys::Secret(Secret::new(secret.into())), key_id: None, scope: String::new() })
-    };
+    let verify =
+        |secret: &str| Some(Verify { keys: Keys::Secret(Secret::new(secret)), key_id: None, scope: String::new() });
     let signed = Signer::Secret(secret.into()).signed(&sound(), &json!({}));
     assert_eq!(verdict(&signed, verify(secret)), "good");
     assert!(verdict(&signed, verify("another")).contains("not by the configured key"));

@@ -23,6 +23,7 @@ async fn nobody_enters_without_a_certificate_of_the_ca() {
     let clients = [
         ("no certificate", world.builder()),
         ("another CA", world.builder().identity(identity(&Authority::new().client(&["web-1"])))),
+        ("a CA of another name", world.builder().identity(identity(&Authority::named("another").client(&["web-1"])))),
         ("expired", world.builder().identity(identity(&expired))),
         ("TLS 1.2", world.builder().identity(identity(&good)).tls_version_max(tls::Version::TLS_1_2)),
     ];
@@ -99,6 +100,35 @@ async fn changed_certificates_are_taken_up() {
 }
 
 #[tokio::test]
+async fn a_revoked_client_is_let_in_no_more_not_even_where_it_is_connected() {
+    let mut world = World::prepare();
+    let list = world.folder().join("revoked.pem");
+    std::fs::write(&list, world.authority.crl(&[], 7)).unwrap();
+    world.config.tls.crls = vec![list.clone()];
+    world.run(Arc::new(Disk)).await;
+    let stream = Stream::begin("web-1");
+    let (identity, serial) = world.authority.revocable_client("web-1");
+    let (revoked, other) = (world.client_with(&identity), world.client("web-1"));
+    for client in [&revoked, &other] {
+        assert_eq!(world.ask(client, reqwest::Method::GET, &stream.path(0)).await.status, 405);
+    }
+    std::fs::write(&list, world.authority.crl(&[serial], 7)).unwrap();
+    for attempt in 0.. {
+        let Err(error) = revoked.get(world.url(&stream.path(0))).send().await else {
+            assert!(attempt < 100, "still let in");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            continue;
+        };
+        assert!(format!("{error:?}").contains("CertificateRevoked"), "{error:?}");
+        break;
+    }
+    assert_eq!(world.ask(&other, reqwest::Method::GET, &stream.path(0)).await.status, 405);
+    // a list that is gone changes nothing
+    std::fs::write(&list, "").unwrap();
+    assert_eq!(world.ask(&other, reqwest::Method::GET, &stream.path(0)).await.status, 405);
+}
+
+#[tokio::test]
 async fn hosts_are_added_to_the_trust_file_while_it_runs() {
     let mut world = World::prepare();
     for name in ["one", "two"] {
@@ -127,7 +157,10 @@ async fn hosts_are_added_to_the_trust_file_while_it_runs() {
 
 #[tokio::test]
 async fn wrong_files_are_named_at_the_start() {
-    let world = World::prepare();
+    let mut world = World::prepare();
+    let list = world.folder().join("revoked.pem");
+    std::fs::write(&list, world.authority.crl(&[], 7)).unwrap();
+    world.config.tls.crls = vec![list];
     let fault = async |what: &str| {
         let error = Server::bind(&world.config).await.unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
@@ -149,6 +182,7 @@ async fn wrong_files_are_named_at_the_start() {
         ("ca.pem", "-----BEGIN CERTIFICATE-----\nAAAA", "ca.pem: damaged PEM"),
         ("server.pem", &world.authority.client(&["other"]), "don't work together"),
         ("server.key", "hello", "server.key: no private key"),
+        ("revoked.pem", "hello", "revoked.pem: no revocation list in PEM"),
     ] {
         let put_back = swap(name, text);
         fault(what).await;

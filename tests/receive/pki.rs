@@ -1,6 +1,9 @@
 //! A certificate authority for one test.
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
+};
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
 
@@ -11,21 +14,34 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::of(CertificateParams::default())
+    }
+
+    /// All others have one name.
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        Self::of(params)
+    }
+
+    fn of(mut params: CertificateParams) -> Self {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// Writes ca.pem, server.pem and server.key.
-    pub(crate) fn write_server_files(&self, folder: &Path) {
+    /// Writes ca.pem, server.pem and server.key; by which number the certificate is revoked.
+    pub(crate) fn write_server_files(&self, folder: &Path) -> SerialNumber {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        let serial = SerialNumber::from(5);
+        params.serial_number = Some(serial.clone());
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(folder.join("ca.pem"), &self.pem).unwrap();
         std::fs::write(folder.join("server.pem"), certificate).unwrap();
         write_secret(&folder.join("server.key"), &key);
+        serial
     }
 
     /// A server's certificate and key in one PEM.
@@ -54,6 +70,34 @@ impl Authority {
         params.not_before = OffsetDateTime::now_utc() - ago - Duration::days(1);
         params.not_after = OffsetDateTime::now_utc() - ago;
         self.client_of(params)
+    }
+
+    /// Certificate and key of a client, in one PEM, and the number by which it is revoked.
+    pub(crate) fn revocable_client(&self, name: &str) -> (String, SerialNumber) {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        let serial = SerialNumber::from(7);
+        params.serial_number = Some(serial.clone());
+        (self.client_of(params), serial)
+    }
+
+    /// A revocation list that is good for `days` from now.
+    pub(crate) fn crl(&self, revoked: &[SerialNumber], days: i64) -> String {
+        let now = OffsetDateTime::now_utc();
+        let revoke = |serial: &SerialNumber| RevokedCertParams {
+            serial_number: serial.clone(),
+            revocation_time: now - Duration::days(1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: now - Duration::days(30),
+            next_update: now + Duration::days(days),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(revoke).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     fn client_of(&self, params: CertificateParams) -> String {

@@ -1,6 +1,7 @@
 //! Streams as an agent makes them.
 
 use sealtail::chain::host_key::HostKey;
+use sealtail::chain::stamp::Stamp;
 use sealtail::chain::{Chain, Facts, LogRecord};
 use sealtail::record::{End, StreamId, Verdicts};
 use sha2::Digest;
@@ -51,6 +52,16 @@ impl Stream {
         let at = self.chain().stamp();
         let record = LogRecord { source: 1, offset: 0, end: End::Newline, message, redacted: None };
         self.chain().log(&mut open, &at, &record, &Verdicts::default());
+        self.open = open;
+        self
+    }
+
+    /// Whatever else a chain can hold.
+    #[allow(dead_code, reason = "receivers look at no payloads")]
+    pub(crate) fn add(&mut self, add: impl FnOnce(&mut Chain, &mut Vec<u8>, &Stamp)) -> &mut Self {
+        let mut open = std::mem::take(&mut self.open);
+        let at = self.chain().stamp();
+        add(self.chain(), &mut open, &at);
         self.open = open;
         self
     }

@@ -15,7 +15,7 @@ const FOLDER: &str = "SEALTAIL_TEST_RECEIVER";
 async fn receiver_to_kill() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let at = |name: &str| folder.join(name);
-    let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+    let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
     let listen = "127.0.0.1:0".parse().unwrap();
     let config = Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
     let server = Server::bind(&config).await.unwrap();

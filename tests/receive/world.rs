@@ -65,7 +65,7 @@ impl World {
         let authority = Authority::new();
         authority.write_server_files(folder.path());
         let at = |name: &str| folder.path().join(name);
-        let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+        let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
         let listen = "127.0.0.1:0".parse().unwrap();
         let config = Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
         Self { authority, config, folder, address: None, running: None }

@@ -1,17 +1,18 @@
 //! `type = "https"`.
 
-use super::tls;
+use super::{proxy, tls};
 use crate::config::table::{Table, Text};
 use crate::forward::HttpsConfig;
 
 pub(super) fn config(table: &Table<'_>) -> Option<HttpsConfig> {
     let url = table.required("url", "say where it is, such as \"https://archive.internal:7443\"", url);
     let tls = tls::mutual(table);
-    Some(HttpsConfig { url: url?, tls: tls? })
+    let proxy = proxy::config(table);
+    Some(HttpsConfig { url: url?, tls: tls?, proxy: proxy? })
 }
 
 /// A base, without the slash at its end.
-fn url(text: Text<'_>) -> Option<String> {
+pub(super) fn url(text: Text<'_>) -> Option<String> {
     let url = match reqwest::Url::parse(&text.value) {
         Ok(url) => url,
         Err(error) => {

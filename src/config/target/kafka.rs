@@ -1,6 +1,7 @@
 //! `type = "kafka"`.
 
 use super::tls;
+use crate::config::document::Place;
 use crate::config::table::{Table, Text};
 use crate::forward::KafkaConfig;
 
@@ -10,8 +11,19 @@ const TOPIC: &str = "name a topic, such as \"audit\": 1 to 249 of A-Z a-z 0-9 . 
 pub(super) fn config(table: &Table<'_>) -> Option<KafkaConfig> {
     let brokers = table.required_list("brokers", BROKERS, broker);
     let topic = table.required("topic", TOPIC, topic);
-    let tls = tls::mutual(table);
-    Some(KafkaConfig { brokers: brokers?, topic: topic?, tls: tls? })
+    let tls = tls::mutual(table)?;
+    // the client reads the files by itself, and knows neither
+    for (key, is_given) in [("tls.pin", !tls.pins.is_empty()), ("tls.crl", !tls.crls.is_empty())] {
+        if is_given {
+            let place = Place { key: key.to_owned(), ..table.place.clone() };
+            place.fault(
+                "not checked by a kafka target",
+                "take it out, and let tls.ca be an authority of the brokers' own",
+            );
+            return None;
+        }
+    }
+    Some(KafkaConfig { brokers: brokers?, topic: topic?, tls })
 }
 
 fn broker(text: Text<'_>) -> Option<String> {

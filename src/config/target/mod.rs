@@ -1,12 +1,15 @@
 //! `[[target]]`.
 
 mod file;
+mod headers;
 mod https;
 mod kafka;
 mod nats;
+mod otlp;
+mod proxy;
 mod tls;
 
-pub(super) use tls::files as tls_files;
+pub(super) use tls::server as server_tls;
 
 use super::sections::Names;
 use super::table::{Table, Text};
@@ -28,11 +31,17 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
         first?.fault(what, "set required = true in one of them");
         return None;
     }
+    if !targets.iter().any(|target| target.required && target.kind.is_durable()) {
+        let what =
+            "no required target says that what it took is durable, so that lines would be deleted on a mere \"got it\"";
+        first?.fault(what, "add a required target of another type, such as https or file, beside it");
+        return None;
+    }
     Some(targets)
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "file", "nats", "kafka"], &["s3", "otlp"]);
+    let kind = |text: Text<'_>| text.word(&["https", "otlp", "file", "nats", "kafka"], &["s3"]);
     // without its type nothing can be said of the other keys
     let kind = table.required("type", "choose a type, such as type = \"https\"", kind)?;
     let name = names.claim(&table, None);
@@ -47,6 +56,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
         "file" => file::config(&table).map(Kind::File),
         "nats" => nats::config(&table).map(Kind::Nats),
         "kafka" => kafka::config(&table).map(Kind::Kafka),
+        "otlp" => otlp::config(&table).map(Kind::Otlp),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

@@ -1,6 +1,6 @@
 //! What is wrong with TLS to the brokers, of which the client only says that there are none.
 
-use crate::forward::http::explain;
+use crate::tls::causes;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::io;
@@ -20,7 +20,7 @@ pub(super) async fn fault(brokers: &[String], tls: &ClientConfig) -> Option<Stri
     for broker in brokers {
         let fault = match tokio::time::timeout(CONNECT_TIMEOUT, greet(broker, &connector)).await {
             Ok(Ok(())) => continue,
-            Ok(Err(error)) => explain(&error),
+            Ok(Err(error)) => causes(&error),
             Err(_) => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
         };
         return Some(format!("{broker}: {fault}"));

@@ -105,5 +105,8 @@ fn certificates(tls: &TlsConfig) -> krafka::auth::AuthConfig {
     if let Some(client) = &tls.client {
         config = config.with_client_cert(text(&client.cert), text(&client.key));
     }
+    if let Some(name) = &tls.server_name {
+        config = config.with_sni_hostname(name.to_str());
+    }
     krafka::auth::AuthConfig::ssl(config)
 }

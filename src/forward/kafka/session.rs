@@ -3,9 +3,10 @@
 use super::{certificates, fit};
 use crate::forward::KafkaConfig;
 use crate::forward::backend::{Outcome, Upload};
-use crate::forward::http::{explain, time_for};
+use crate::forward::http::time_for;
 use crate::forward::message::{self, Label, Standing, standing};
 use crate::forward::save::Saver;
+use crate::tls::causes;
 use krafka::admin::AdminClient;
 use krafka::consumer::{AutoOffsetReset, Consumer, ConsumerRecord};
 use krafka::error::{ErrorCode, KrafkaError};
@@ -62,7 +63,7 @@ impl Session {
             Ok(partitions) if !partitions.is_empty() => partitions.len(),
             other => {
                 close(&producer).await;
-                let why = other.err().map_or_else(|| "it is not there".into(), |error| explain(&error));
+                let why = other.err().map_or_else(|| "it is not there".into(), |error| causes(&error));
                 return Err(format!("topic {}: {why}; README says how to make one that is fit", config.topic));
             }
         };
@@ -284,7 +285,7 @@ fn is_about_leave(error: &KrafkaError) -> bool {
 
 /// What is in the way, and how to mend it.
 fn reason(error: &KrafkaError, config: &KafkaConfig) -> String {
-    let text = explain(error);
+    let text = causes(error);
     let KrafkaError::Broker { code, .. } = error else { return text };
     let topic = &config.topic;
     let mend = match code {

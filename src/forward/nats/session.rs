@@ -3,9 +3,10 @@
 use super::fit;
 use crate::forward::NatsConfig;
 use crate::forward::backend::{Outcome, Upload};
-use crate::forward::http::{explain, time_for};
+use crate::forward::http::time_for;
 use crate::forward::message::{self, BATCH_MAX_BYTES, Label, Standing, standing};
 use crate::forward::save::Saver;
+use crate::tls::causes;
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -78,14 +79,14 @@ impl Session {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => format!(
                 "the server knows no user for our client certificate, or takes no certificates (verify_and_map) ({error})"
             ),
-            _ => explain(&error),
+            _ => causes(&error),
         })?;
         let timeout = time_for(client.max_payload() as u64);
         let context = ContextBuilder::new().timeout(timeout).ack_timeout(timeout).build(client.clone());
         let unread = |why: String| format!("cannot read about stream {}: {why}", config.stream);
         let asked = async {
             let stream = context.get_stream(&config.stream).await;
-            stream.map_err(|error| unread(explain(&error)))
+            stream.map_err(|error| unread(causes(&error)))
         };
         let stream = unless_lost(&lost, asked).await?;
         let subject = config.subject_of(host);
@@ -182,7 +183,7 @@ impl Session {
 
     /// Why a message was not taken, and how to mend it.
     fn refusal(&self, error: &jetstream::context::PublishError) -> String {
-        let text = explain(error);
+        let text = causes(error);
         let stream = &self.config.stream;
         let is = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
         let mend = match error.kind() {
@@ -253,7 +254,7 @@ impl Session {
             {
                 let (context, stream) = (self.context.clone(), self.config.stream.clone());
                 let get = async move {
-                    let stream = context.get_stream_no_info(stream).await.map_err(|error| explain(&error))?;
+                    let stream = context.get_stream_no_info(stream).await.map_err(|error| causes(&error))?;
                     found(stream.direct_get(sequence).await)
                 };
                 ahead.push_back((sequence, tokio::spawn(get)));
@@ -314,7 +315,7 @@ fn found(answer: Result<StreamMessage, DirectGetError>) -> Result<Option<StreamM
     match answer {
         Ok(message) => Ok(Some(message)),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("cannot read the stream's messages: {}", explain(&error))),
+        Err(error) => Err(format!("cannot read the stream's messages: {}", causes(&error))),
     }
 }
 

@@ -3,19 +3,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
-use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{PACKED_MAX_BYTES, Secret};
+use super::PACKED_MAX_BYTES;
 use crate::durable::{self, Disk};
-use crate::pem;
-use crate::record::hex;
+use crate::record::{Secret, hex};
+use crate::tls::{self, explain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server that sends nothing for so long is given up.
@@ -35,20 +33,11 @@ pub struct Remote {
     /// How often it is asked for.
     pub poll: Duration,
     /// Whom to trust and, where the server wants to know, who asks.
-    pub tls: Option<Tls>,
+    pub tls: Option<tls::Config>,
     /// A bearer token.
     pub token: Option<Secret>,
     /// The folder in which the last good one is kept.
     pub kept_in: PathBuf,
-}
-
-/// Certificates for the server of a bundle.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tls {
-    /// PEM of the authorities to trust.
-    pub ca: PathBuf,
-    /// PEM of the client certificate and of its key.
-    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// A bundle as it came from the server.
@@ -196,9 +185,8 @@ impl Downloads {
 fn client(remote: &Remote) -> Result<reqwest::Client, String> {
     let builder = reqwest::Client::builder();
     let builder = match &remote.tls {
-        Some(tls) => builder.tls_backend_preconfigured(config(tls)?).https_only(true),
-        // without a crypto provider even a client for plain http is not made
-        None => builder.tls_backend_preconfigured(with_roots(RootCertStore::empty())?.with_no_client_auth()),
+        Some(tls) => builder.tls_backend_preconfigured(tls::client(tls)?).https_only(true),
+        None => builder.tls_backend_preconfigured(tls::plain()?),
     };
     let client = builder
         .no_proxy()
@@ -209,48 +197,4 @@ fn client(remote: &Remote) -> Result<reqwest::Client, String> {
         .user_agent(concat!("sealtail/", env!("CARGO_PKG_VERSION")))
         .build();
     client.map_err(explain)
-}
-
-fn config(tls: &Tls) -> Result<ClientConfig, String> {
-    let config = with_roots(pem::roots(&tls.ca)?)?;
-    match &tls.client {
-        None => Ok(config.with_no_client_auth()),
-        Some((cert, key)) => Ok(pem::showing(config, pem::certificates(cert)?, cert, key)?),
-    }
-}
-
-type WithRoots = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
-
-/// TLS 1.3 only, as everywhere here.
-fn with_roots(roots: RootCertStore) -> Result<WithRoots, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|e| e.to_string())?;
-    Ok(builder.with_root_certificates(roots))
-}
-
-/// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
-/// operator meets; without the URL, whose query may be a secret.
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    let hints = [
-        ("UnknownIssuer", "the server's certificate is not from the CA in bundle.tls.ca"),
-        ("NotValidForName", "the server's certificate is for another name than the url's"),
-        ("CertificateRequired", "the server wants a client certificate; name it in bundle.tls.cert and key"),
-        ("UnknownCA", "the server does not know the CA of the client certificate in bundle.tls.cert"),
-        ("ProtocolVersion", "the server does not speak TLS 1.3"),
-        ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
-    ];
-    match hints.iter().find(|(sign, _)| text.contains(sign)) {
-        Some((_, hint)) => format!("{hint} ({text})"),
-        None => text,
-    }
 }

@@ -18,14 +18,14 @@ mod manifest;
 mod signature;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Fault;
 use super::load::SourceFile;
 use super::yaml;
-pub use download::{Downloaded, Downloads, Remote, Tls};
+use crate::record::Secret;
+pub use download::{Downloaded, Downloads, Remote};
 use manifest::Manifest;
 pub(super) use manifest::Roots;
 pub(super) use signature::Verifier;
@@ -69,27 +69,6 @@ pub enum Keys {
 /// Whether a file of this name is taken for a bundle.
 pub(super) fn is_bundle(name: &str) -> bool {
     name.ends_with(".tar.gz") || name.ends_with(".tgz")
-}
-
-/// What is never shown.
-#[derive(Clone, PartialEq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps it.
-    pub fn new(secret: String) -> Self {
-        Self(secret)
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
 }
 
 /// A bundle that is whole and, where a key is configured, signed.

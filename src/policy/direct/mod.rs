@@ -12,20 +12,25 @@
 //!    unexpected type, an order among types).
 //! 2. Logic has three values. A body holds if all its statements hold, fails if one surely fails, else it is unknown; `not` turns
 //!    the first two around and leaves the third. So unknown never becomes a yes or no by guessing.
-//! 3. A rule gives a verdict only if that is written out (a literal object), and a valid one when it was read.
+//! 3. A rule gives a verdict only if that is written out (a literal object), and a valid one when it was read; but for the
+//!    texts that it hides, each of which is a value as in 1. A rule that hides is walked through all its solutions, and gives a
+//!    verdict for each; where anything unknown was met on the way, it is unknown how many they are.
 //! 4. If any rule of a package is unknown on a line, the engine is asked for the whole package, as if nothing had been tried.
 //! 5. The engine could have gone over a bound instead. Each rule of a package is evaluated at most once, but for what stands in
 //!    loops and functions, so the instructions are at most the program's length times (1 + turns of loops + calls). A package is
 //!    answered here only while that is far below `max_instructions`; with loops or calls in it, also only if nothing unknown was
 //!    met on the way, as that could hide turns. Long lines, whose single instructions are slow, go to the engine and its clock.
-//! 6. Gates come before the engine, not before this: where one says no, no rule holds, here either. `undecided` where fields are
-//!    over their bounds comes before both.
+//! 6. Rules of which the gate knows by their anchors that they can't hold are not looked at; what the engine would have
+//!    needed for them is not counted, as it is not where a gate spares it a whole package. Other rules are looked at before
+//!    the gate is asked in full: where it says no, no rule holds, here either. `undecided` where fields are over their bounds
+//!    comes before all.
 //!
 //! `tests/engines_agree` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
 
 mod call;
 mod pattern;
 mod read;
+mod seen;
 mod walk;
 
 use std::borrow::Cow;
@@ -39,11 +44,11 @@ use regorus::unstable::BoolOp;
 
 use super::gate::{Part, Parts};
 use super::syntax::Syntax;
-use crate::record::Verdict;
+use crate::record::{Hide, Verdict};
 use call::Function;
 use pattern::Pattern;
 
-pub(super) use walk::{Answer, Facts};
+pub(super) use walk::{Answer, Facts, FieldsOf};
 
 /// Longer messages are the engine's, which looks at the clock.
 pub(super) const MESSAGE_MAX: usize = 64 * 1024;
@@ -68,9 +73,21 @@ pub(super) struct Direct {
 /// A rule `verdicts contains {…} if …`.
 struct VerdictRule {
     body: Body,
-    /// None if it is not written out, or not valid.
+    /// But for what it hides. None if it is not written out, or not valid.
     verdict: Option<Verdict>,
     member: Option<Value>,
+    /// What each verdict of it hides.
+    hides: Vec<HideNode>,
+}
+
+/// A member of `redact`.
+enum HideNode {
+    /// Written out.
+    Known(Hide),
+    /// The value of an expression: a path or a pattern.
+    Named(Node),
+    /// `{"text": …}`
+    Text(Node),
 }
 
 /// A complete rule, or a function.
@@ -165,7 +182,12 @@ impl Direct {
         }
     }
 
-    /// The verdict of a rule that an [`Answer`] names.
+    /// Whether it looks at the fields other than by their keys.
+    pub(super) fn reads_whole_fields(&self) -> bool {
+        self.fields.iter().any(Vec::is_empty)
+    }
+
+    /// The verdict of a rule that an [`Answer`] names, but for what it hides.
     pub(super) fn verdict(&self, rule: usize) -> Option<&Verdict> {
         self.rules.get(rule)?.verdict.as_ref()
     }

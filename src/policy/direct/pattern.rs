@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::rc::Rc;
 
 use regex::{Regex, RegexBuilder};
 use regex_automata::{Input, meta};
@@ -21,6 +22,11 @@ const PATTERN_MAX: usize = 100 * 1024;
 const ALPHABET_MAX: usize = 48;
 /// Runs shorter than this are too common.
 const RUN_MIN: usize = 8;
+
+thread_local! {
+    /// What most searches find.
+    static NONE: Rc<[Cow<'static, str>]> = Rc::default();
+}
 
 /// A regular expression that is written out.
 pub(super) struct Pattern {
@@ -46,10 +52,11 @@ impl Pattern {
     /// The first `n` matches.
     pub(super) fn find<'a>(&self, text: &Cow<'a, str>, n: usize) -> Seen<'a> {
         let part = |range: Range<usize>| part_of(text, range.start, range.end);
-        Seen::Texts(match &self.runs {
+        let found: Vec<Cow<'a, str>> = match &self.runs {
             Some(runs) => runs.find(text).take(n).map(part).collect(),
             None => self.regex.find_iter(text).take(n).map(|found| part(found.range())).collect(),
-        })
+        };
+        Seen::Texts(if found.is_empty() { NONE.with(Rc::clone) } else { found.into() })
     }
 }
 

@@ -10,8 +10,9 @@ use regorus::unstable::{
 
 use super::call::Function;
 use super::pattern::Pattern;
-use super::{Body, Direct, Helper, Node, Step, VerdictRule};
+use super::{Body, Direct, Helper, HideNode, Node, Step, VerdictRule};
 use crate::policy::gate::Parts;
+use crate::policy::redact::path;
 use crate::policy::syntax::{Form, RuleSyntax, Shape, Syntax, form};
 use crate::policy::verdict;
 
@@ -30,7 +31,10 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
             counted.1(*counted.0 - 1)
         });
     }
-    let mut reader = Reader { names: &names, parts, fields: Vec::new() };
+    let is_alone = |rule: &RuleSyntax| all().filter(|(_, other)| other.name == rule.name).count() == 1;
+    let constants = all().filter(|(_, rule)| is_alone(rule));
+    let constants = constants.filter_map(|(_, rule)| Some((rule.name.as_str(), written_out(rule)?))).collect();
+    let mut reader = Reader { names: &names, constants, parts, fields: Vec::new() };
     let (rules, fields) = Default::default();
     let mut direct = Direct { rules, helpers: Vec::new(), functions: Vec::new(), fields, size, repeats };
     direct.helpers.resize_with(helpers, || Helper::Unknown);
@@ -57,6 +61,8 @@ enum Name {
 
 struct Reader<'a> {
     names: &'a BTreeMap<&'a str, Name>,
+    /// Helpers that are written out: patterns, mostly.
+    constants: BTreeMap<&'a str, Value>,
     parts: &'a mut Parts,
     fields: Vec<Vec<Value>>,
 }
@@ -89,16 +95,44 @@ impl Reader<'_> {
             },
             Rule::Default { .. } => unknown(),
         };
-        // what a verdict hides is not decided here
-        let is_plain = |member: &Value| {
-            let keys = member.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
-            let known = |key: &Value| {
-                verdict::KEYS.iter().any(|known| *known != verdict::REDACT && *key == Value::from(*known))
-            };
-            keys.is_ok_and(|keys| keys.iter().all(known))
+        let read = rule.member().and_then(|member| self.member(member, &mut scope));
+        let (member, hides) = read.map_or_else(Default::default, |(member, hides)| (Some(member), hides));
+        VerdictRule { body, member, hides, verdict: None }
+    }
+
+    /// A verdict that is written out, but for what it hides.
+    fn member(&mut self, member: &Expr, scope: &mut Scope<'_>) -> Option<(Value, Vec<HideNode>)> {
+        let Expr::Object { fields, .. } = member else { return None };
+        let (mut plain, mut hides) = (BTreeMap::new(), Vec::new());
+        for (_, key, value) in fields {
+            let key = constant(key)?;
+            let known = verdict::text(&key).filter(|key| verdict::KEYS.contains(key))?;
+            // the same key twice is for the engine to judge
+            if known == verdict::REDACT && hides.is_empty() {
+                hides = self.hides(value, scope)?;
+            } else if known == verdict::REDACT || plain.insert(key.clone(), constant(value)?).is_some() {
+                return None;
+            }
+        }
+        Some((plain.into(), hides))
+    }
+
+    fn hides(&mut self, redact: &Expr, scope: &mut Scope<'_>) -> Option<Vec<HideNode>> {
+        let Expr::Array { items, .. } = redact else { return None };
+        let one = |item: &Ref<Expr>| match item.as_ref() {
+            Expr::Object { fields, .. } => match fields.as_slice() {
+                [(_, key, value)] if constant(key) == Some("text".into()) => {
+                    Some(HideNode::Text(self.node(value, scope)))
+                }
+                _ => None,
+            },
+            item => Some(match constant(item) {
+                Some(written) => HideNode::Known(path::of_text(verdict::text(&written)?).ok()?),
+                None => HideNode::Named(self.node(item, scope)),
+            }),
         };
-        let member = rule.member().and_then(constant).filter(is_plain);
-        VerdictRule { body, member, verdict: None }
+        let hides: Vec<HideNode> = items.iter().map(one).collect::<Option<_>>()?;
+        (1..=path::HIDES_MAX).contains(&hides.len()).then_some(hides)
     }
 
     fn helper(&mut self, rules: &[(&Syntax, &RuleSyntax)], shape: Shape) -> Helper {
@@ -329,7 +363,7 @@ impl Reader<'_> {
                 }
                 match self.names.get(name) {
                     Some(Name::Helper(at)) if !scope.declared.contains(name) && !scope.file.imports_name(name) => {
-                        Node::Helper(*at)
+                        self.constants.get(name).map_or(Node::Helper(*at), |value| Node::Constant(value.clone()))
                     }
                     _ => Node::Unknown,
                 }
@@ -344,6 +378,18 @@ impl Reader<'_> {
             }
             _ => Node::Unknown,
         }
+    }
+}
+
+/// The value of a rule `name := …` that holds always.
+fn written_out(rule: &RuleSyntax) -> Option<Value> {
+    match rule.node() {
+        Rule::Spec { head: RuleHead::Compr { refr, assign: Some(assign), .. }, bodies, .. }
+            if bodies.is_empty() && matches!(refr.as_ref(), Expr::Var { .. }) =>
+        {
+            constant(&assign.value)
+        }
+        _ => None,
     }
 }
 

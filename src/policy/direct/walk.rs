@@ -1,25 +1,37 @@
 //! Walks the tree of a package on a line.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use regorus::Value;
-use regorus::unstable::BoolOp;
 
-use super::{Body, Direct, Helper, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX};
+use super::seen::{arithmetic, at, compare, equal, of_syslog};
+use super::{Body, Direct, Helper, HideNode, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX, VerdictRule};
 use crate::policy::LineContext;
-use crate::policy::gate::Probe;
+use crate::policy::format::syslog::Syslog;
+use crate::policy::gate::{Gate, Probe};
+use crate::policy::redact::path;
+use crate::record::Hide;
 
 /// What is known of a line.
 pub(in crate::policy) struct Facts<'a> {
     /// Its message.
     pub(in crate::policy) message: &'a str,
     /// Its fields, those at least that the package can read.
-    pub(in crate::policy) fields: Option<&'a Value>,
+    pub(in crate::policy) fields: FieldsOf<'a>,
     /// Which texts stand in it.
     pub(in crate::policy) probe: &'a Probe<'a>,
     /// The rest.
     pub(in crate::policy) line: &'a LineContext<'a>,
+}
+
+/// Where a line's fields are.
+#[derive(Clone, Copy)]
+pub(in crate::policy) enum FieldsOf<'a> {
+    /// There are none.
+    None,
+    Object(&'a Value),
+    /// Of syslog without structured data and without JSON.
+    Syslog(&'a Syslog<'a>),
 }
 
 /// Whether it is known what a package says of a line.
@@ -31,32 +43,43 @@ pub(in crate::policy) enum Answer {
     Unknown,
 }
 
+/// More variables than this take an allocation.
+const FEW: usize = 4;
+
 /// Whether something holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Truth {
+pub(super) enum Truth {
     Yes,
     No,
     Unknown,
 }
 
 impl Direct {
-    /// Says which rules give a verdict; not to be heeded if the answer is unknown.
+    /// Says which rules give a verdict, and what it hides; not to be heeded if the answer is unknown.
     pub(in crate::policy) fn answer(
         &self,
         facts: &Facts<'_>,
+        gate: &Gate,
         max_instructions: usize,
-        mut fired: impl FnMut(usize),
+        mut fired: impl FnMut(usize, Vec<Hide>),
     ) -> Answer {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
         }
         let known = vec![None; self.helpers.len() + self.fields.len()];
         let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
-        for (at, rule) in self.rules.iter().enumerate() {
-            match walk.holds(&rule.body) {
+        let is_due = |(at, _): &(usize, &VerdictRule)| gate.rule_is_due(*at, facts.probe);
+        for (at, rule) in self.rules.iter().enumerate().filter(is_due) {
+            let holds = match rule.hides.is_empty() {
+                true => walk.holds(&rule.body),
+                false => walk.all(rule, &mut |hides| fired(at, hides)),
+            };
+            match holds {
                 Truth::No => {}
-                Truth::Yes if rule.verdict.is_some() => fired(at),
-                Truth::Yes | Truth::Unknown => return Answer::Unknown,
+                Truth::Yes if rule.verdict.is_none() => return Answer::Unknown,
+                Truth::Yes if rule.hides.is_empty() => fired(at, Vec::new()),
+                Truth::Yes => {}
+                Truth::Unknown => return Answer::Unknown,
             }
         }
         let instructions = self.size.saturating_mul(walk.turns.saturating_add(1));
@@ -78,12 +101,70 @@ struct Walk<'a> {
     met_unknown: bool,
 }
 
+/// What is done where all statements of a body hold, and whether that holds too.
+type Then<'t, 'a> = dyn FnMut(&mut Walk<'a>, &[Seen<'a>]) -> Truth + 't;
+
 impl<'a> Walk<'a> {
     fn holds(&mut self, body: &'a Body) -> Truth {
-        self.steps(&body.steps, &mut body.frame())
+        self.body(body, &[], &mut |_, _| Truth::Yes)
     }
 
-    fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+    /// The statements of a body, with its arguments.
+    fn body(&mut self, body: &'a Body, arguments: &[Seen<'a>], then: &mut Then<'_, 'a>) -> Truth {
+        if body.arguments != arguments.len() {
+            return Truth::Unknown;
+        }
+        let mut few = [const { Seen::Unknown }; FEW];
+        let mut many = Vec::new();
+        let frame = match few.get_mut(..body.slots) {
+            Some(frame) => frame,
+            None => {
+                many.resize(body.slots, Seen::Unknown);
+                &mut many[..]
+            }
+        };
+        frame[..arguments.len()].clone_from_slice(arguments);
+        self.steps(&body.steps, frame, then)
+    }
+
+    /// Calls `fired` with what each solution of a rule hides.
+    fn all(&mut self, rule: &'a VerdictRule, fired: &mut dyn FnMut(Vec<Hide>)) -> Truth {
+        let before = std::mem::take(&mut self.met_unknown);
+        let holds = self.body(&rule.body, &[], &mut |walk, frame| {
+            let mut hides = Vec::with_capacity(rule.hides.len());
+            for node in &rule.hides {
+                match walk.hide(node, frame) {
+                    Ok(hide) => hides.push(hide),
+                    Err(why) => {
+                        walk.met_unknown |= why == Truth::Unknown;
+                        return why;
+                    }
+                }
+            }
+            fired(hides);
+            Truth::Yes
+        });
+        let is_sure = !self.met_unknown;
+        self.met_unknown |= before;
+        if is_sure || holds == Truth::No { holds } else { Truth::Unknown }
+    }
+
+    /// An undefined one gives no verdict.
+    fn hide(&mut self, node: &'a HideNode, frame: &[Seen<'a>]) -> Result<Hide, Truth> {
+        let (HideNode::Named(value) | HideNode::Text(value)) = node else {
+            let HideNode::Known(hide) = node else { return Err(Truth::Unknown) };
+            return Ok(hide.clone());
+        };
+        match (node, self.value(value, frame)) {
+            (_, Seen::Undefined) => Err(Truth::No),
+            // what is wrong with an empty one is for the engine's verdict to say
+            (HideNode::Text(_), Seen::Text(text)) if !text.is_empty() => Ok(Hide::Text(text.into_owned())),
+            (HideNode::Named(_), Seen::Text(text)) => path::of_text(&text).map_err(|_| Truth::Unknown),
+            _ => Err(Truth::Unknown),
+        }
+    }
+
+    fn steps(&mut self, steps: &'a [Step], frame: &mut [Seen<'a>], then: &mut Then<'_, 'a>) -> Truth {
         let mut all = Truth::Yes;
         for (n, step) in steps.iter().enumerate() {
             let holds = match step {
@@ -102,7 +183,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Step::Some(slot, node) => {
-                    let rest = self.each(*slot, node, &steps[n + 1..], frame);
+                    let rest = self.each(*slot, node, &steps[n + 1..], frame, then);
                     return if rest == Truth::Yes { all } else { rest };
                 }
                 Step::Unknown => Truth::Unknown,
@@ -116,22 +197,29 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        all
+        if all == Truth::Yes { then(self, frame) } else { all }
     }
 
     /// Whether the rest holds for one element of a collection.
-    fn each(&mut self, slot: usize, node: &'a Node, rest: &'a [Step], frame: &mut [Seen<'a>]) -> Truth {
+    fn each(
+        &mut self,
+        slot: usize,
+        node: &'a Node,
+        rest: &'a [Step],
+        frame: &mut [Seen<'a>],
+        then: &mut Then<'_, 'a>,
+    ) -> Truth {
         let Some(items) = self.items(node, frame) else {
             self.met_unknown = true;
             frame[slot] = Seen::Unknown;
-            return if self.steps(rest, frame) == Truth::No { Truth::No } else { Truth::Unknown };
+            return if self.steps(rest, frame, then) == Truth::No { Truth::No } else { Truth::Unknown };
         };
         let mut any = Truth::No;
         for item in items {
             // what was assigned behind the loop is assigned anew
             frame[slot] = item;
             self.turns = self.turns.saturating_add(1);
-            match self.steps(rest, frame) {
+            match self.steps(rest, frame, then) {
                 // the engine goes on through the rest, which is at most the elements; they are counted below
                 Truth::Yes => any = Truth::Yes,
                 Truth::Unknown if any == Truth::No => any = Truth::Unknown,
@@ -183,10 +271,12 @@ impl<'a> Walk<'a> {
             Node::Variable(slot) => frame.get(*slot).cloned().unwrap_or(Seen::Unknown),
             Node::Helper(at) => self.helper(*at),
             Node::User(at, arguments) => self.user(*at, arguments, frame),
-            Node::Call(function, arguments) => {
-                let values: Vec<Seen<'a>> = arguments.iter().map(|argument| self.value(argument, frame)).collect();
-                function.call(&values)
-            }
+            Node::Call(function, arguments) => match arguments.as_slice() {
+                [a] => function.call(&[self.value(a, frame)]),
+                [a, b] => function.call(&[self.value(a, frame), self.value(b, frame)]),
+                [a, b, c] => function.call(&[self.value(a, frame), self.value(b, frame), self.value(c, frame)]),
+                _ => Seen::Unknown,
+            },
             Node::Has(part, text) => {
                 let searched = self.facts.probe.has_in_message(*part);
                 Seen::Bool(searched.unwrap_or_else(|| text.find(self.facts.message.as_bytes()).is_some()))
@@ -234,9 +324,12 @@ impl<'a> Walk<'a> {
         if let Some(known) = &self.known[place] {
             return known.clone();
         }
-        let found =
-            self.facts.fields.map(|fields| self.direct.fields[at].iter().fold(fields, |value, key| &value[key]));
-        let value = found.map_or(Seen::Undefined, Seen::of);
+        let path = &self.direct.fields[at];
+        let value = match self.facts.fields {
+            FieldsOf::None => Seen::Undefined,
+            FieldsOf::Object(fields) => Seen::of(path.iter().fold(fields, |value, key| &value[key])),
+            FieldsOf::Syslog(line) => of_syslog(line, path),
+        };
         self.known[place] = Some(value.clone());
         value
     }
@@ -263,17 +356,11 @@ impl<'a> Walk<'a> {
     }
 
     fn first(&mut self, helper: &'a Helper, arguments: &[Seen<'a>]) -> Seen<'a> {
-        let frame = |body: &Body| {
-            let mut frame = body.frame();
-            (body.arguments == arguments.len()).then(|| frame[..arguments.len()].clone_from_slice(arguments))?;
-            Some(frame)
-        };
         match helper {
             Helper::AnyOf(bodies) => {
                 let mut any = Seen::Undefined;
                 for body in bodies {
-                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame) {
+                    match self.body(body, arguments, &mut |_, _| Truth::Yes) {
                         Truth::Yes => return Seen::Bool(true),
                         Truth::No => {}
                         Truth::Unknown => any = Seen::Unknown,
@@ -282,142 +369,22 @@ impl<'a> Walk<'a> {
                 any
             }
             Helper::FirstOf(bodies) => {
-                for (body, value) in bodies {
-                    let Some(mut frame) = frame(body) else { return Seen::Unknown };
-                    match self.steps(&body.steps, &mut frame) {
-                        Truth::Yes => match self.value(value, &frame) {
-                            // whether an `else` is looked at then is for the engine to say
-                            Seen::Undefined => return Seen::Unknown,
-                            value => return value,
-                        },
-                        Truth::No => {}
-                        Truth::Unknown => return Seen::Unknown,
+                for (body, node) in bodies {
+                    let mut value = Seen::Undefined;
+                    let holds = self.body(body, arguments, &mut |walk, frame| {
+                        value = walk.value(node, frame);
+                        Truth::Yes
+                    });
+                    match (holds, value) {
+                        // whether an `else` is looked at then is for the engine to say
+                        (Truth::Unknown, _) | (Truth::Yes, Seen::Undefined) => return Seen::Unknown,
+                        (Truth::Yes, value) => return value,
+                        (Truth::No, _) => {}
                     }
                 }
                 Seen::Undefined
             }
             Helper::Unknown => Seen::Unknown,
         }
-    }
-}
-
-impl Body {
-    fn frame<'a>(&self) -> Vec<Seen<'a>> {
-        match self.slots {
-            0 => Vec::new(),
-            slots => vec![Seen::Unknown; slots],
-        }
-    }
-}
-
-impl<'a> Seen<'a> {
-    /// A value of the tree or the line.
-    fn of(value: &'a Value) -> Self {
-        match value {
-            Value::Undefined => Self::Undefined,
-            Value::Bool(bool) => Self::Bool(*bool),
-            Value::String(text) => Self::Text(Cow::Borrowed(text)),
-            value => Self::Value(Cow::Borrowed(value)),
-        }
-    }
-
-    pub(super) fn owned(value: Value) -> Self {
-        match value {
-            Value::Undefined => Self::Undefined,
-            Value::Bool(bool) => Self::Bool(bool),
-            Value::String(text) => Self::Text(Cow::Owned(text.as_ref().to_owned())),
-            value => Self::Value(Cow::Owned(value)),
-        }
-    }
-
-    pub(super) fn number(number: i64) -> Self {
-        Self::Value(Cow::Owned(Value::from(number)))
-    }
-
-    /// As a statement.
-    fn truth(&self) -> Truth {
-        match self {
-            Self::Unknown => Truth::Unknown,
-            Self::Undefined | Self::Bool(false) => Truth::No,
-            _ => Truth::Yes,
-        }
-    }
-}
-
-fn equal(a: &Seen<'_>, b: &Seen<'_>) -> bool {
-    let texts = |texts: &[Cow<'_, str>], value: &Value| match value {
-        Value::Array(items) => {
-            let same = |(text, item): (&Cow<'_, str>, &Value)| matches!(item, Value::String(item) if **item == **text);
-            items.len() == texts.len() && texts.iter().zip(items.iter()).all(same)
-        }
-        _ => false,
-    };
-    match (a, b) {
-        (Seen::Bool(a), Seen::Bool(b)) => a == b,
-        (Seen::Text(a), Seen::Text(b)) => a == b,
-        (Seen::Texts(a), Seen::Texts(b)) => a == b,
-        (Seen::Value(a), Seen::Value(b)) => a == b,
-        (Seen::Texts(a), Seen::Value(b)) | (Seen::Value(b), Seen::Texts(a)) => texts(a, b),
-        _ => false,
-    }
-}
-
-fn compare<'a>(op: &BoolOp, a: &Seen<'a>, b: &Seen<'a>) -> Seen<'a> {
-    if matches!(a, Seen::Unknown) || matches!(b, Seen::Unknown) {
-        return Seen::Unknown;
-    }
-    if matches!(a, Seen::Undefined) || matches!(b, Seen::Undefined) {
-        return Seen::Undefined;
-    }
-    match op {
-        BoolOp::Eq => return Seen::Bool(equal(a, b)),
-        BoolOp::Ne => return Seen::Bool(!equal(a, b)),
-        _ => {}
-    }
-    let order = match (a, b) {
-        (Seen::Text(a), Seen::Text(b)) => a.cmp(b),
-        (Seen::Value(a), Seen::Value(b)) => match (a.as_ref(), b.as_ref()) {
-            (a @ Value::Number(_), b @ Value::Number(_)) => a.cmp(b),
-            _ => return Seen::Unknown,
-        },
-        _ => return Seen::Unknown,
-    };
-    Seen::Bool(match op {
-        BoolOp::Lt => order == Ordering::Less,
-        BoolOp::Le => order != Ordering::Greater,
-        BoolOp::Ge => order != Ordering::Less,
-        _ => order == Ordering::Greater,
-    })
-}
-
-/// Whole numbers that stay whole numbers.
-fn arithmetic<'a>(a: &Seen<'a>, b: &Seen<'a>, operation: fn(i64, i64) -> Option<i64>) -> Seen<'a> {
-    match (a, b) {
-        (Seen::Undefined, Seen::Undefined | Seen::Value(_)) | (Seen::Value(_), Seen::Undefined) => Seen::Undefined,
-        (Seen::Value(a), Seen::Value(b)) => match (a.as_i64(), b.as_i64()) {
-            (Ok(a), Ok(b)) => operation(a, b).map_or(Seen::Unknown, Seen::number),
-            _ => Seen::Unknown,
-        },
-        _ => Seen::Unknown,
-    }
-}
-
-/// `of[key]`
-fn at<'a>(of: Seen<'a>, key: &Seen<'a>) -> Seen<'a> {
-    let key = match key {
-        Seen::Text(text) => Value::from(&**text),
-        Seen::Value(value) => value.as_ref().clone(),
-        Seen::Undefined => return Seen::Undefined,
-        _ => return Seen::Unknown,
-    };
-    match of {
-        Seen::Texts(texts) => {
-            let at = key.as_u64().ok().and_then(|at| usize::try_from(at).ok());
-            at.and_then(|at| texts.get(at)).map_or(Seen::Undefined, |text| Seen::Text(text.clone()))
-        }
-        Seen::Value(Cow::Borrowed(value)) => Seen::of(&value[&key]),
-        Seen::Value(Cow::Owned(value)) => Seen::owned(value[&key].clone()),
-        Seen::Undefined | Seen::Text(_) | Seen::Bool(_) => Seen::Undefined,
-        Seen::Unknown => Seen::Unknown,
     }
 }

@@ -45,6 +45,15 @@ impl Anchors {
         Self { always: false, parts: mask, otherwise: anchor.otherwise }
     }
 
+    /// Those of several rules.
+    pub(super) fn all<'r>(rules: impl Iterator<Item = &'r Self>) -> Self {
+        rules.fold(Self::default(), |all, rule| Self {
+            always: all.always | rule.always,
+            parts: all.parts.or(&rule.parts),
+            otherwise: all.otherwise.or(rule.otherwise),
+        })
+    }
+
     /// Whether the gate has to look at the line.
     pub(super) fn may_hold(&self, line: &Probe<'_>) -> bool {
         self.always || line.has_any(&self.parts) || self.otherwise.may_hold(line)

@@ -25,6 +25,13 @@ pub(super) use probe::{Part, Parts, Probe, Seen};
 #[derive(Debug)]
 pub(super) struct Gate {
     anchors: Anchors,
+    rules: Vec<Rule>,
+}
+
+/// The same of one rule.
+#[derive(Debug)]
+struct Rule {
+    anchors: Anchors,
     alternatives: Vec<Vec<Condition>>,
 }
 
@@ -68,8 +75,10 @@ enum Written {
 impl Gate {
     /// Reads the conditions of a package from its files.
     pub(super) fn of(files: &[&Syntax], parts: &mut Parts) -> Self {
-        let alternatives = read::verdicts(files, parts);
-        Self { anchors: Anchors::of(&alternatives, parts), alternatives }
+        let rules = read::verdicts(files, parts).into_iter();
+        let rules = rules.map(|alternatives| Rule { anchors: Anchors::of(&alternatives, parts), alternatives });
+        let rules: Vec<Rule> = rules.collect();
+        Self { anchors: Anchors::all(rules.iter().map(|rule| &rule.anchors)), rules }
     }
 
     /// Whether the package has to be looked at on this line: what [`Gate::may_match`] says, or yes where that takes longer.
@@ -77,9 +86,14 @@ impl Gate {
         self.anchors.may_hold(line)
     }
 
+    /// The same of one of its `verdicts` rules.
+    pub(super) fn rule_is_due(&self, rule: usize, line: &Probe<'_>) -> bool {
+        self.rules.get(rule).is_none_or(|rule| rule.anchors.may_hold(line))
+    }
+
     /// Whether the package has to be run on this line.
     pub(super) fn may_match(&self, line: &Probe<'_>) -> bool {
-        any(&self.alternatives, line)
+        self.rules.iter().any(|rule| any(&rule.alternatives, line))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::policy::format::Kind;
 pub(in crate::policy) struct Parts {
     texts: Vec<String>,
     known: BTreeMap<String, Part>,
-    anchors: Vec<Part>,
+    anchors: Mask,
     /// Made when the first line comes.
     search: OnceLock<Search>,
     /// None where too many of them are short.
@@ -41,9 +41,7 @@ impl Parts {
     }
 
     pub(super) fn add_anchors(&mut self, parts: impl Iterator<Item = Part>) {
-        self.anchors.extend(parts);
-        self.anchors.sort_unstable();
-        self.anchors.dedup();
+        parts.for_each(|part| self.anchors.add(part));
     }
 
     /// How long a text is.
@@ -57,7 +55,8 @@ impl Parts {
     }
 
     fn scan_anchors(&self) -> Option<&Scan> {
-        let texts = || self.anchors.iter().map(|part| (*part, self.texts[*part].as_str()));
+        let anchors = || self.texts.iter().enumerate().filter(|(part, _)| self.anchors.has(*part));
+        let texts = || anchors().map(|(part, text)| (part, text.as_str()));
         self.scan_anchors.get_or_init(|| Scan::of(texts())).as_ref()
     }
 }
@@ -84,6 +83,16 @@ impl Mask {
             self.0.resize(part / 64 + 1, 0);
         }
         self.0[part / 64] |= 1 << (part % 64);
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.0.get(part / 64).is_some_and(|bits| bits >> (part % 64) & 1 == 1)
+    }
+
+    pub(super) fn or(mut self, other: &Self) -> Self {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own |= other);
+        self
     }
 }
 
@@ -129,7 +138,7 @@ impl<'a> Probe<'a> {
         Self { text, written, parts, seen, searched, searched_anchors, line, kind, has_backslash, has_exponent }
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(in crate::policy) fn kind(&self) -> Kind {
         *self.kind.get_or_init(|| Kind::of(self.line.source.format, self.written))
     }
 
@@ -177,7 +186,7 @@ impl<'a> Probe<'a> {
         let is_of_message = std::ptr::eq(self.text, self.written);
         let is_searched = match self.searched.get() {
             true => self.parts.search().is_some(),
-            false => self.searched_anchors.get() && self.parts.anchors.binary_search(&part).is_ok(),
+            false => self.searched_anchors.get() && self.parts.anchors.has(part),
         };
         (is_of_message && is_searched).then(|| self.bit(part))
     }

@@ -9,11 +9,11 @@ use crate::policy::syntax::{Expr, Form, RuleSyntax, Shape, Statement, Syntax, fo
 /// How deep local rules are looked into.
 const INLINE_MAX: usize = 4;
 
-/// The conditions of the `verdicts` rules of a package: all of one alternative must hold.
-pub(super) fn verdicts(files: &[&Syntax], parts: &mut Parts) -> Vec<Vec<Condition>> {
+/// The conditions of each `verdicts` rule of a package: all of one alternative must hold.
+pub(super) fn verdicts(files: &[&Syntax], parts: &mut Parts) -> Vec<Vec<Vec<Condition>>> {
     let reader = Reader { files, parts: RefCell::new(parts) };
     let rules = files.iter().flat_map(|file| &file.rules).filter(|rule| rule.name == "verdicts");
-    reader.alternatives(rules, 0)
+    rules.map(|rule| reader.alternatives(std::iter::once(rule), 0)).collect()
 }
 
 struct Reader<'a> {

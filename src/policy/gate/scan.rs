@@ -1,11 +1,11 @@
 //! Finds which of many texts stand in a line, faster than an automaton that looks at each byte.
 //!
-//! Of a text of seven bytes or more, wherever it stands, four bytes that begin at a multiple of four lie inside, and they are its
+//! Of any seven bytes of a text, wherever it stands, four bytes that begin at a multiple of four lie inside, and they are its
 //! bytes 0 to 3, 1 to 4, 2 to 5 or 3 to 6. So it is enough to look at every fourth place of the line whether the four
-//! bytes there are known, in a table of bits first, and to compare the whole text where they are. Shorter texts are few;
-//! each is searched for alone.
+//! bytes there are known, in a table of bits first, and to compare the whole text where they are. Shorter texts are few, and
+//! are found many bytes at a time; those of one byte, which stand nearly everywhere, each by itself.
 
-use memchr::memmem::Finder;
+use aho_corasick::packed;
 
 use super::probe::Part;
 
@@ -21,11 +21,16 @@ pub(super) struct Scan {
     known: Vec<u64>,
     /// Sorted by the four bytes.
     long: Vec<Long>,
-    short: Vec<(Part, Finder<'static>)>,
+    /// The four bytes of each.
+    keys: Vec<u32>,
+    short: Option<packed::Searcher>,
+    /// The texts of `short`, in its order.
+    short_texts: Vec<(Part, Box<[u8]>)>,
+    bytes: Vec<(Part, u8)>,
 }
 
 struct Long {
-    bytes: [u8; STEP],
+    key: u32,
     /// Where they stand in the text.
     at: usize,
     text: Box<[u8]>,
@@ -35,44 +40,71 @@ struct Long {
 impl Scan {
     /// None if too many of the texts are short.
     pub(super) fn of<'t>(texts: impl Iterator<Item = (Part, &'t str)>) -> Option<Self> {
-        let mut scan = Self { known: vec![0; 1 << (BITS - 6)], long: Vec::new(), short: Vec::new() };
+        let mut scan = Self {
+            known: vec![0; 1 << (BITS - 6)],
+            long: Vec::new(),
+            keys: Vec::new(),
+            short: None,
+            short_texts: Vec::new(),
+            bytes: Vec::new(),
+        };
         for (part, text) in texts {
-            let text = text.as_bytes();
-            if text.len() < LONG {
-                scan.short.push((part, Finder::new(text).into_owned()));
-                continue;
-            }
-            for (at, bytes) in text.windows(STEP).take(STEP).enumerate() {
-                let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-                let bit = hash(bytes);
-                scan.known[bit / 64] |= 1 << (bit % 64);
-                scan.long.push(Long { bytes, at, text: text.into(), part });
+            match text.as_bytes() {
+                [] => return None,
+                [byte] => scan.bytes.push((part, *byte)),
+                text if text.len() < LONG => scan.short_texts.push((part, text.into())),
+                text => scan.add_long(part, text),
             }
         }
-        scan.long.sort_by_key(|long| long.bytes);
-        (scan.short.len() <= SHORT_MAX).then_some(scan)
+        scan.long.sort_by_key(|long| long.key);
+        scan.keys = scan.long.iter().map(|long| long.key).collect();
+        if scan.short_texts.len() + scan.bytes.len() > SHORT_MAX {
+            return None;
+        }
+        if !scan.short_texts.is_empty() {
+            // which of several that begin at one place is named does not matter: all are compared there
+            scan.short = Some(packed::Searcher::new(scan.short_texts.iter().map(|(_, text)| text))?);
+        }
+        Some(scan)
+    }
+
+    fn add_long(&mut self, part: Part, text: &[u8]) {
+        let first = rarest(text);
+        for (at, bytes) in text.windows(STEP).enumerate().skip(first).take(STEP) {
+            let key = key(bytes);
+            let bit = hash(key);
+            self.known[bit / 64] |= 1 << (bit % 64);
+            self.long.push(Long { key, at, text: text.into(), part });
+        }
     }
 
     /// Calls `found` with each text that stands in the line, maybe several times.
     pub(super) fn find(&self, line: &str, mut found: impl FnMut(Part)) {
         let line = line.as_bytes();
         for (n, bytes) in line.chunks_exact(STEP).enumerate() {
-            let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
-            let bit = hash(bytes);
+            let key = key(bytes);
+            let bit = hash(key);
             if self.known[bit / 64] >> (bit % 64) & 1 == 1 {
-                self.compare(line, n * STEP, bytes, &mut found);
+                self.compare(line, n * STEP, key, &mut found);
             }
         }
-        for (part, finder) in &self.short {
-            if finder.find(line).is_some() {
+        for (part, byte) in &self.bytes {
+            if memchr::memchr(*byte, line).is_some() {
                 found(*part);
             }
         }
+        let Some(short) = &self.short else { return };
+        let mut from = 0;
+        while let Some(at) = short.find_in(line, aho_corasick::Span { start: from, end: line.len() }) {
+            let here = &line[at.start()..];
+            self.short_texts.iter().filter(|(_, text)| here.starts_with(text)).for_each(|(part, _)| found(*part));
+            from = at.start() + 1;
+        }
     }
 
-    fn compare(&self, line: &[u8], place: usize, bytes: [u8; STEP], found: &mut impl FnMut(Part)) {
-        let first = self.long.partition_point(|long| long.bytes < bytes);
-        for long in self.long[first..].iter().take_while(|long| long.bytes == bytes) {
+    fn compare(&self, line: &[u8], place: usize, key: u32, found: &mut impl FnMut(Part)) {
+        let first = self.keys.partition_point(|known| *known < key);
+        for long in self.long[first..].iter().take_while(|long| long.key == key) {
             if place.checked_sub(long.at).is_some_and(|begin| line[begin..].starts_with(&long.text)) {
                 found(long.part);
             }
@@ -80,8 +112,22 @@ impl Scan {
     }
 }
 
-fn hash(bytes: [u8; STEP]) -> usize {
-    (u32::from_le_bytes(bytes).wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
+/// Where the seven bytes of a text begin by which it is looked for: those that stand in the fewest lines, as their rarest are
+/// neither small letters nor digits.
+fn rarest(text: &[u8]) -> usize {
+    let is_rare =
+        |byte: &u8| !byte.is_ascii_lowercase() && !byte.is_ascii_digit() && !matches!(byte, b' ' | b'"' | b'/');
+    let rare = |bytes: &[u8]| bytes.windows(STEP).map(|four| four.iter().filter(|byte| is_rare(byte)).count()).min();
+    let first = |(at, bytes)| (rare(bytes), std::cmp::Reverse(at));
+    text.windows(LONG).enumerate().max_by_key(|(at, bytes)| first((*at, *bytes))).map_or(0, |(at, _)| at)
+}
+
+fn key(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+fn hash(key: u32) -> usize {
+    (key.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
 }
 
 #[cfg(test)]

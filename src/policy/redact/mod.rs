@@ -4,13 +4,16 @@
 //! | --- | --- |
 //! | `path` | reads what policies write under `redact` |
 //! | `json` | where the texts and numbers of JSON stand, and what each character was written with |
+//! | `plain` | texts that can be told to stand as they are |
 //! | `words` | takes what was hidden out of what verdicts say |
 
 mod json;
 pub(super) mod path;
+mod plain;
 mod words;
 
 pub(super) use json::text_of;
+pub(super) use plain::{has_hex, plain};
 
 use super::PolicySet;
 use super::input::Fields;

@@ -5,7 +5,7 @@ use crate::record::{Hide, Step};
 use regorus::Value;
 
 /// Bound of what one verdict asks to hide.
-const HIDES_MAX: usize = 64;
+pub(in crate::policy) const HIDES_MAX: usize = 64;
 /// Bound of a pattern or a path in bytes.
 const LEN_MAX: usize = 4096;
 

@@ -1,0 +1,91 @@
+//! What a server's answer means, by the OTLP specification: which are final, and when to come again.
+
+use crate::forward::backend::Outcome;
+use crate::forward::http::in_one_line;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use prost::Message;
+use reqwest::StatusCode;
+use std::time::Duration;
+use tonic::Code;
+
+/// The longest that a server may make us wait.
+const AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// `google.rpc.Status`: why, in the body of an HTTP answer and in the details of a gRPC one.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Detail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+/// Of an answer over HTTP. Only a server that answers in OTLP's own words has a say: a proxy on the way may say 400 for reasons that pass.
+pub(super) fn of_http(
+    status: StatusCode,
+    after: Option<Duration>,
+    body: &[u8],
+    is_protobuf: bool,
+) -> Result<ExportLogsServiceResponse, Outcome> {
+    if status.is_success() {
+        return match ExportLogsServiceResponse::decode(body) {
+            Ok(answer) if is_protobuf || body.is_empty() => Ok(answer),
+            _ => {
+                let why = format!("{status}, but not in OTLP's words; is url the base of an OTLP receiver?");
+                Err(Outcome::Later { why, after })
+            }
+        };
+    }
+    let said = is_protobuf.then(|| Status::decode(body).ok()).flatten();
+    let text = said.as_ref().map_or(body, |said| said.message.as_bytes());
+    let why = format!("{status}: {}", in_one_line(text));
+    Err(match (status, said) {
+        (StatusCode::BAD_REQUEST, Some(_)) => Outcome::Refused { is_fork: false, why },
+        _ => Outcome::Later { why, after },
+    })
+}
+
+/// Of an answer over gRPC.
+pub(super) fn of_grpc(status: &tonic::Status) -> Outcome {
+    let why = format!("{:?}: {}", status.code(), in_one_line(status.message().as_bytes()));
+    match status.code() {
+        Code::InvalidArgument => Outcome::Refused { is_fork: false, why },
+        _ => Outcome::Later { why, after: retry_delay(status.details()) },
+    }
+}
+
+/// When the server's RetryInfo said to come again.
+fn retry_delay(details: &[u8]) -> Option<Duration> {
+    let details = Status::decode(details).ok()?.details;
+    let info = details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let Delay { seconds, nanos } = RetryInfo::decode(&info.value[..]).ok()?.delay?;
+    let delay = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?.min(999_999_999));
+    Some(delay.min(AFTER_MAX))
+}

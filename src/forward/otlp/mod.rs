@@ -1,0 +1,201 @@
+//! The otlp backend: log lines as OpenTelemetry log records, over HTTP or gRPC.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `records` | lines -> records, and these in requests of bounded size |
+//! | `severity` | what a line says of its severity and time |
+//! | `answer` | what a server's answer means |
+//!
+//! What the contract of [`Backend`] asks and OTLP can't give: an answer is no receipt (a collector may hold what it took in memory), and there
+//! is no idempotence: after a lost answer a request is sent again, and its records are there twice, with one `log.record.uid`. So such
+//! a target is never the only one that is required.
+
+mod answer;
+mod records;
+mod severity;
+
+use super::backend::{Backend, Outcome, Pending, Upload};
+use super::http::{self, read_answer, retry_after};
+use super::{Error, OtlpConfig, Protocol, tls};
+use crate::record::{Seq, StreamId};
+use crate::tls::explain;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use prost::Message;
+use records::{Requests, Sources};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tonic::codegen::http as wire;
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// A connection pool to one target.
+pub(super) struct Otlp {
+    name: String,
+    config: OtlpConfig,
+    headers: HeaderMap,
+    client: reqwest::Client,
+    certificates: tls::Watch,
+    sources: Sources,
+    /// Of the batch that begins there so many requests were taken already.
+    taken: Option<(StreamId, Seq, usize)>,
+}
+
+impl Otlp {
+    pub(super) fn new(name: &str, config: &OtlpConfig, host: &str) -> Result<Self, Error> {
+        let (certificates, tls) = tls::Watch::load(name, &config.tls, host)?;
+        Ok(Self {
+            name: name.to_owned(),
+            headers: http::headers(&config.url, &config.headers)?,
+            client: client(config, tls)?,
+            config: config.clone(),
+            certificates,
+            sources: Sources::default(),
+            taken: None,
+        })
+    }
+
+    /// Request after request; those that were taken at an earlier attempt are not sent again.
+    async fn send_all(&mut self, upload: &Upload) -> Outcome {
+        let begin = (upload.batch.stream, upload.batch.seq[0]);
+        let taken = self.taken.filter(|(stream, first, _)| (*stream, *first) == begin).map_or(0, |(_, _, taken)| taken);
+        let mut sources = std::mem::take(&mut self.sources);
+        let mut requests = Requests::new(upload, &mut sources);
+        let mut count = 0;
+        let outcome = loop {
+            let request = match requests.next() {
+                Ok(Some(request)) => request,
+                Ok(None) => break Outcome::Stored(None),
+                Err(why) => break Outcome::Later { why: format!("the spooled batch is damaged: {why}"), after: None },
+            };
+            count += 1;
+            if count <= taken {
+                continue;
+            }
+            match self.send(request).await {
+                Ok(answer) => self.tell_rejected(answer),
+                Err(outcome) => break outcome,
+            }
+            self.taken = Some((begin.0, begin.1, count));
+        };
+        self.sources = sources;
+        outcome
+    }
+
+    async fn send(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+        match self.config.protocol {
+            Protocol::Http => self.post(request).await,
+            Protocol::Grpc => self.call(request).await,
+        }
+    }
+
+    async fn post(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+        let body = request.encode_to_vec();
+        let request = self
+            .client
+            .post(format!("{}/v1/logs", self.config.url))
+            .headers(self.headers.clone())
+            .header(CONTENT_TYPE, PROTOBUF)
+            .timeout(http::time_for(body.len() as u64))
+            .body(body);
+        let later = |error, after| Outcome::Later { why: explain(error), after };
+        let response = request.send().await.map_err(|error| later(error, None))?;
+        let (status, after) = (response.status(), retry_after(response.headers()));
+        let is_protobuf = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
+        let body = read_answer(response).await.map_err(|error| later(error, after))?;
+        answer::of_http(status, after, &body, is_protobuf)
+    }
+
+    async fn call(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+        let origin =
+            self.config.url.parse::<wire::Uri>().map_err(|e| Outcome::Later { why: e.to_string(), after: None })?;
+        let timeout = http::time_for(request.encoded_len() as u64);
+        let channel = Channel { client: self.client.clone(), headers: self.headers.clone(), timeout };
+        let answer = LogsServiceClient::with_origin(channel, origin).export(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status))
+    }
+
+    /// Records that the server took note of and will never store. They stand in the required targets.
+    fn tell_rejected(&self, answer: ExportLogsServiceResponse) {
+        let Some(partial) = answer.partial_success else { return };
+        let why = http::in_one_line(partial.error_message.as_bytes());
+        match partial.rejected_log_records {
+            0 if why.is_empty() => {}
+            0 => tracing::warn!(target_name = %self.name, "the target took all log records with a warning: {why}"),
+            rejected => {
+                tracing::warn!(target_name = %self.name, rejected, "the target rejected log records for good: {why}")
+            }
+        }
+    }
+}
+
+impl Backend for Otlp {
+    fn store<'a>(&'a mut self, upload: &'a Upload) -> Pending<'a, Outcome> {
+        Box::pin(self.send_all(upload))
+    }
+
+    /// A request without records is answered as any other.
+    fn probe(&mut self) -> Pending<'_, Result<(), String>> {
+        Box::pin(async {
+            match self.send(ExportLogsServiceRequest::default()).await {
+                Ok(_) => Ok(()),
+                Err(Outcome::Later { why, .. } | Outcome::Refused { why, .. }) => Err(why),
+                Err(Outcome::Stored(_)) => Ok(()),
+            }
+        })
+    }
+
+    fn reload(&mut self) {
+        let Some(tls) = self.certificates.renewed() else { return };
+        match client(&self.config, tls) {
+            Ok(client) => self.client = client,
+            Err(error) => tracing::warn!(%error, "changed certificates are not usable"),
+        }
+    }
+}
+
+fn client(config: &OtlpConfig, tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
+    let builder = http::builder(tls, config.proxy.as_ref())?;
+    let builder = if config.protocol == Protocol::Grpc { builder.http2_prior_knowledge() } else { builder };
+    http::built(&config.url, builder)
+}
+
+/// gRPC over the same client as all else, so that certificates, proxies and bounds are the same.
+struct Channel {
+    client: reqwest::Client,
+    headers: HeaderMap,
+    timeout: Duration,
+}
+
+/// Why a call didn't get through, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);
+
+impl tonic::codegen::Service<wire::Request<tonic::body::Body>> for Channel {
+    type Response = wire::Response<reqwest::Body>;
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failed>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: wire::Request<tonic::body::Body>) -> Self::Future {
+        let (client, headers, timeout) = (self.client.clone(), self.headers.clone(), self.timeout);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            parts.headers.extend(headers);
+            // as large as a request is at most
+            let body = axum::body::to_bytes(axum::body::Body::new(body), records::REQUEST_MAX_BYTES + 1024).await;
+            let body = body.map_err(|error| Failed(error.to_string()))?;
+            let request = wire::Request::from_parts(parts, reqwest::Body::from(body));
+            let mut request = reqwest::Request::try_from(request).map_err(|error| Failed(explain(error)))?;
+            *request.timeout_mut() = Some(timeout);
+            let response = client.execute(request).await.map_err(|error| Failed(explain(error)))?;
+            Ok(response.into())
+        })
+    }
+}

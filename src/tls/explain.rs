@@ -1,0 +1,57 @@
+//! What a failed call means.
+
+/// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
+/// operator meets; without the URL, which may hold a secret.
+pub(crate) fn explain(error: reqwest::Error) -> String {
+    causes(&error.without_url())
+}
+
+/// As [`explain`], of any error.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = if text.is_empty() { words } else { format!("{text}: {words}") };
+        }
+        cause = error.source();
+    }
+    const HINTS: [(&str, &str); 19] = [
+        ("CertificateRequired", "the server wants a client certificate, tls.cert and tls.key"),
+        ("UnknownCA", "the server does not know the CA of our client certificate"),
+        (
+            "DecryptError",
+            "the server's check of our client certificate failed: its CA is another of the same name, or the key is",
+        ),
+        ("alert: CertificateExpired", "the server says that our client certificate has expired"),
+        ("alert: CertificateRevoked", "the server says that our client certificate is revoked"),
+        ("UnknownIssuer", "the server's certificate is not from the CA in tls.ca"),
+        ("UnknownRevocationStatus", "an authority that signed the server's certificate has no list in tls.crl"),
+        ("Revoked", "the server's certificate is revoked, by a list in tls.crl"),
+        (
+            "certificate not valid yet",
+            "the server's certificate is not valid yet; mend the clock, this host's or that where it was made",
+        ),
+        ("certificate expired", "the server's certificate has expired"),
+        ("ProtocolVersion", "the server does not speak TLS 1.3"),
+        ("PeerIncompatible", "the server does not speak TLS 1.3"),
+        ("peer is incompatible", "the server does not speak TLS 1.3"),
+        ("InvalidContentType", "the server does not speak TLS on this port; is it plain http?"),
+        ("NotValidForName", "the server's certificate is for another name than the url's"),
+        (
+            "not valid for name",
+            "the server's certificate is for another name than the url's; tls.server_name may give it",
+        ),
+        ("none of tls.pin", "the server shows another key than those that are expected"),
+        (
+            "channel closed",
+            "the server hung up after the handshake, which is how a refusal of our client certificate looks over HTTP/2",
+        ),
+        ("proxy auth", "the proxy wants proxy.user and proxy.password, or others"),
+    ];
+    match HINTS.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, hint)) => format!("{hint} ({text})"),
+        None => text,
+    }
+}

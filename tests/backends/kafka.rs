@@ -144,4 +144,5 @@ async fn what_an_agent_ships_verifies_after_it_was_saved() {
     let said =
         tokio::task::block_in_place(|| ships_saves_verifies(folder, HOST, &target("client"), &target("auditor")));
     assert!(said.contains("topic audit deletes records") && said.contains("retention.ms=-1"), "{said}");
+    assert!(!said.contains("krafka"), "the client speaks for itself: {said}");
 }

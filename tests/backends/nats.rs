@@ -304,4 +304,5 @@ async fn what_an_agent_ships_verifies_after_it_was_saved() {
     let said =
         tokio::task::block_in_place(|| ships_saves_verifies(folder, HOST, &target("client"), &target("auditor")));
     assert!(said.contains("go in parts") && said.contains("max_payload"), "{said}");
+    assert!(!said.contains("async_nats"), "the client speaks for itself: {said}");
 }

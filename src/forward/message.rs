@@ -149,3 +149,50 @@ pub(super) fn tell_of_parts(target: &str, batch_max_size_bytes: u64, limit: u64,
         tracing::warn!(target_name = %target, "batches of up to {batch_max_size_bytes} bytes are over what the server takes in a message, and go in parts; {mend}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn label() -> Label {
+        let stream = StreamId([7; 16]);
+        Label { host: "web-1".into(), stream, seq: [4, 9], digest: Hash([3; 32]), range: 10..20, total: 30 }
+    }
+
+    fn read(headers: &HashMap<&str, String>) -> Option<Label> {
+        Label::read(|name| headers.get(name).map(String::as_str))
+    }
+
+    #[test]
+    fn headers_come_back() {
+        let headers = HashMap::from(label().headers());
+        assert_eq!(headers["Content-Range"], "bytes 10-19/30");
+        assert_eq!(read(&headers), Some(label()));
+    }
+
+    #[test]
+    fn headers_that_cannot_be_are_no_batch() {
+        for (name, value) in [
+            ("Sealtail-Host", "../etc"),
+            ("Sealtail-Host", ""),
+            ("Sealtail-Stream", "07"),
+            ("Sealtail-First-Seq", "5"),
+            ("Sealtail-Last-Seq", "3"),
+            ("Sealtail-Name", "web-2/07070707070707070707070707070707/00000000000000000004.ndjson.zst"),
+            ("Repr-Digest", "sha-256=:AAAA:"),
+            ("Repr-Digest", "md5=:AAAA:"),
+            ("Content-Range", "bytes 10-30/30"),
+            ("Content-Range", "bytes 20-10/30"),
+            ("Content-Range", "bytes 0-18446744073709551615/18446744073709551615"),
+            ("Content-Range", "bytes 0-9/999999999999"),
+            ("Content-Range", "bytes */30"),
+        ] {
+            let mut headers = HashMap::from(label().headers());
+            headers.insert(name, value.to_owned());
+            assert_eq!(read(&headers), None, "{name}: {value}");
+            headers.remove(name);
+            assert_eq!(read(&headers), None, "without {name}");
+        }
+    }
+}

@@ -12,7 +12,8 @@ use crate::record::hex;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Bytes of batches of which parts are missing; over it the largest is given up.
+/// Batches of which parts are missing, and their bytes; over either the largest is given up. A host has one such batch at a time.
+const UNFINISHED_MAX: usize = 16 << 10;
 const UNFINISHED_MAX_BYTES: u64 = 512 << 20;
 
 /// How a saving went.
@@ -85,15 +86,19 @@ impl Saver {
             return self.file(place, &label, bytes.to_vec()).await;
         }
         let key = (label.name(), label.digest.0);
-        let unfinished = self.unfinished.entry(key.clone());
-        let unfinished = unfinished.or_insert_with(|| Unfinished { label: label.clone(), bytes: Vec::new() });
-        let has = unfinished.bytes.len() as u64;
-        if label.range.start > has || label.total != unfinished.label.total {
-            let name = label.name();
-            let at = label.range.start;
+        if label.range.start == 0 {
+            let unfinished = self.unfinished.entry(key.clone());
+            unfinished.or_insert_with(|| Unfinished { label: label.clone(), bytes: Vec::new() });
+        }
+        let has = |unfinished: &Unfinished| unfinished.bytes.len() as u64;
+        let unfinished = self.unfinished.get_mut(&key);
+        let fits = |one: &&mut Unfinished| label.range.start <= has(one) && label.total == one.label.total;
+        let Some(unfinished) = unfinished.filter(fits) else {
+            let (name, at) = (label.name(), label.range.start);
             self.fault(format!("{place}: a part of {name} from byte {at} on, and those before it are not there"));
             return Ok(());
-        }
+        };
+        let has = has(unfinished);
         // a part that came twice adds nothing
         let fresh = bytes.get((has - label.range.start) as usize..).unwrap_or_default();
         unfinished.bytes.extend_from_slice(fresh);
@@ -104,7 +109,7 @@ impl Saver {
             self.unfinished_bytes -= label.total;
             return self.file(place, &label, whole.bytes).await;
         }
-        if self.unfinished_bytes > UNFINISHED_MAX_BYTES {
+        if self.unfinished_bytes > UNFINISHED_MAX_BYTES || self.unfinished.len() > UNFINISHED_MAX {
             self.give_up_largest();
         }
         Ok(())

@@ -292,7 +292,8 @@ async fn what_somebody_else_wrote_is_shown_to_whoever_saves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_agent_ships_verifies_after_it_was_saved() {
-    let Some(server) = NatsServer::start_with("max_payload: 64KB", fit()).await else { return };
+    let stream = stream::Config { max_age: Duration::from_secs(400 * 24 * 60 * 60), ..fit() };
+    let Some(server) = NatsServer::start_with("max_payload: 64KB", stream).await else { return };
     let target = |user: &str| {
         format!(
             "type = \"nats\"\nurl = \"tls://127.0.0.1:{}\"\nstream = \"{STREAM}\"\nsubject = \"audit.{{host}}\"\n\
@@ -304,5 +305,6 @@ async fn what_an_agent_ships_verifies_after_it_was_saved() {
     let said =
         tokio::task::block_in_place(|| ships_saves_verifies(folder, HOST, &target("client"), &target("auditor")));
     assert!(said.contains("go in parts") && said.contains("max_payload"), "{said}");
+    assert!(said.contains("deletes messages after 400 days"), "{said}");
     assert!(!said.contains("async_nats"), "the client speaks for itself: {said}");
 }

@@ -48,17 +48,18 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 15] = [
+const LAW: [(&str, &[&str]); 16] = [
     ("record", &[]),
     ("durable", &[]),
     ("source", &[]),
     ("policy", &["tls"]),
     ("chain", &[]),
     ("tls", &["chain"]),
+    ("s3", &["tls"]),
     ("telemetry", &[]),
     ("alert", &["tls"]),
     ("spool", &["chain"]),
-    ("forward", &["chain", "spool", "tls"]),
+    ("forward", &["chain", "s3", "spool", "tls"]),
     ("receive", &["chain", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),

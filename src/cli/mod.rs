@@ -3,6 +3,7 @@
 pub mod cat;
 pub mod check;
 pub mod erase;
+mod fetch;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;

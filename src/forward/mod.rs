@@ -15,6 +15,7 @@
 //! | `kafka` | Kafka |
 //! | `message` | a batch as messages of a queue |
 //! | `save` | what a queue has, as an archive in a folder |
+//! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
@@ -26,11 +27,13 @@ mod kafka;
 mod message;
 mod nats;
 mod otlp;
+mod s3;
 mod save;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use s3::{LockMode, ObjectLock, S3Config};
 pub use save::{Saved, save};
 
 use crate::chain::header::Hash;
@@ -70,6 +73,8 @@ pub enum Kind {
     Nats(NatsConfig),
     /// `type = "kafka"`.
     Kafka(KafkaConfig),
+    /// `type = "s3"`.
+    S3(S3Config),
 }
 
 impl Kind {
@@ -81,6 +86,7 @@ impl Kind {
             Kind::File(file) => file.dir.display().to_string(),
             Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
             Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),
+            Kind::S3(s3) => s3.place(),
         }
     }
 
@@ -91,6 +97,7 @@ impl Kind {
             Kind::Otlp(otlp) => Some(&otlp.tls),
             Kind::Nats(nats) => Some(&nats.tls),
             Kind::Kafka(kafka) => Some(&kafka.tls),
+            Kind::S3(s3) => Some(&s3.tls),
             Kind::File(_) => None,
         }
     }
@@ -98,7 +105,7 @@ impl Kind {
     /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
     pub fn is_durable(&self) -> bool {
         match self {
-            Kind::Https(_) | Kind::File(_) | Kind::Nats(_) | Kind::Kafka(_) => true,
+            Kind::Https(_) | Kind::File(_) | Kind::S3(_) | Kind::Nats(_) | Kind::Kafka(_) => true,
             Kind::Otlp(_) => false,
         }
     }
@@ -251,6 +258,7 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::File(file) => Box::new(file::Folder::new(file)),
         Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
         Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?),
+        Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
 

@@ -48,6 +48,7 @@ pub async fn save(
         Kind::Https(_) | Kind::File(_) => {
             return Err(place("keeps an archive in files already; `sealtail verify` reads their folder".into()));
         }
+        Kind::S3(_) => return Err(place("keeps an archive already; `sealtail verify s3://…` reads it".into())),
         Kind::Otlp(_) => return Err(place("keeps no archive".into())),
     }
     Ok(saver.finish())

@@ -19,8 +19,11 @@ mod otlp;
 mod pki;
 mod receiver;
 mod rotel;
+mod s3;
+mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
 mod terminator;
 mod tls;
+mod weed;

@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod load;
 mod queues;
+mod s3;
 mod trust;
 
 use sealtail::config::Config;

@@ -7,6 +7,7 @@ mod kafka;
 mod nats;
 mod otlp;
 mod proxy;
+mod s3;
 mod tls;
 
 pub(super) use tls::server as server_tls;
@@ -41,7 +42,7 @@ pub(super) fn configs(tables: Vec<Table<'_>>) -> Option<Vec<Config>> {
 }
 
 fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "otlp", "file", "nats", "kafka"], &["s3"]);
+    let kind = |text: Text<'_>| text.word(&["https", "s3", "otlp", "file", "nats", "kafka"], &[]);
     // without its type nothing can be said of the other keys
     let kind = table.required("type", "choose a type, such as type = \"https\"", kind)?;
     let name = names.claim(&table, None);
@@ -57,6 +58,7 @@ fn config(table: Table<'_>, names: &mut Names) -> Option<Config> {
         "nats" => nats::config(&table).map(Kind::Nats),
         "kafka" => kafka::config(&table).map(Kind::Kafka),
         "otlp" => otlp::config(&table).map(Kind::Otlp),
+        "s3" => s3::config(&table).map(Kind::S3),
         _ => https::config(&table).map(Kind::Https),
     };
     table.finish();

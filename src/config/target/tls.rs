@@ -11,16 +11,40 @@ use std::path::PathBuf;
 pub(super) fn mutual(table: &Table<'_>) -> Option<TlsConfig> {
     let tls = required(table)?;
     let files = files(&tls);
+    config(tls, files.map(|[ca, cert, key]| (Some(ca), Some(ClientFiles { cert, key }))))
+}
+
+/// Of a target that may be somebody else's service: nothing of it need be there, but a certificate needs its key.
+pub(super) fn optional(table: &Table<'_>) -> Option<TlsConfig> {
+    let tls = table.table("tls");
+    let file = |key| tls.optional(key, Text::into_path);
+    let found = match (file("ca"), file("cert"), file("key")) {
+        (Some(ca), Some(None), Some(None)) => Some((ca, None)),
+        (Some(ca), Some(Some(cert)), Some(Some(key))) => Some((ca, Some(ClientFiles { cert, key }))),
+        (Some(_), Some(_), Some(_)) => {
+            tls.place.fault("has one of cert and key", "name both, or neither");
+            None
+        }
+        _ => None,
+    };
+    if matches!(found, Some((None, _))) && tls.holds(&["crl"]) {
+        tls.place.fault("has crl without ca, and the lists are of authorities below ca", "name the authority too");
+    }
+    config(tls, found)
+}
+
+/// With what else there may be.
+fn config(tls: Table<'_>, files: Option<(Option<PathBuf>, Option<ClientFiles>)>) -> Option<TlsConfig> {
     let crls = crls(&tls);
     let server_name = tls.optional("server_name", server_name);
     let pins = tls.list("pin", pin);
     let versions = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
     let min_version = tls.optional("min_version", |text| text.one_of(&versions));
     tls.finish();
-    let [ca, cert, key] = files?;
+    let (ca, client) = files?;
     Some(TlsConfig {
-        ca: Some(ca),
-        client: Some(ClientFiles { cert, key }),
+        ca,
+        client,
         server_name: server_name?,
         pins: pins?,
         crls: crls?,

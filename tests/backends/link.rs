@@ -55,6 +55,9 @@ impl Link {
 
 async fn carry(client: TcpStream, server_port: u16, faults: Arc<Faults>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
+    // a request in two writes would wait for the other end's delayed acknowledgement
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let up = async {

@@ -10,6 +10,7 @@ pub mod quickstart;
 pub mod receive;
 pub mod redacted;
 pub mod run;
+pub mod save;
 mod service;
 mod show;
 mod stop;
@@ -34,6 +35,7 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    Save(save::SaveArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
     /// Print an archive or a spool back as the lines that it holds, byte for byte
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Save(args) => save::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Erase(args) => erase::run(&args),

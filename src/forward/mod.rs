@@ -8,189 +8,49 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `backend` | the contract of a kind of target |
+//! | `config` | what is configured of one |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
 //! | `generic` | any server that takes NDJSON |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
+//! | `nats` | NATS JetStream |
+//! | `kafka` | Kafka |
+//! | `message` | a batch as messages of a queue |
+//! | `save` | what a queue has, as an archive in a folder |
 //! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
 mod backend;
+mod config;
 mod file;
 mod generic;
 mod http;
 mod https;
+mod kafka;
+mod message;
+mod nats;
 mod otlp;
 mod s3;
+mod save;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use config::{
+    Config, FileConfig, Format, GenericConfig, HttpsConfig, KafkaConfig, Kind, NatsConfig, OtlpConfig, Protocol, Proxy,
+};
 pub use generic::PLACEHOLDERS;
 pub use s3::{LockMode, ObjectLock, S3Config};
+pub use save::{Saved, save};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
-use crate::record::Secret;
 use crate::spool::{self, BatchLimits, Frozen, Phase, Spool, Work};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-
-/// A `[[target]]` of the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Names the target in receipts, metrics and the ledger.
-    pub name: String,
-    /// A segment stays spooled until every required target gave a receipt for it.
-    pub required: bool,
-    /// Of an optional target: what it may hold of the spool that every required target has, before it is skipped.
-    pub max_lag_bytes: Option<u64>,
-    /// A batch is sent when it has this many bytes …
-    pub batch_max_size_bytes: u64,
-    /// … or when its first segment is this old.
-    pub batch_max_age: Duration,
-    /// What it is.
-    pub kind: Kind,
-}
-
-/// What a target is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// `type = "https"`.
-    Https(HttpsConfig),
-    /// `type = "https"` with `protocol = "generic"`.
-    Generic(GenericConfig),
-    /// `type = "otlp"`.
-    Otlp(OtlpConfig),
-    /// `type = "file"`.
-    File(FileConfig),
-    /// `type = "s3"`.
-    S3(S3Config),
-}
-
-impl Kind {
-    /// Where it is, for people.
-    pub fn place(&self) -> String {
-        match self {
-            Kind::Https(https) => https.url.clone(),
-            Kind::Generic(generic) => generic.shown().to_owned(),
-            Kind::Otlp(otlp) => otlp.url.clone(),
-            Kind::File(file) => file.dir.display().to_string(),
-            Kind::S3(s3) => s3.place(),
-        }
-    }
-
-    /// The certificates of one that has any.
-    pub fn tls(&self) -> Option<&TlsConfig> {
-        match self {
-            Kind::Https(https) => Some(&https.tls),
-            Kind::Generic(generic) => Some(&generic.tls),
-            Kind::Otlp(otlp) => Some(&otlp.tls),
-            Kind::S3(s3) => Some(&s3.tls),
-            Kind::File(_) => None,
-        }
-    }
-
-    /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
-    pub fn is_durable(&self) -> bool {
-        match self {
-            Kind::Https(_) | Kind::File(_) | Kind::S3(_) => true,
-            Kind::Generic(generic) => generic.durable,
-            Kind::Otlp(_) => false,
-        }
-    }
-}
-
-/// `type = "https"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpsConfig {
-    /// The base URL, `https` always.
-    pub url: String,
-    /// Certificates.
-    pub tls: TlsConfig,
-    /// The way there.
-    pub proxy: Option<Proxy>,
-}
-
-/// An HTTP proxy that is asked for a tunnel (`CONNECT`); TLS goes through it to the target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Proxy {
-    /// Its URL, `http`.
-    pub url: String,
-    /// User and password.
-    pub login: Option<(String, Secret)>,
-}
-
-/// `type = "https"` with `protocol = "generic"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GenericConfig {
-    /// The URL, `https` always, with [`PLACEHOLDERS`] between braces.
-    pub url: String,
-    /// The method.
-    pub method: reqwest::Method,
-    /// What is sent besides.
-    pub headers: Vec<(String, Secret)>,
-    /// What a body is.
-    pub format: Format,
-    /// The operator's word that what was answered with 2xx is durable.
-    pub durable: bool,
-    /// Certificates; our own may be missing.
-    pub tls: TlsConfig,
-    /// The way there.
-    pub proxy: Option<Proxy>,
-}
-
-impl GenericConfig {
-    /// The URL without its query, which may be a secret.
-    fn shown(&self) -> &str {
-        self.url.split('?').next().unwrap_or_default()
-    }
-}
-
-/// What a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Lines.
-    Ndjson,
-    /// Lines, compressed, byte for byte as they are spooled.
-    NdjsonZst,
-}
-
-/// `type = "otlp"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OtlpConfig {
-    /// The base URL, `https` always.
-    pub url: String,
-    /// How it is spoken to.
-    pub protocol: Protocol,
-    /// What is sent besides, such as a key of the API.
-    pub headers: Vec<(String, Secret)>,
-    /// Certificates.
-    pub tls: TlsConfig,
-    /// The way there.
-    pub proxy: Option<Proxy>,
-}
-
-/// How an OTLP receiver is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Protobuf over HTTP.
-    Http,
-    /// gRPC.
-    Grpc,
-}
-
-/// `type = "file"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileConfig {
-    /// The archive's folder, which must be there.
-    pub dir: PathBuf,
-    /// Files get the attribute `i` of chattr(1), and their folders `a`.
-    pub immutable: bool,
-}
 
 /// Why a target can't be forwarded to.
 #[derive(Debug, thiserror::Error)]
@@ -252,6 +112,8 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Generic(generic) => Box::new(generic::Generic::new(&config.name, generic, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
+        Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?),
         Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
@@ -426,6 +288,12 @@ impl Forwarder {
         }
         blocking(move || spool.give_up(&name, &frozen)).await
     }
+}
+
+/// The work's result, or that it came to no end.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = |_| Err(format!("no end after {} s; is the server overloaded?", limit.as_secs()));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(late)
 }
 
 /// Disk work off the network's threads.

@@ -295,11 +295,11 @@ mod tests {
     }
 
     fn lines_of(batch: &Batch) -> Vec<&crate::record::LineItem> {
-        let line = |item| match item {
+        let lines = batch.items.iter().filter_map(|item| match item {
             Item::Line(line) => Some(line),
             Item::Source(..) => None,
-        };
-        batch.items.iter().filter_map(line).collect()
+        });
+        lines.collect()
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod value;
 
 pub use fault::{Fault, Position};
 
-use crate::{alert, chain, forward, policy, receive as store, source as reading, spool};
+use crate::{alert, chain, forward, modes, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
@@ -115,6 +115,7 @@ impl Targets {
 }
 
 fn load<T>(path: &Path, read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>) -> Result<T, Vec<Fault>> {
+    modes::check(path).map_err(|writable| vec![Fault::of_file(path, writable.to_string(), MEND_MODE)])?;
     let bytes = std::fs::read(path)
         .map_err(|error| vec![Fault::of_file(path, format!("cannot read this file: {error}"), MEND_PATH)])?;
     let absolute = std::path::absolute(path)
@@ -123,6 +124,7 @@ fn load<T>(path: &Path, read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>) -> 
     parse(path, &bytes, &Surroundings { folder, variable: &|name| std::env::var_os(name) }, read)
 }
 
+const MEND_MODE: &str = "whoever can change it decides what is read and where it goes";
 const MEND_PATH: &str = "name the configuration with --config FILE";
 
 fn parse<T>(

@@ -2,6 +2,7 @@
 //!
 //! What is put in may be a secret: no message here holds it.
 
+use crate::chain::key_file;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -70,10 +71,17 @@ fn look_up(name: &str, surroundings: &Surroundings<'_>) -> Result<String, Wrong>
 fn content(path: &Path, name: &str) -> Result<String, Wrong> {
     let wrong =
         |what: String| (format!("${{{name}}}: {what}"), "put a file with the value there, readable by sealtail");
+    let failed = |error| wrong(format!("cannot read {}: {error}", path.display()));
     let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_SIZE_MAX_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if let Some(mode) = key_file::exposure(&file.metadata().map_err(failed)?) {
+        let path = path.display();
+        return Err((
+            format!("${{{name}}}: others than its owner can reach {path} (mode {mode:04o})"),
+            "run chmod 600 on it",
+        ));
+    }
+    file.take(FILE_SIZE_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_SIZE_MAX_BYTES {
         return Err(wrong(format!("{} is larger than 64 KiB", path.display())));
     }
@@ -110,8 +118,8 @@ mod tests {
     fn puts_in_variables_files_and_credentials() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("credentials")).unwrap();
-        std::fs::write(folder.path().join("token"), "t0ken\r\n").unwrap();
-        std::fs::write(folder.path().join("credentials/web"), "s3cret\n\n").unwrap();
+        key_file::create(&folder.path().join("token"), b"t0ken\r\n", key_file::SECRET).unwrap();
+        key_file::create(&folder.path().join("credentials/web"), b"s3cret\n\n", key_file::SECRET).unwrap();
         for (raw, text, any) in [
             ("plain $5 {x}", "plain $5 {x}", false),
             ("a ${USER_1} b ${USER_1}", "a ada b ada", true),
@@ -128,11 +136,13 @@ mod tests {
     #[test]
     fn says_what_cannot_be_put_in() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("long"), vec![b'x'; 65 * 1024]).unwrap();
+        key_file::create(&folder.path().join("long"), &vec![b'x'; 65 * 1024], key_file::SECRET).unwrap();
+        key_file::create(&folder.path().join("open"), b"x", key_file::PUBLIC).unwrap();
         for (raw, what) in [
             ("${UNSET}", "not set"),
             ("${file:gone}", "cannot read"),
             ("${file:long}", "larger than 64 KiB"),
+            ("${file:open}", "others than its owner can reach"),
             ("${file:}", "cannot be put in"),
             ("${credential:../passwd}", "cannot be put in"),
             ("${credential:gone}", "cannot read"),

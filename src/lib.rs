@@ -63,6 +63,7 @@ pub mod config;
 pub mod durable;
 pub mod erase;
 pub mod forward;
+pub mod hardening;
 pub mod modes;
 pub mod policy;
 pub mod receive;

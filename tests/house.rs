@@ -48,10 +48,11 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record`, `durable` and `modes`.
-const LAW: [(&str, &[&str]); 18] = [
+const LAW: [(&str, &[&str]); 19] = [
     ("record", &[]),
     ("durable", &[]),
     ("modes", &[]),
+    ("hardening", &[]),
     ("service", &[]),
     ("source", &[]),
     ("policy", &["tls"]),
@@ -65,8 +66,8 @@ const LAW: [(&str, &[&str]); 18] = [
     ("receive", &["chain", "service", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
-    ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "tls"]),
+    ("config", &["alert", "chain", "forward", "hardening", "policy", "receive", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "hardening", "policy", "service", "source", "spool", "tls"]),
 ];
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Agent, Error, Reload};
 use crate::chain::key::Bytes32;
 use crate::config::{self, Config, Telemetry};
 use crate::forward;
+use crate::hardening;
 use crate::record::{Cursor, Item, Known, SourceEvent};
 use crate::source::{self, Handover, Keys, Source};
 use crate::spool::{Cursors, KnownSource};
@@ -31,6 +32,7 @@ const NAMES_MAX: usize = 80;
 pub(super) struct File {
     pub path: PathBuf,
     pub telemetry: Telemetry,
+    pub hardening: hardening::Config,
 }
 
 /// What stays while configurations follow each other in one process.
@@ -100,8 +102,8 @@ impl Parting {
 impl Agent {
     /// Says by which file it was configured: from now on [`Reload::ask`] reads that again, too.
     #[must_use]
-    pub fn reloadable(mut self, path: PathBuf, telemetry: Telemetry) -> Self {
-        self.lasting.file = Some(File { path, telemetry });
+    pub fn reloadable(mut self, path: PathBuf, telemetry: Telemetry, hardening: hardening::Config) -> Self {
+        self.lasting.file = Some(File { path, telemetry, hardening });
         self
     }
 
@@ -154,6 +156,8 @@ impl Agent {
             ("[host] name", now.host.name != self.config.host.name),
             ("[spool] dir", now.spool.dir != self.config.spool.dir),
             ("[telemetry]", config.telemetry != file.telemetry),
+            ("[hardening]", config.hardening != file.hardening),
+            ("the first [[alert]] of type \"command\"", now.may_execute() && !self.config.may_execute()),
         ];
         let faults: Vec<String> = fixed
             .iter()

@@ -3,6 +3,7 @@
 use super::{service, stop};
 use crate::agent::{Agent, Options};
 use crate::config::Config;
+use crate::hardening;
 use crate::service::Manager;
 use crate::telemetry;
 use clap::Args;
@@ -37,12 +38,15 @@ pub fn run(args: &RunArgs) -> ExitCode {
             "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
         return super::fail(&[format!("{}: {what}", args.config.display())]);
     };
+    if let Err(why) = hardening::confine(&config.hardening, agent.may_execute()) {
+        return super::fail(&[why]);
+    }
     let own = config.receive.iter().map(|receive| receive.dir.clone()).collect();
     let options = Options { once: args.once, own };
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
-            let agent = agent.reloadable(args.config.clone(), config.telemetry.clone());
+            let agent = agent.reloadable(args.config.clone(), config.telemetry.clone(), config.hardening.clone());
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
                 let served = telemetry::serve(address, move || board.metrics()).await;

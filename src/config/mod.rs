@@ -25,7 +25,7 @@ mod value;
 
 pub use fault::{Fault, Position};
 
-use crate::{alert, chain, forward, modes, policy, receive as store, source as reading, spool};
+use crate::{alert, chain, forward, hardening, modes, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
@@ -48,6 +48,8 @@ pub struct Config {
     pub receive: Option<store::Config>,
     /// `[telemetry]`.
     pub telemetry: Telemetry,
+    /// `[hardening]`.
+    pub hardening: hardening::Config,
 }
 
 /// What an agent needs: all of it, checked against each other.
@@ -71,6 +73,13 @@ pub struct Agent {
     pub targets: Vec<forward::Config>,
     /// `[[alert]]`: no two of one name.
     pub alerts: Vec<alert::Config>,
+}
+
+impl Agent {
+    /// Whether other programs may be started.
+    pub fn may_execute(&self) -> bool {
+        self.alerts.iter().any(|target| matches!(target.kind, alert::Kind::Command { .. }))
+    }
 }
 
 /// `[host]`.

@@ -5,7 +5,7 @@ use super::table::{Table, Text};
 use super::{Agent, Config, Host, Targets, Telemetry, alerting, bundle, receive, source, target};
 use crate::chain::erasure::KEYS_MAX;
 use crate::record::is_name;
-use crate::{chain, policy, spool};
+use crate::{chain, hardening, policy, spool};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     let receive_dir = Place { key: "dir".to_owned(), ..receive.place.clone() };
     let receive = is_receiver.then(|| receive::config(receive));
     let telemetry = telemetry(root.table("telemetry"));
+    let hardening = hardening(root.table("hardening"));
     root.finish();
     // an absent part is fine, one at fault is not
     let agent = agent.map_or(Some(None), |read| read.map(Some))?;
@@ -46,7 +47,7 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     {
         receive_dir.fault("the archive and the spool are in one another", "give each a folder of its own");
     }
-    Some(Config { digest, agent, receive, telemetry: telemetry? })
+    Some(Config { digest, agent, receive, telemetry: telemetry?, hardening: hardening? })
 }
 
 /// The targets alone, and whose certificate they are asked with; the rest of the file is not looked at.
@@ -213,6 +214,12 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
     table.finish();
     when_full?;
     Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes?, drain_timeout: drain_timeout? })
+}
+
+fn hardening(table: Table<'_>) -> Option<hardening::Config> {
+    let (seccomp, require) = (table.boolean("seccomp", true), table.boolean("require", false));
+    table.finish();
+    Some(hardening::Config { seccomp: seccomp?, require: require? })
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {

@@ -25,6 +25,7 @@ mod disk_faults;
 mod drains;
 mod erases;
 mod field;
+mod hardening;
 mod journald;
 mod lines;
 mod long;

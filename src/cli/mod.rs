@@ -2,6 +2,7 @@
 
 pub mod cat;
 pub mod check;
+pub mod config;
 pub mod erase;
 pub mod keys;
 pub mod policy;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    /// Print the reference of sealtail.toml, or its JSON Schema
+    Config(config::ConfigArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
     /// Print an archive or a spool back as the lines that it holds, byte for byte
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Erase(args) => erase::run(&args),

@@ -5,6 +5,7 @@ mod cli_keys;
 mod faults;
 mod keys;
 mod load;
+mod reference;
 mod trust;
 
 use sealtail::config::Config;

@@ -1,0 +1,174 @@
+//! Every key, as the readers in this folder's parent know it; `tests/config/reference.rs` holds the two against each other.
+
+use super::Kind::{Boolean, Duration, Inline, Integer, List, Map, Size, Text, Word};
+use super::Need::{May, Must, Or};
+use super::{Key, Table, key};
+
+/// The tables of a file, in the order in which a reader wants them.
+pub const TABLES: &[Table] = &[
+    Table { name: "host", types: &[], doc: "Whose lines these are.", keys: HOST },
+    Table { name: "auditors", types: &[], doc: "Who can check every tag, and nobody else.", keys: AUDITORS },
+    Table { name: "source", types: &["file", "journald", "stdin"], doc: "What is read; one table each.", keys: SOURCE },
+    Table { name: "policy", types: &[], doc: "What is said of each line.", keys: POLICY },
+    Table { name: "erasure", types: &[], doc: "Who may take payloads out of the archive.", keys: ERASURE },
+    Table { name: "chain", types: &[], doc: "How lines are put together.", keys: CHAIN },
+    Table { name: "spool", types: &[], doc: "Where lines wait for the targets.", keys: SPOOL },
+    Table { name: "target", types: &["https", "otlp", "file"], doc: "Where lines go; one table each, one at least required.", keys: TARGET },
+    Table { name: "alert", types: &["webhook", "alertmanager", "command"], doc: "Who is told of a verdict at once; 16 tables at most.", keys: ALERT },
+    Table { name: "telemetry", types: &[], doc: "What the agent says of itself.", keys: TELEMETRY },
+    Table { name: "receive", types: &[], doc: "Read by `sealtail receive`; a file may hold this table alone.", keys: RECEIVE },
+];
+
+const HOST: &[Key] = &[
+    key("name", Text, May(r#""web-1""#), "`A-Z a-z 0-9 . _ -`, 64 at most, the first no dot. Default: what the machine calls itself. The client certificate must be for it."),
+    key("key", Text, Must(r#""host.key""#), "The file of the key that endorses this host's streams: `sealtail keys host --out host.key` makes it, and `host.pub` for verifiers."),
+];
+
+const AUDITORS: &[Key] = &[
+    key("recipients", List, Must(r#"["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]"#), "Public halves of identities, `age1…`; `sealtail keys auditor` makes one, on the auditor's machine."),
+];
+
+const TEXT_SOURCES: &[&str] = &["file", "stdin"];
+
+const SOURCE: &[Key] = &[
+    key("name", Text, May(r#""app""#), "Shown in lines and verdicts; no two sources share one. Default: the type."),
+    key("max_line", Size("1KiB", "512KiB"), Or(r#""256KiB""#), "A longer line is chained in marked parts; nothing is cut off."),
+    key("include", List, Must(r#"["/var/log/*.log"]"#), "Patterns of whole paths; `**` crosses folders, and rotations of a matched file are read too.").of(&["file"]),
+    key("exclude", List, May(r#"["/var/log/**/*.gz"]"#), "Patterns that are left out; sealtail's own files always are.").of(&["file"]),
+    key("start_at", Word(&["beginning", "end"]), Or(r#""beginning""#), "Where files begin that were never read before.").of(&["file"]),
+    key("compressed", Word(&["ignore", "read"]), Or(r#""ignore""#), "Whether matching `.gz`, `.zst` and `.bz2` files are read. Rotations of what was read already are not read again.").of(&["file"]),
+    key("format", Word(&["auto", "plain", "json", "cri", "docker", "syslog", "auditd"]), Or(r#""auto""#), "What policies see as `input.fields`; `auto` looks at each line. `auto` and `auditd` chain the records of one audit event as one line.").of(TEXT_SOURCES),
+    key("encoding", Word(&["auto", "utf-8", "utf-16le", "utf-16be"]), Or(r#""auto""#), "`auto`: as the byte order mark says, without one UTF-8.").of(TEXT_SOURCES),
+    key("multiline", Inline(MULTILINE), May(r#"{ start = '^\d{4}-', timeout = "1s" }"#), "Which lines belong together; default: each is by itself.").of(TEXT_SOURCES),
+    key("labels", Map, May(r#"{ env = "prod" }"#), "Shown in the chain and as `input.labels`; names of `A-Z a-z 0-9 . _ / -`, 64 KiB in all.").of(TEXT_SOURCES),
+    key("downward_api", Text, May(r#""/etc/podinfo""#), "A downwardAPI volume with the files `labels` and `annotations`, read at the start: `label.NAME`, `annotation.NAME`.").of(TEXT_SOURCES),
+    key("units", List, May(r#"["sshd.service", "user@*.service"]"#), "As `journalctl -u`; a name without a suffix is a service's. Default: all.").of(&["journald"]),
+    key("priority", Word(&["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]), May(r#""info""#), "At least that urgent; entries that say none always count. Default: all.").of(&["journald"]),
+    key("namespaces", List, May(r#"["*"]"#), "Names; `default` is the one without a name, `*` all of them. Default: `default`.").of(&["journald"]),
+    key("directories", List, Or(r#"["/var/log/journal", "/run/log/journal"]"#), "Each machine that has a folder there is read.").of(&["journald"]),
+    key("since", Word(&["beginning", "now"]), Or(r#""beginning""#), "For journals that were never read before.").of(&["journald"]),
+];
+
+const MULTILINE: &[Key] = &[
+    key("start", Text, May(r"'^\d{4}-'"), "Lines that don't match go on with the one before. This or `continue`."),
+    key("continue", Text, May(r"'^\s'"), "Lines that match go on with the one before."),
+    key("timeout", Duration("10ms", "1m"), Or(r#""1s""#), "So long the last lines wait for others."),
+];
+
+const POLICY: &[Key] = &[
+    key("paths", List, May(r#"["policies"]"#), "Files and folders: `.rego`, `data.json`, `data.yaml`; OPA bundles, `.tar.gz`, by name. Read again when they change and on SIGHUP; what has a fault or a failing test is refused. None: no verdicts."),
+    key("max_instructions", Integer("1", "1000000000"), Or("100000"), "Of one evaluation; over it the verdict is `undecided`."),
+    key("on_undecided", Word(&["ship", "withhold"]), Or(r#""ship""#), "`withhold`: of a line on which a policy that redacts is undecided, or which is only seen in pieces, nothing but a keyed digest is shipped."),
+    key("verify", Inline(VERIFY), May(r#"{ keys = { "2026" = "bundle.pub" }, key_id = "2026" }"#), "Every bundle must be signed (`opa sign`)."),
+    key("bundle", Inline(BUNDLE), May(r#"{ url = "https://opa.internal/bundle.tar.gz", tls = { ca = "ca.pem" } }"#), "A bundle from a server, asked with its ETag. The last good one is kept in the spool's folder."),
+];
+
+const VERIFY: &[Key] = &[
+    key("key", Text, May(r#""bundle.pub""#), "The file of the one public key. This, `keys` or `secret`."),
+    key("keys", Map, May(r#"{ "2026" = "bundle.pub" }"#), "Public keys by their ids."),
+    key("secret", Text, May(r#""${credential:bundle}""#), "A secret for HS256."),
+    key("key_id", Text, May(r#""2026""#), "Which of `keys`. Default: the one that the signature names."),
+    key("scope", Text, Or(r#""""#), "The scope that the signature must have."),
+];
+
+const BUNDLE: &[Key] = &[
+    key("url", Text, Must(r#""https://opa.internal/bundle.tar.gz""#), "Where it is; plain http for loopback addresses only."),
+    key("poll", Duration("1s", "1d"), Or(r#""60s""#), "How often it is asked for."),
+    key("token", Text, May(r#""${credential:bundle}""#), "Sent as a bearer token."),
+    key("tls", Inline(BUNDLE_TLS), May(r#"{ ca = "ca.pem" }"#), "Certificates; needed for https."),
+];
+
+const BUNDLE_TLS: &[Key] = &[
+    key("ca", Text, Must(r#""ca.pem""#), "Whom to trust."),
+    key("cert", Text, May(r#""client.pem""#), "The own certificate and its chain, where the server asks for it; with `key`."),
+    key("key", Text, May(r#""client.key""#), "Its key."),
+];
+
+const ERASURE: &[Key] = &[
+    key("keys", List, May(r#"["erasure.pub"]"#), "Files of public keys, 16 at most; `sealtail keys erasure` makes them. Named in the genesis, so it counts for streams that begin from now on. Default: nobody."),
+];
+
+const CHAIN: &[Key] = &[
+    key("flush_interval", Duration("10ms", "1m"), Or(r#""1s""#), "A segment is closed this long after its first line."),
+    key("max_stream_age", Duration("1m", "365d"), Or(r#""24h""#), "Then a new stream begins."),
+];
+
+const SPOOL: &[Key] = &[
+    key("dir", Text, Must(r#""/var/lib/sealtail/spool""#), "Its folder: lines are durable here before they are sent, and stay until every required target has them."),
+    key("max_size", Size("8MiB", "1024TiB"), Or(r#""1GiB""#), "Bytes of lines that it may hold."),
+    key("when_full", Word(&["block"]), Or(r#""block""#), "`block`: reading stops, and files hold the backlog."),
+];
+
+const TARGET: &[Key] = &[
+    key("name", Text, Must(r#""archive""#), "`A-Z a-z 0-9 . _ -`; shown in receipts and metrics."),
+    key("required", Boolean, Or("true"), "Lines stay spooled until every required target gave a receipt. One at least must be, and of another type than `otlp`."),
+    key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first."),
+    key("url", Text, Must(r#""https://archive.internal:7443""#), "Where it is.").of(&["https", "otlp"]),
+    key("protocol", Word(&["http", "grpc"]), Must(r#""http""#), "How it is spoken to; `http` puts `/v1/logs` after the url.").of(&["otlp"]),
+    key("headers", Map, May(r#"{ api-key = "${credential:otlp}" }"#), "Sent besides; values are never shown.").of(&["otlp"]),
+    key("tls", Inline(MUTUAL_TLS), Must(r#"{ ca = "ca.pem", cert = "client.pem", key = "client.key" }"#), "Certificates, read again when the files change; while they can't be used the old ones are.").of(&["https", "otlp"]),
+    key("proxy", Inline(PROXY), May(r#"{ url = "http://proxy.internal:3128" }"#), "Asked for a tunnel (CONNECT), through which TLS goes to the url. Default: none, whatever the environment says.").of(&["https", "otlp"]),
+    key("dir", Text, Must(r#""/mnt/worm""#), "The folder; it is never made, as it may be a mount that is missing.").of(&["file"]),
+    key("immutable", Boolean, Or("false"), "Files get the attribute `i` of chattr(1), folders `a`; needs CAP_LINUX_IMMUTABLE.").of(&["file"]),
+];
+
+const BATCH: &[Key] = &[
+    key("max_size", Size("64KiB", "64MiB"), Or(r#""4MiB""#), "So many bytes at most."),
+    key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
+];
+
+const MUTUAL_TLS: &[Key] = &[
+    key("ca", Text, Must(r#""ca.pem""#), "Whom to trust."),
+    key("cert", Text, Must(r#""client.pem""#), "The own certificate and its chain."),
+    key("key", Text, Must(r#""client.key""#), "Its key, mode 0600."),
+    key("crl", List, May(r#"["revoked.pem"]"#), "Revocation lists. With any, each authority between the server and `ca` must have one, or nothing is sent; one that is overdue still counts, and is warned of daily."),
+    key("server_name", Text, May(r#""archive.internal""#), "Whom the server's certificate must name. Default: the url's host."),
+    key("pin", List, May(r#"["sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]"#), "The server's key must be one of these, as in `curl --pinnedpubkey`."),
+    key("min_version", Word(&["1.2", "1.3"]), Or(r#""1.3""#), "Under 1.2 a client certificate crosses the wire in the clear."),
+];
+
+const PROXY: &[Key] = &[
+    key("url", Text, Must(r#""http://proxy.internal:3128""#), "Where it is."),
+    key("user", Text, May(r#""sealtail""#), "With `password`, where the proxy asks."),
+    key("password", Text, May(r#""${credential:proxy}""#), "Never shown."),
+];
+
+const ALERT: &[Key] = &[
+    key("name", Text, Must(r#""oncall""#), "Shown in the chain, in notifications and metrics."),
+    key("min_severity", Word(&["info", "low", "medium", "high", "critical"]), May(r#""high""#), "Verdicts at least that bad; those that say none are not. This or `decision`, or both, which must both hold then."),
+    key("decision", Word(&["allow", "flag", "deny", "undecided"]), May(r#""deny""#), "Verdicts of this decision."),
+    key("group_interval", Duration("1s", "1h"), Or(r#""1m""#), "The first verdict of an id and a source is told of at once, later ones together each time this has passed."),
+    key("max_per_minute", Integer("1", "6000"), Or("30"), "Notifications, and as many at once; what is over it waits in its group."),
+    key("timeout", Duration("100ms", "1m"), Or(r#""5s""#), "Of one attempt."),
+    key("give_up_after", Duration("1s", "1d"), Or(r#""15m""#), "A notification is tried so long."),
+    key("url", Text, Must(r#""https://hooks.internal/audit""#), "Where to; plain http for loopback addresses only. Of an Alertmanager, `/api/v2/alerts` is put after it.").of(&["webhook", "alertmanager"]),
+    key("secret", Text, Must(r#""${credential:webhook}""#), "Signs the body (HMAC-SHA-256).").of(&["webhook"]),
+    key("tls", Inline(ALERT_TLS), May(r#"{ ca = "ca.pem" }"#), "All optional.").of(&["webhook", "alertmanager"]),
+    key("argv", List, Must(r#"["/usr/local/bin/page", "{id}"]"#), "The program, without a shell. Also `{decision} {severity} {alert} {host} {source} {stream} {seq} {time} {count} {first_seq} {last_seq} {notification}`.").of(&["command"]),
+];
+
+const ALERT_TLS: &[Key] = &[
+    key("ca", Text, May(r#""ca.pem""#), "Whom to trust. Default: whom the machine trusts."),
+    key("cert", Text, May(r#""client.pem""#), "The own certificate and its chain; with `key`."),
+    key("key", Text, May(r#""client.key""#), "Its key."),
+];
+
+const TELEMETRY: &[Key] = &[
+    key("listen", Text, May(r#""127.0.0.1:9598""#), "Where `/metrics` is served for Prometheus, plain HTTP. Default: off."),
+    key("log", Text, Or(r#""info""#), "`error`, `warn`, `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas between."),
+];
+
+const RECEIVE: &[Key] = &[
+    key("listen", Text, Must(r#""127.0.0.1:7443""#), "The address."),
+    key("dir", Text, Must(r#""/var/lib/sealtail/archive""#), "The archive's folder."),
+    key("tls", Inline(SERVER_TLS), Must(r#"{ ca = "ca.pem", cert = "server.pem", key = "server.key" }"#), "Certificates; read again when they change."),
+    key("trust", Text, May(r#""trust.toml""#), "Which host keys may endorse which host, and when."),
+    key("receipt_key", Text, Or(r#""receipt.key""#), "Signs receipts; made, with its `.pub`, when absent."),
+];
+
+const SERVER_TLS: &[Key] = &[
+    key("ca", Text, Must(r#""ca.pem""#), "Whose certificates clients must have."),
+    key("cert", Text, Must(r#""server.pem""#), "The own certificate and its chain."),
+    key("key", Text, Must(r#""server.key""#), "Its key, mode 0600."),
+    key("crl", List, May(r#"["revoked.pem"]"#), "Clients' revocation lists, as for targets."),
+];

@@ -11,6 +11,7 @@ pub mod receive;
 pub mod redacted;
 pub mod run;
 mod show;
+pub mod spool;
 mod stop;
 pub mod verify;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    /// Look after the spool of an agent that is stopped
+    Spool(spool::SpoolArgs),
     /// Print the reference of sealtail.toml, or its JSON Schema
     Config(config::ConfigArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Spool(args) => spool::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),

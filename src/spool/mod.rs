@@ -6,6 +6,7 @@
 //! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
 //! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
 //! `<dir>/receipts/` keeps what targets signed, for the auditor ([`receipts`]).
+//! [`survey`] says what is there and what is damaged, by recovery on a disk that takes no changes ([`damage`], [`repair`]).
 //! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.
 //!
 //! # Invariants
@@ -15,18 +16,27 @@
 //! 4. Lines found at start are final. A torn end is cut back to its last whole line, by `durable::replace`.
 //! 5. Over `max_size` the writer waits; heartbeats and close lines may use what [`Spool::wait_for_room`] leaves free.
 
+mod aside;
 mod cursors;
+mod damage;
+mod error;
 mod ledger;
 mod queue;
 mod receipts;
 mod recovery;
+mod repair;
 pub(crate) mod segment;
+mod survey;
 mod writer;
 
 pub use cursors::{Cursors, KnownSource};
+pub use damage::{Damage, Harm};
+pub use error::Error;
 pub use ledger::{Frozen, Snapshot};
 pub use queue::BatchLimits;
 pub use recovery::Recovered;
+pub use repair::{Repair, repair};
+pub use survey::{Survey, last_receipts, survey};
 pub use writer::Writer;
 
 use crate::chain::receipt::Receipt;
@@ -48,72 +58,6 @@ pub struct Config {
     pub dir: PathBuf,
     /// Bytes of lines that it may hold; reading stops there.
     pub max_size_bytes: u64,
-}
-
-/// Why the spool can't go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The operating system said no.
-    #[error("cannot {what} {path}: {error}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
-    /// Another agent has it.
-    #[error(
-        "the spool {0} is in use by another sealtail; stop that one, or give this one a spool of its own ([spool] dir)"
-    )]
-    Locked(PathBuf),
-    /// The ledger is not one.
-    #[error(
-        "the ledger {path} is damaged: {reason}; nothing was changed. Restore it, or move the whole spool folder away: a new spool begins then, and files are read from `start_at` again"
-    )]
-    Ledger {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Another host's spool.
-    #[error(
-        "the spool {dir} belongs to host {theirs:?}, this is {ours:?}; give each host name a spool of its own ([spool] dir)"
-    )]
-    OtherHost {
-        /// The folder.
-        dir: PathBuf,
-        /// As the ledger says.
-        theirs: String,
-        /// As the configuration says.
-        ours: String,
-    },
-    /// Stopped while the disk was full.
-    #[error("stopped while the disk of {dir} was full; the lines that did not fit are read again at the next start")]
-    DiskFull {
-        /// The spool.
-        dir: PathBuf,
-    },
-    /// The sync thread failed before.
-    #[error("{0}; the stream ends here and the next start begins a new one")]
-    Failed(String),
-    /// The writer is gone.
-    #[error("the spool was stopped")]
-    Stopped,
-}
-
-impl Error {
-    /// The stream can't go on, but what is durable is: the spool may be opened again, as after a crash.
-    pub fn ends_stream(&self) -> bool {
-        matches!(self, Error::Io { .. } | Error::Failed(_) | Error::Stopped)
-    }
-
-    /// Somebody has the spool; perhaps this process itself, whose last threads are about to end.
-    pub fn is_locked(&self) -> bool {
-        matches!(self, Error::Locked(_))
-    }
 }
 
 /// The spool; clones share it.

@@ -30,6 +30,7 @@ mod rides_out_outage;
 mod rotates_certificates;
 mod rotates_compressed;
 mod rotates_for_real;
+mod spool_check;
 mod survives_crash;
 mod swaps;
 mod targets;

@@ -4,6 +4,8 @@ pub mod cat;
 pub mod check;
 pub mod config;
 pub mod erase;
+mod found;
+pub mod init;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
@@ -31,6 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::QuickstartArgs),
+    Init(init::InitArgs),
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Spool(args) => spool::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Verify(args) => verify::run(args),

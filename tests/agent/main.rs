@@ -18,6 +18,7 @@ mod delivers;
 mod disk_faults;
 mod erases;
 mod field;
+mod init;
 mod journald;
 mod lines;
 mod long;

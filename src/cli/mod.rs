@@ -3,6 +3,7 @@
 pub mod cat;
 pub mod check;
 pub mod config;
+pub mod doctor;
 pub mod erase;
 mod found;
 pub mod init;
@@ -34,6 +35,7 @@ pub struct Cli {
 enum Command {
     Quickstart(quickstart::QuickstartArgs),
     Init(init::InitArgs),
+    Doctor(doctor::DoctorArgs),
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Spool(args) => spool::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Verify(args) => verify::run(args),

@@ -16,6 +16,7 @@ mod bundles;
 mod cli;
 mod delivers;
 mod disk_faults;
+mod docs;
 mod doctor;
 mod erases;
 mod field;

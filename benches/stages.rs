@@ -10,7 +10,7 @@ use sealtail::durable::Disk;
 use sealtail::policy::{self, Evaluator, LineContext, PolicySet, SourceContext};
 use sealtail::record::{Batch, End, Known, Verdicts};
 use sealtail::source::{self, FileConfig, Keys, Source, StartAt, Stop};
-use sealtail::spool::{self, Spool};
+use sealtail::spool::{self, Spool, Target};
 use sealtail::verify::{self, Outcome};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -150,7 +150,8 @@ fn d_spool(bencher: Bencher, kind: Kind) {
     world.chain(&text, &verdicts, &mut lines, &mut |first, last, end| ends.push((first, last, end)));
     let folder = tempfile::tempdir().unwrap();
     let config = spool::Config { dir: folder.path().into(), max_size_bytes: 16 << 30 };
-    let (spool, _) = Spool::open(&config, HOST, &[("t".into(), true)], Arc::new(Disk)).unwrap();
+    let (spool, _) =
+        Spool::open(&config, HOST, &[Target { name: "t".into(), max_lag_bytes: None }], Arc::new(Disk)).unwrap();
     let mut writer = spool.begin_stream(world.chain.stream()).unwrap();
     bencher.bench_local(|| {
         let mut at = 0;

@@ -1,7 +1,7 @@
 //! The one module that owns durability: how bytes get to the disk so that a crash at any moment leaves either all of
 //! them under their name or none.
 //!
-//! Two ways to make a whole file, and what a crash (kill -9 or power cut) leaves after each system call:
+//! Two ways to make a whole file ([`Unnamed`] is the first one in steps), and what a crash (kill -9 or power cut) leaves after each system call:
 //!
 //! | call | [`write_new`] | [`replace`] |
 //! | --- | --- | --- |
@@ -28,6 +28,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What leftovers of a crash are named with; no other file may begin so.
@@ -68,6 +69,50 @@ pub fn write_new(fs: &dyn FileSystem, path: &Path, bytes: &[u8], mode: u32) -> i
     fs.rename_new(&temporary, path).inspect_err(|_| discard(fs, &temporary))?;
     // named but perhaps not durable: taken away again, so that the next attempt doesn't find it and believe in it
     fs.sync_dir(folder_of(path)).inspect_err(|_| discard(fs, path))
+}
+
+/// [`write_new`] in steps, for bytes that come little by little and are looked at before they get their name. Dropped
+/// without a name it is removed.
+pub struct Unnamed {
+    fs: Arc<dyn FileSystem>,
+    path: PathBuf,
+    file: Option<Box<dyn Append>>,
+}
+
+impl Unnamed {
+    /// An empty file in `folder`, which is on the file system of the name to come.
+    pub fn create(fs: Arc<dyn FileSystem>, folder: &Path, mode: u32) -> io::Result<Self> {
+        let (file, path) = create_temporary(&*fs, folder, mode)?;
+        Ok(Self { fs, path, file: Some(file) })
+    }
+
+    /// Appends; after an error the file is of no use.
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.as_mut().map_or(Err(ErrorKind::BrokenPipe.into()), |file| file.write_all(bytes))
+    }
+
+    /// To read what was written.
+    pub fn open(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+
+    /// Makes it durable under its name, or not at all, as [`write_new`] does.
+    pub fn name(mut self, path: &Path) -> io::Result<()> {
+        if let Some(mut file) = self.file.take() {
+            file.sync_data()?;
+        }
+        self.fs.rename_new(&self.path, path)?;
+        self.path = PathBuf::new();
+        self.fs.sync_dir(folder_of(path)).inspect_err(|_| discard(&*self.fs, path))
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            discard(&*self.fs, &self.path);
+        }
+    }
 }
 
 /// Puts a file with `bytes` in the place of `path`, durably: whoever looks finds the old bytes or the new ones. After an

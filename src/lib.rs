@@ -42,8 +42,8 @@
 //! each target got, and a snapshot so that sent files can be deleted.
 //!
 //! # Import law
-//! One way, no circles; `tests/house.rs` checks it. Everyone may use `record` and `durable`. `spool`, `forward`, `receive` and `verify` read lines through
-//! `chain`; `forward` takes from `spool`; those that call servers (`alert`, `forward`, `policy`) and the one that is called (`receive`) do TLS through `tls`; beyond that the stages don't know each other. `erase` writes archives anew and reads them as `verify` and `spool` do. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
+//! One way, no circles; `tests/house.rs` checks it. Everyone may use `record` and `durable`; what runs on shows by `service` that it does. `spool`, `forward`, `receive` and `verify` read lines through
+//! `chain`; `forward` takes from `spool`; those that call servers (`alert`, `forward`, `policy`) and the one that is called (`receive`) do TLS through `tls`; `forward` writes to S3 and the command line reads from there through `s3`; beyond that the stages don't know each other. `erase` writes archives anew and reads them as `verify` and `spool` do. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
 //!
 //! # Where this differs from the first design
 //! - A spool file holds many segments (frames), not one: at full speed a file a segment would be a hundred folder syncs a second.
@@ -68,6 +68,8 @@ pub mod forward;
 pub mod policy;
 pub mod receive;
 pub mod record;
+mod s3;
+pub mod service;
 pub mod source;
 pub mod spool;
 pub mod telemetry;

@@ -48,22 +48,24 @@ fn unsafe_stands_in_one_module() {
 }
 
 /// Which stages a stage may use, besides itself, `record` and `durable`.
-const LAW: [(&str, &[&str]); 15] = [
+const LAW: [(&str, &[&str]); 17] = [
     ("record", &[]),
     ("durable", &[]),
+    ("service", &[]),
     ("source", &[]),
     ("policy", &["tls"]),
     ("chain", &[]),
     ("tls", &["chain"]),
+    ("s3", &["tls"]),
     ("telemetry", &[]),
     ("alert", &["tls"]),
-    ("spool", &["chain"]),
-    ("forward", &["chain", "spool", "tls"]),
-    ("receive", &["chain", "tls"]),
+    ("spool", &["chain", "service"]),
+    ("forward", &["chain", "s3", "spool", "tls"]),
+    ("receive", &["chain", "service", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "tls"]),
 ];
 
 #[test]

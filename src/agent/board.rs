@@ -1,13 +1,15 @@
-//! What the agent says of its sources and alerts while it runs, and how often it took up policies: in its log on SIGUSR1, and
-//! as metrics.
+//! What the agent says of its sources and alerts while it runs, and how often it took up policies: in its log on SIGUSR1, as
+//! metrics, and to a service manager, which also hears whether the line's threads get on.
 
 use crate::alert::{Counters, Counts};
+use crate::service::Pulse;
 use crate::source::{Doing, Progress};
 use crate::tls::{self, Expiry};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use tokio::sync::watch;
 
 /// One for each agent; whoever holds it can ask at any time.
 #[derive(Debug, Default)]
@@ -17,12 +19,37 @@ pub struct Board {
     certificates: Mutex<Vec<(String, tls::Config)>>,
     /// Policies that were read again: taken up, refused.
     reloads: [AtomicU64; 2],
+    /// The threads of the line's path.
+    threads: Mutex<Vec<(&'static str, Arc<Pulse>)>>,
+    /// The sources are open, and the first genesis is durable.
+    is_ready: watch::Sender<bool>,
 }
 
 impl Board {
     /// The sources of a stream that begins.
     pub(super) fn put(&self, sources: Vec<(String, Arc<Progress>)>) {
         *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// The threads of a stream that begins.
+    pub(super) fn put_threads(&self, threads: Vec<(&'static str, Arc<Pulse>)>) {
+        *self.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+    }
+
+    /// Each thread of the line's path, from its batches to the disk, by its name.
+    pub fn threads(&self) -> Vec<(&'static str, Arc<Pulse>)> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_ready(&self) {
+        self.is_ready.send_replace(true);
+    }
+
+    /// Waits until the sources are open and the genesis of the first stream is durable.
+    pub async fn ready(self: Arc<Self>) {
+        let mut is_ready = self.is_ready.subscribe();
+        // the sender is this board's
+        let _: Result<_, _> = is_ready.wait_for(|is_ready| *is_ready).await;
     }
 
     /// The alert targets of an agent that runs.
@@ -68,6 +95,20 @@ impl Board {
         for (alert, counts) in self.alerts() {
             tracing::info!(alert, ?counts, "what became of the alerts");
         }
+    }
+
+    /// One line for people: what the sources follow, and what of it is unread.
+    pub fn status(&self) -> String {
+        let doing: Vec<Doing> = self.sources().into_iter().map(|(_, doing)| doing).collect();
+        let sum = |of: fn(&Doing) -> u64| doing.iter().map(of).sum::<u64>();
+        format!(
+            "{} sources, {} files; unread: {} bytes, {} journal entries, for {:.0} s",
+            doing.len(),
+            sum(|doing| doing.files),
+            sum(|doing| doing.behind_bytes),
+            sum(|doing| doing.behind_entries),
+            doing.iter().map(unread_for).fold(0.0, f64::max)
+        )
     }
 
     /// The metrics in Prometheus' text format, version 0.0.4.

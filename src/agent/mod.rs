@@ -25,6 +25,7 @@ use crate::config;
 use crate::durable::Disk;
 use crate::forward::{self, Event, Forwarder};
 use crate::policy::{self, PolicySet};
+use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
 use crate::tls;
@@ -116,7 +117,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Loads the keys, certificates and policies that `config` names; a bundle from its server if none was kept.
+    /// Loads the keys and policies that `config` names; a bundle from its server if none was kept.
     pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
         let seen = reload::stamp(&config.policy);
@@ -124,10 +125,6 @@ impl Agent {
         let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
         let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         forward::apart(&config.targets, &config.spool.dir).map_err(|(name, error)| Error::Target { name, error })?;
-        for target in &config.targets {
-            let checked = forward::check(target, &config.host.name);
-            checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
-        }
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
@@ -158,6 +155,9 @@ impl Agent {
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
     /// `on_event` sees each receipt.
     pub async fn run(&self, options: &Options, stop: &Stop, mut on_event: impl FnMut(&Event)) -> Result<(), Error> {
+        if options.once {
+            self.check_required()?;
+        }
         let mut delivery = Delivery::new(&self.config.alerts);
         self.board.put_alerts(delivery.counters());
         let targets = self.config.targets.iter();
@@ -223,11 +223,11 @@ impl Agent {
         for target in &self.config.targets {
             let name = target.name.clone();
             let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
-            let forwarder = forwarder.map_err(|error| Error::Target { name: name.clone(), error })?;
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
         let mut refused = None;
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
+        let _ready = self.tell_ready(&spool);
         let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
@@ -275,12 +275,33 @@ impl Agent {
         }
     }
 
+    /// An agent that goes on waits for certificates to be mended, since one that stopped would read nothing meanwhile. With `once`
+    /// nobody would wait for it.
+    fn check_required(&self) -> Result<(), Error> {
+        for target in self.config.targets.iter().filter(|target| target.required) {
+            let checked = forward::check(target, &self.config.host.name);
+            checked.map_err(|error| Error::Target { name: target.name.clone(), error })?;
+        }
+        Ok(())
+    }
+
     async fn open_spool(&self) -> Result<(Spool, Recovered), Error> {
         let (config, host) = (self.config.spool.clone(), self.config.host.name.clone());
-        let targets: Vec<(String, bool)> = self.config.targets.iter().map(|t| (t.name.clone(), t.required)).collect();
+        let target = |t: &forward::Config| spool::Target { name: t.name.clone(), max_lag_bytes: t.max_lag_bytes };
+        let targets: Vec<spool::Target> = self.config.targets.iter().map(target).collect();
         let open = move || Spool::open(&config, &host, &targets, Arc::new(Disk));
         let opened = tokio::task::spawn_blocking(open).await.map_err(|e| Error::Thread(e.to_string()))?;
         Ok(opened?)
+    }
+
+    /// Tells the board once the genesis is durable, which is written after the sources were opened.
+    fn tell_ready(&self, spool: &Spool) -> JoinSet<()> {
+        let (mut durable, board) = (spool.durable(), Arc::clone(&self.board));
+        JoinSet::from_iter([async move {
+            if durable.wait_for(|durable| durable.is_some_and(|durable| durable.next > 0)).await.is_ok() {
+                board.is_ready();
+            }
+        }])
     }
 
     /// Starts the threads of the line's path.
@@ -319,13 +340,16 @@ impl Agent {
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends))?;
+        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
+        self.board.put_threads(vec![("policy", labels.clone()), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone());
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
+            chains.rest();
         })?;
         Ok(Line { done, control, failures, _end: end })
     }

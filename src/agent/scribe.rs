@@ -10,8 +10,9 @@ use crate::chain::host_key::HostKey;
 use crate::chain::key::Bytes32;
 use crate::chain::{self, Chain, Facts, LogRecord, Tip};
 use crate::record::{Item, SourceEvent, Verdicts};
+use crate::service::Pulse;
 use crate::source::Stop;
-use crate::spool::{Cursors, KnownSource, Recovered, Snapshot, Spool, Writer};
+use crate::spool::{Cursors, KnownSource, Recovered, Skipped, Snapshot, Spool, Writer};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ pub(super) struct Scribe {
     prev: Option<Prev>,
     alerts: Alerts,
     stop: Stop,
+    pulse: Arc<Pulse>,
 }
 
 /// The stream that is being written.
@@ -61,6 +63,7 @@ struct Open {
     /// An alert waits for its lines to be durable.
     is_urgent: bool,
     stop: Stop,
+    pulse: Arc<Pulse>,
 }
 
 enum Wake {
@@ -80,17 +83,22 @@ impl Scribe {
         found: Recovered,
         alerts: Alerts,
         stop: Stop,
+        pulse: Arc<Pulse>,
     ) -> Self {
         let (config, spool) = (config.clone(), spool.clone());
-        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop }
+        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop, pulse }
     }
 
     /// Until the sources have ended; leaves a closed stream behind.
     pub(super) fn run(mut self, input: &Receiver<Labelled>, orders: &Receiver<Control>) -> Result<(), Error> {
+        self.pulse.work();
         let mut open = self.begin()?;
         loop {
             let due = open.next_due(self.config.max_stream_age);
-            match wait(input, orders, self.alerts.next_due().map_or(due, |alert| alert.min(due))) {
+            self.pulse.rest();
+            let wake = wait(input, orders, self.alerts.next_due().map_or(due, |alert| alert.min(due)));
+            self.pulse.work();
+            match wake {
                 Wake::Lines(labelled) => {
                     if !self.wait_for_room(&mut open)? {
                         // stopped while the spool was full: this batch and all after it are read again
@@ -123,17 +131,37 @@ impl Scribe {
             targets: self.spool.joining(),
             prev: self.prev,
         };
+        let skipped = self.spool.skipped();
         let mut lines = Vec::with_capacity(2 * PIECE_BYTES);
         let chain = Chain::begin(&facts, &self.identity.recipients, &self.identity.host_key, &mut lines)?;
         let writer = self.spool.begin_stream(chain.stream())?;
         tracing::info!(stream = %chain.stream(), "a stream begins");
         let heartbeat_due = Instant::now() + HEARTBEAT;
         let segment_due = Some(Instant::now() + self.config.flush_interval);
-        let (segment_bytes, is_urgent, stop) = (lines.len(), false, self.stop.clone());
-        let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, is_urgent, stop };
+        let (segment_bytes, is_urgent) = (lines.len(), false);
+        let (stop, pulse) = (self.stop.clone(), self.pulse.clone());
+        let mut open = Open { chain, writer, lines, segment_bytes, segment_due, heartbeat_due, is_urgent, stop, pulse };
+        self.tell_skipped(&mut open, &skipped)?;
         self.declare_sources(&mut open)?;
         open.commit()?;
         Ok(open)
+    }
+
+    /// Before all else: a target that was skipped begins with this stream, and its first lines say what it lacks.
+    fn tell_skipped(&self, open: &mut Open, skipped: &[Skipped]) -> Result<(), Error> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        for Skipped { target, stream, from, to } in skipped {
+            let at = open.chain.stamp();
+            self.item(open, |open| open.chain.skip(&mut open.lines, &at, target, *stream, [*from, *to]))?;
+            if open.is_full() {
+                self.seal(open)?;
+            }
+        }
+        open.commit()?;
+        open.writer.wait_durable()?;
+        Ok(self.spool.told(skipped)?)
     }
 
     /// Sources that were being read in the stream before are named in this one too.
@@ -255,7 +283,7 @@ impl Scribe {
         let at = open.chain.stamp();
         let last = open.chain.checkpoint(&mut open.lines, &at);
         open.compress()?;
-        open.writer.seal(first, last, &|| open.stop.is_set())?;
+        open.writer.seal(first, last, &|| is_over(&open.pulse, &open.stop))?;
         (open.segment_bytes, open.segment_due) = (0, None);
         if open.writer.roll_is_due() {
             open.writer.roll(last + 1, self.snapshot(open, false))?;
@@ -293,7 +321,7 @@ impl Scribe {
     fn wait_for_room(&mut self, open: &mut Open) -> Result<bool, Error> {
         const SLICE: Duration = Duration::from_millis(500);
         while !self.spool.wait_for_room(SLICE)? {
-            if self.stop.is_set() {
+            if is_over(&self.pulse, &self.stop) {
                 return Ok(false);
             }
             self.tick(open)?;
@@ -314,11 +342,11 @@ impl Scribe {
         if open.chain.segment_len() + 2 > chain::SEGMENT_LINES {
             self.seal(&mut open)?;
         }
-        let Open { chain, mut writer, mut lines, stop, .. } = open;
+        let Open { chain, mut writer, mut lines, stop, pulse, .. } = open;
         let first = chain.segment_first();
         let (tip, edge) = chain.close(&mut lines, why);
         writer.append(&lines)?;
-        writer.seal(first, tip.size - 1, &|| stop.is_set())?;
+        writer.seal(first, tip.size - 1, &|| is_over(&pulse, &stop))?;
         let snapshot = Snapshot { sources: self.cursors.to_snapshot(), ..snapshot(&tip, &edge, true) };
         self.prev = snapshot.prev();
         Ok(writer.finish(snapshot)?)
@@ -345,7 +373,7 @@ impl Open {
         self.compress()?;
         let last = self.chain.next_seq() - 1;
         self.is_urgent = false;
-        Ok(self.writer.commit(last, &|| self.stop.is_set())?)
+        Ok(self.writer.commit(last, &|| is_over(&self.pulse, &self.stop))?)
     }
 
     fn next_due(&self, max_age: Duration) -> Instant {
@@ -353,6 +381,12 @@ impl Open {
         let segment = self.segment_due.unwrap_or(end);
         segment.min(self.heartbeat_due).min(end)
     }
+}
+
+/// Whether a wait for room is over; to wait for room is to get on.
+fn is_over(pulse: &Pulse, stop: &Stop) -> bool {
+    pulse.work();
+    stop.is_set()
 }
 
 fn snapshot(tip: &Tip, edge: &chain::tree::Edge, closed: bool) -> Snapshot {

@@ -1,8 +1,8 @@
 //! Files that hold keys: made once, never written over, and a secret one is read only when nobody else can read it.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -78,11 +78,18 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     let file = open(path)?;
     // asked of the open file, so that it can't be exchanged between the question and the reading
     let metadata = file.metadata().map_err(|source| Error::Io { path: path.to_owned(), doing: "examine", source })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if is_exposed(&metadata) {
+        let mode = metadata.permissions().mode() & 0o7777;
         return Err(Error::Exposed { path: path.to_owned(), mode });
     }
     read_text(path, file)
+}
+
+/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group of one that root hands
+/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc).
+fn is_exposed(metadata: &Metadata) -> bool {
+    let is_handed_on = metadata.uid() == 0 && !rustix::process::geteuid().is_root();
+    metadata.mode() & if is_handed_on { 0o037 } else { 0o077 } != 0
 }
 
 fn fill(file: &mut File, contents: &[u8], mode: u32) -> io::Result<()> {

@@ -19,6 +19,7 @@ pub(crate) mod memory;
 pub mod receipt;
 pub mod redact;
 mod salt;
+mod skip;
 pub mod stamp;
 pub mod tree;
 pub mod trust;

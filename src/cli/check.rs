@@ -6,6 +6,7 @@ use crate::config::{self, Config};
 use crate::forward;
 use crate::policy::bundle::Downloads;
 use crate::policy::{self, Candidate};
+use crate::telemetry;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok(config) => config,
         Err(faults) => return super::fail(&faults),
     };
+    // what a target can't be asked, and is no fault
+    telemetry::start("warn");
     let faults = faults(&config, args.offline);
     if !faults.is_empty() {
         return super::fail(&faults);

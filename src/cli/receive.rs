@@ -1,8 +1,9 @@
 //! `sealtail receive`: the embedded append-only store, in the foreground.
 
-use super::stop;
+use super::{service, stop};
 use crate::config::Config;
 use crate::receive::Server;
+use crate::service::Manager;
 use crate::telemetry;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use std::process::ExitCode;
 /// Run the embedded append-only store behind mTLS, until SIGTERM or Ctrl-C
 ///
 /// Takes batches from hosts whose client certificate names them, checks that each goes on where the stream stood, makes it
-/// durable, and answers with a signed receipt. It has no way to change or delete what it stored.
+/// durable, and answers with a signed receipt. It has no way to change or delete what it stored. Certificates and the trust
+/// file are read again when they change, and at once on SIGHUP.
 #[derive(Debug, Args)]
 pub struct ReceiveArgs {
     /// The configuration; its [receive] is what counts here
@@ -32,8 +34,26 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             // before anything is taken, so that no signal is missed and the end is always an orderly one
-            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let manager = Manager::from_environment();
+            let stopping = manager.clone();
+            let stop =
+                stop::on_signal(move || stopping.stopping()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
+            // where one file configures both, the address is the agent's
+            if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
+                let served = telemetry::serve(address, server.metrics()).await;
+                served
+                    .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
+            }
+            let (reload, pulse) = (server.reload_handle(), server.pulse());
+            let ask = move || {
+                let reload = reload.clone();
+                async move { reload.ask().await }
+            };
+            service::reload_on_hangup(&manager, ask).map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let status = format!("receiving on {}", server.local_addr());
+            let threads = move || vec![("server", pulse.clone())];
+            service::watch(&manager, std::future::ready(()), threads, move || status.clone());
             tracing::info!(address = %server.local_addr(), dir = %receive.dir.display(), "receiving");
             server.run(stop.come()).await.map_err(|e| e.to_string())
         })

@@ -1,8 +1,9 @@
 //! `sealtail run`: the agent in the foreground.
 
-use super::stop;
+use super::{service, stop};
 use crate::agent::{Agent, Options};
 use crate::config::Config;
+use crate::service::Manager;
 use crate::telemetry;
 use clap::Args;
 use std::path::PathBuf;
@@ -48,9 +49,16 @@ pub fn run(args: &RunArgs) -> ExitCode {
             }
             let board = agent.board();
             stop::on_ask(move || board.log()).map_err(|e| format!("cannot wait for signals: {e}"))?;
-            let reload = agent.reload();
-            stop::on_hangup(move || reload.ask()).map_err(|e| format!("cannot wait for signals: {e}"))?;
-            let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let (manager, reload) = (Manager::from_environment(), agent.reload());
+            let ask = move || {
+                let reload = reload.clone();
+                async move { reload.ask().await }
+            };
+            service::reload_on_hangup(&manager, ask).map_err(|e| format!("cannot wait for signals: {e}"))?;
+            let [threads, status] = [(); 2].map(|()| agent.board());
+            service::watch(&manager, agent.board().ready(), move || threads.threads(), move || status.status());
+            let stop =
+                stop::on_signal(move || manager.stopping()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             agent.run(&options, &stop.stop, |_| {}).await.map_err(|e| e.to_string())
         })
     });

@@ -18,13 +18,14 @@ impl Signalled {
     }
 }
 
-/// Listens for the signals; the second one ends the process at once.
-pub(super) fn on_signal() -> std::io::Result<Signalled> {
+/// Listens for the signals; `stopping` hears of the first, the second one ends the process at once.
+pub(super) fn on_signal(stopping: impl FnOnce() + Send + 'static) -> std::io::Result<Signalled> {
     let (stopper, stop) = Stop::pair();
     let (tell, come) = oneshot::channel::<()>();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        stopping();
         stopper.stop();
         drop(tell);
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
@@ -35,19 +36,28 @@ pub(super) fn on_signal() -> std::io::Result<Signalled> {
 
 /// Answers each SIGUSR1.
 pub(super) fn on_ask(answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
-    on(SignalKind::user_defined1(), answer)
+    on(SignalKind::user_defined1(), move || {
+        answer();
+        std::future::ready(())
+    })
 }
 
-/// Answers each SIGHUP.
-pub(super) fn on_hangup(answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
+/// Answers each SIGHUP; those that come before it is done are one.
+pub(super) fn on_hangup<F>(answer: impl Fn() -> F + Send + 'static) -> std::io::Result<()>
+where
+    F: Future<Output = ()> + Send,
+{
     on(SignalKind::hangup(), answer)
 }
 
-fn on(kind: SignalKind, answer: impl Fn() + Send + 'static) -> std::io::Result<()> {
+fn on<F>(kind: SignalKind, answer: impl Fn() -> F + Send + 'static) -> std::io::Result<()>
+where
+    F: Future<Output = ()> + Send,
+{
     let mut asked = signal(kind)?;
     tokio::spawn(async move {
         while asked.recv().await.is_some() {
-            answer();
+            answer().await;
         }
     });
     Ok(())

@@ -1,5 +1,6 @@
 //! `sealtail verify`: checks archives.
 
+use super::fetch::{StoreArgs, fetch};
 use crate::chain::host_key::HostPublic;
 use crate::chain::key::load_identities;
 use crate::chain::receipt::Receipt;
@@ -28,7 +29,7 @@ const ENTRY_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct VerifyArgs {
-    /// Archives to check: files, or folders laid out as <host>/<stream>/
+    /// Archives to check: files, folders laid out as <host>/<stream>/, or s3://bucket/prefix
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The auditor's age identity; without it no tag can be checked (may be given more than once)
@@ -58,24 +59,32 @@ pub struct VerifyArgs {
     /// Print one JSON object a finding, and one with the result at the end
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Runs `sealtail verify`. Exits with 0 if the archive is intact, 1 on an alarm, 2 if it could not be checked.
 pub fn run(args: VerifyArgs) -> ExitCode {
-    let options = match options(&args) {
-        Ok(options) => options,
+    let ready = options(&args).and_then(|options| Ok((options, fetch(&args.paths, &args.store)?)));
+    let (mut options, mut fetched) = match ready {
+        Ok(ready) => ready,
         Err(fault) => {
             anstream::eprintln!("sealtail verify: {fault}");
             return ExitCode::from(2);
         }
     };
+    options.store = std::mem::take(&mut fetched.report);
     let bar = progress_bar(args.json);
     let progress = |done: u64, total: u64| {
         bar.set_length(total);
         bar.set_position(done);
     };
     let mut printer = Printer { json: args.json, printed: BTreeMap::new(), bar: bar.clone(), broken: None };
-    let summary = verify(&args.paths, &options, &progress, &mut |finding| printer.finding(&finding));
+    let mut summary = verify(&fetched.paths, &options, &progress, &mut |mut finding| {
+        finding.detail = fetched.named_as_stored(finding.detail);
+        printer.finding(&finding);
+    });
+    summary.unchecked = summary.unchecked.into_iter().map(|reason| fetched.named_as_stored(reason)).collect();
     bar.finish_and_clear();
     printer.summary(&summary, &options);
     if let Some(error) = printer.broken.filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
@@ -102,7 +111,10 @@ fn after_help() -> String {
          with --host-key alone           what the public can check: endorsement, checkpoints, order, links (PUBLIC-ONLY)\n\n\
          Examples:\n  \
          sealtail verify archive/ --identity auditor.key --host-key host.pub\n  \
-         sealtail verify archive/ --identity auditor.key --trust trust.toml --receipts receipts.ndjson --json\n\n\
+         sealtail verify archive/ --identity auditor.key --trust trust.toml --receipts receipts.ndjson --json\n  \
+         sealtail verify s3://bucket/prefix --identity auditor.key --host-key host.pub\n\n\
+         For s3:// the endpoint, the region, the credentials and whom to trust come from the environment and profiles, as AWS'\n\
+         own tools read them: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE, AWS_CA_BUNDLE and so on.\n\n\
          Findings:\n",
     );
     for weight in [Weight::Alarm, Weight::Warning, Weight::Info] {
@@ -152,6 +164,7 @@ fn options(args: &VerifyArgs) -> Result<Options, String> {
         inventory: args.inventory.as_deref().map_or(Ok(Vec::new()), |path| entries(path, stream_name))?,
         since_ns: args.since.map(unix_ns),
         as_of: args.as_of.unwrap_or_else(SystemTime::now),
+        ..Options::default()
     })
 }
 

@@ -2,9 +2,10 @@
 
 use super::sections::Names;
 use super::table::{Table, Text};
+use super::target::client_files;
 use crate::alert::{Config, Kind, is_placeholder};
 use crate::record::{Decision, Secret, Severity};
-use crate::tls::{self, ClientFiles, Version};
+use crate::tls::{self, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -128,20 +129,7 @@ fn tls(table: &Table<'_>, url: Option<&str>) -> Option<tls::Config> {
         tls.place.fault("certificates are for https, and url is plain http", "write https there, or take tls out");
     }
     let ca = tls.optional("ca", Text::into_path);
-    let cert = tls.optional("cert", Text::into_path);
-    let key = tls.optional("key", Text::into_path);
-    let client = match (cert?, key?) {
-        (Some(cert), Some(key)) => Some(Some(ClientFiles { cert, key })),
-        (None, None) => Some(None),
-        (Some(_), None) => {
-            tls.missing("key", "name the PEM file of the certificate's key, or take cert out");
-            None
-        }
-        (None, Some(_)) => {
-            tls.missing("cert", "name the PEM file of the key's certificate, or take key out");
-            None
-        }
-    };
+    let client = client_files(&tls);
     tls.finish();
     let client = client?;
     // a client certificate would cross the wire in the clear under 1.2

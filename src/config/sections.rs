@@ -85,7 +85,9 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     let policy = policy(root.table("policy"));
     let chain = chain(root.table("chain"));
     let spool = spool(root.table("spool"));
-    let targets = target::configs(root.tables("target", "say where lines go, with [[target]] and type = \"https\""));
+    let spool_bytes = spool.as_ref().map_or(GIB, |spool| spool.max_size_bytes);
+    let targets = root.tables("target", "say where lines go, with [[target]] and type = \"https\"");
+    let targets = target::configs(targets, spool_bytes);
     let alerts = alerting::configs(root.tables_if_any("alert"));
     let (mut policy, spool) = (policy?, spool?);
     if let Some(bundle) = &mut policy.bundle {

@@ -118,6 +118,18 @@ impl<'t> Table<'t> {
         self.quantity(key, default, bounds, value::size, value::show_size, "B")
     }
 
+    /// A size that may be absent (`Some(None)`).
+    pub(super) fn optional_size(&self, key: &'static str, bounds: RangeInclusive<u64>) -> Option<Option<u64>> {
+        let default = *bounds.start();
+        self.holds(&[key]).then(|| self.size(key, default, bounds)).map_or(Some(None), |size| size.map(Some))
+    }
+
+    /// A whole number that may be absent (`Some(None)`).
+    pub(super) fn optional_integer(&self, key: &'static str, bounds: RangeInclusive<u64>) -> Option<Option<u64>> {
+        let default = *bounds.start();
+        self.holds(&[key]).then(|| self.integer(key, default, bounds)).map_or(Some(None), |number| number.map(Some))
+    }
+
     /// A duration.
     pub(super) fn duration(
         &self,

@@ -96,11 +96,8 @@ impl Backend for Https {
     }
 
     fn reload(&mut self) {
-        let Some(tls) = self.certificates.renewed() else { return };
-        match http::client(&self.url, tls, self.proxy.as_ref()) {
-            Ok(client) => self.client = client,
-            Err(error) => tracing::warn!(%error, "changed certificates are not usable"),
-        }
+        let make = |tls| http::client(&self.url, tls, self.proxy.as_ref());
+        self.certificates.renew(&mut self.client, make);
     }
 }
 

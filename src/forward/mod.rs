@@ -9,20 +9,26 @@
 //! | --- | --- |
 //! | `backend` | the contract of a kind of target |
 //! | `https` | a server that speaks the protocol of `sealtail receive` |
+//! | `generic` | any server that takes NDJSON |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
+//! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
 
 mod backend;
 mod file;
+mod generic;
 mod http;
 mod https;
 mod otlp;
+mod s3;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
+pub use generic::PLACEHOLDERS;
+pub use s3::{LockMode, ObjectLock, S3Config};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -31,7 +37,7 @@ use crate::record::Secret;
 use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// A `[[target]]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +46,8 @@ pub struct Config {
     pub name: String,
     /// A segment stays spooled until every required target gave a receipt for it.
     pub required: bool,
+    /// Of an optional target: what it may hold of the spool that every required target has, before it is skipped.
+    pub max_lag_bytes: Option<u64>,
     /// A batch is sent when it has this many bytes …
     pub batch_max_size_bytes: u64,
     /// … or when its first segment is this old.
@@ -53,10 +61,14 @@ pub struct Config {
 pub enum Kind {
     /// `type = "https"`.
     Https(HttpsConfig),
+    /// `type = "https"` with `protocol = "generic"`.
+    Generic(GenericConfig),
     /// `type = "otlp"`.
     Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "s3"`.
+    S3(S3Config),
 }
 
 impl Kind {
@@ -64,8 +76,10 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Kind::Https(https) => https.url.clone(),
+            Kind::Generic(generic) => generic.shown().to_owned(),
             Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::S3(s3) => s3.place(),
         }
     }
 
@@ -73,7 +87,9 @@ impl Kind {
     pub fn tls(&self) -> Option<&TlsConfig> {
         match self {
             Kind::Https(https) => Some(&https.tls),
+            Kind::Generic(generic) => Some(&generic.tls),
             Kind::Otlp(otlp) => Some(&otlp.tls),
+            Kind::S3(s3) => Some(&s3.tls),
             Kind::File(_) => None,
         }
     }
@@ -81,7 +97,8 @@ impl Kind {
     /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
     pub fn is_durable(&self) -> bool {
         match self {
-            Kind::Https(_) | Kind::File(_) => true,
+            Kind::Https(_) | Kind::File(_) | Kind::S3(_) => true,
+            Kind::Generic(generic) => generic.durable,
             Kind::Otlp(_) => false,
         }
     }
@@ -105,6 +122,41 @@ pub struct Proxy {
     pub url: String,
     /// User and password.
     pub login: Option<(String, Secret)>,
+}
+
+/// `type = "https"` with `protocol = "generic"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenericConfig {
+    /// The URL, `https` always, with [`PLACEHOLDERS`] between braces.
+    pub url: String,
+    /// The method.
+    pub method: reqwest::Method,
+    /// What is sent besides.
+    pub headers: Vec<(String, Secret)>,
+    /// What a body is.
+    pub format: Format,
+    /// The operator's word that what was answered with 2xx is durable.
+    pub durable: bool,
+    /// Certificates; our own may be missing.
+    pub tls: TlsConfig,
+    /// The way there.
+    pub proxy: Option<Proxy>,
+}
+
+impl GenericConfig {
+    /// The URL without its query, which may be a secret.
+    fn shown(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines.
+    Ndjson,
+    /// Lines, compressed, byte for byte as they are spooled.
+    NdjsonZst,
 }
 
 /// `type = "otlp"`.
@@ -188,17 +240,19 @@ pub struct Forwarder {
     config: Config,
     host: String,
     spool: Spool,
-    backend: Box<dyn Backend>,
     events: mpsc::Sender<Event>,
     backoff: Backoff,
+    draining: watch::Receiver<bool>,
 }
 
 /// The backend of a target. Nothing is sent yet; what is wrong with its certificates and its place is said.
 pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
     Ok(match &config.kind {
         Kind::Https(https) => Box::new(https::Https::new(&config.name, https, host)?),
+        Kind::Generic(generic) => Box::new(generic::Generic::new(&config.name, generic, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
 
@@ -238,14 +292,14 @@ pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
 
 impl Forwarder {
     /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
-    pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Result<Self, Error> {
-        let backend = open(config, host)?;
-        let (config, host, spool) = (config.clone(), host.to_owned(), spool.clone());
-        Ok(Self { config, host, spool, backend, events, backoff: Backoff::default() })
+    pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Self {
+        let (config, host, spool, draining) = (config.clone(), host.to_owned(), spool.clone(), spool.draining());
+        Self { config, host, spool, events, backoff: Backoff::default(), draining }
     }
 
     /// Runs until it is dropped or the spool fails.
     pub async fn run(mut self) -> Result<(), Error> {
+        let mut backend = self.open().await;
         let mut news = self.spool.watch();
         let limits =
             BatchLimits { max_size_bytes: self.config.batch_max_size_bytes, max_age: self.config.batch_max_age };
@@ -253,7 +307,7 @@ impl Forwarder {
             news.mark_unchanged();
             let (spool, name) = (self.spool.clone(), self.config.name.clone());
             match blocking(move || spool.work(&name, limits)).await? {
-                Work::Batch(batch) => self.deliver(&batch).await?,
+                Work::Batch(batch) => self.deliver(&mut *backend, &batch).await?,
                 Work::Wait(until) => {
                     let until = until.map_or(Duration::from_secs(3600), |at| at - Instant::now());
                     let changed = tokio::time::timeout(until, news.changed()).await;
@@ -265,8 +319,36 @@ impl Forwarder {
         }
     }
 
+    /// Until its certificates are usable: they may be renewed while the agent runs, and no other target has to wait for that.
+    async fn open(&mut self) -> Box<dyn Backend> {
+        loop {
+            match open(&self.config, &self.host) {
+                Ok(backend) => return backend,
+                Err(error) => {
+                    let wait = self.backoff.next();
+                    if self.backoff.is_worth_a_word() {
+                        tracing::error!(target_name = %self.config.name, "cannot deliver, the spool holds the lines: {error}");
+                    }
+                    self.pause(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Waits before another attempt. Once the spool is to be drained the waits begin anew, since there is little time left.
+    async fn pause(&mut self, wait: Duration) {
+        if *self.draining.borrow() {
+            return tokio::time::sleep(wait).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // an error means that the spool is gone, which the next attempt finds
+            _ = self.draining.wait_for(|draining| *draining) => self.backoff.failures = 0,
+        }
+    }
+
     /// Until the target has the batch, or refuses it for good.
-    async fn deliver(&mut self, batch: &Frozen) -> Result<(), Error> {
+    async fn deliver(&mut self, backend: &mut dyn Backend, batch: &Frozen) -> Result<(), Error> {
         let (spool, frozen) = (self.spool.clone(), *batch);
         let bytes = blocking(move || spool.read(&frozen)).await?;
         if self.spool.is_refused(&self.config.name, batch.stream) {
@@ -275,8 +357,8 @@ impl Forwarder {
         let digest = Hash(sha256(&[&bytes]));
         let upload = Upload { host: self.host.clone(), batch: *batch, bytes, digest };
         while self.spool.is_frozen(&self.config.name, batch) {
-            self.backend.reload();
-            match self.backend.store(&upload).await {
+            backend.reload();
+            match backend.store(&upload).await {
                 Outcome::Stored(receipt) => return self.stored(batch, upload.bytes, receipt).await,
                 Outcome::Refused { is_fork, why } => {
                     return self.quarantine(batch, upload.bytes, Some((is_fork, why))).await;
@@ -288,7 +370,7 @@ impl Forwarder {
                         let place = self.config.kind.place();
                         tracing::warn!(target_name = %self.config.name, place, wait_ms, "cannot deliver, the spool holds the lines: {why}");
                     }
-                    tokio::time::sleep(wait).await;
+                    self.pause(wait).await;
                 }
             }
         }
@@ -317,6 +399,14 @@ impl Forwarder {
     ) -> Result<(), Error> {
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
         let kept = blocking(move || spool.keep_refused(&name, &frozen, &bytes)).await?;
+        let (spool, name) = (self.spool.clone(), self.config.name.clone());
+        let Some(kept) = kept else {
+            let why = refusal.map(|(_, why)| why);
+            tracing::error!(target_name = %name, stream = %batch.stream, first = batch.seq[0], why,
+                "ALARM: this optional target refuses more than its max_lag of quarantine: the rest of the stream is skipped, as the next one says");
+            // no new stream on its account: one that refuses everything would have them begin without end
+            return blocking(move || spool.skip(&name)).await;
+        };
         if let Some((is_fork, why)) = refusal {
             let what = if is_fork {
                 "FORK: the target holds other bytes under this name"
@@ -328,7 +418,6 @@ impl Forwarder {
             let target = self.config.name.clone();
             self.events.send(Event::Refused { target }).await.map_err(|_| Error::Stopped)?;
         }
-        let (spool, name) = (self.spool.clone(), self.config.name.clone());
         blocking(move || spool.give_up(&name, &frozen)).await
     }
 }

@@ -25,6 +25,19 @@ impl Watch {
         Ok((Watch { name: name.to_owned(), config: config.clone(), host: host.to_owned(), watched }, client))
     }
 
+    /// Replaces a client that `make` makes, if files changed since.
+    pub(crate) fn renew(
+        &mut self,
+        client: &mut reqwest::Client,
+        make: impl FnOnce(ClientConfig) -> Result<reqwest::Client, Error>,
+    ) {
+        match self.renewed().map(make) {
+            Some(Ok(new)) => *client = new,
+            Some(Err(error)) => tracing::warn!(target_name = %self.name, %error, "changed certificates are not usable"),
+            None => {}
+        }
+    }
+
     /// What to connect with from now on, if files changed since. While they can't be used, as between the exchange of a certificate
     /// and that of its key, the old ones stay in use, and the next attempt looks again.
     pub(crate) fn renewed(&mut self) -> Option<ClientConfig> {

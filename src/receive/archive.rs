@@ -8,17 +8,21 @@ use super::tip::{Genesis, StreamName, Tip};
 use crate::chain::genesis::Opened;
 use crate::chain::header::Header;
 use crate::chain::line::RawLine;
-use crate::durable::{self, FileSystem};
+use crate::durable::{self, FileSystem, Unnamed};
 use crate::record::Seq;
-use std::io::{self, ErrorKind};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Bound of a batch's bytes.
+/// Bound of a batch's bytes, however the receiver is configured.
 pub(super) const BATCH_MAX: u64 = 64 * 1024 * 1024;
 
-const FOLDER_MODE: u32 = 0o750;
-const FILE_MODE: u32 = 0o640;
+pub(super) const FOLDER_MODE: u32 = 0o750;
+pub(super) const FILE_MODE: u32 = 0o640;
+/// Bytes of a stored batch that are read at a time.
+const PIECE_BYTES: usize = 128 * 1024;
 const EXTENSION: &str = ".ndjson.zst";
 
 /// A stream's folder, which need not be there yet.
@@ -54,11 +58,18 @@ impl Archive {
     }
 
     /// Stores a batch. Once this returns, it survives a power cut; `AlreadyExists` if there is one of this name.
-    pub(super) fn store(&self, fs: &dyn FileSystem, first: Seq, batch: &[u8]) -> Result<(), Error> {
+    pub(super) fn store(&self, fs: &dyn FileSystem, first: Seq, batch: Unnamed) -> Result<(), Error> {
         let path = self.path(first);
-        self.make_folders(fs)
-            .and_then(|()| durable::write_new(fs, &path, batch, FILE_MODE))
-            .map_err(|source| Error::Disk { path, doing: "store a batch", source })
+        self.make_folders(fs).and_then(|()| batch.name(&path)).map_err(|source| Error::Disk {
+            path,
+            doing: "store a batch",
+            source,
+        })
+    }
+
+    /// Whether a batch of this name is stored.
+    pub(super) fn holds(&self, first: Seq) -> bool {
+        self.path(first).exists()
     }
 
     /// The batches, in the order of their lines.
@@ -66,17 +77,23 @@ impl Archive {
         self.read_folder().map_err(self.fault_of_folder("list"))
     }
 
-    /// The bytes of a batch and when they were stored; `None` if there is no batch of this name.
-    pub(super) fn read(&self, first: Seq) -> Result<Option<(Vec<u8>, SystemTime)>, Error> {
+    /// SHA-256 of a batch, and when it was stored; `None` if there is no batch of this name.
+    pub(super) fn digest(&self, first: Seq) -> Result<Option<([u8; 32], SystemTime)>, Error> {
         let path = self.path(first);
-        let read = || -> io::Result<_> {
-            let metadata = std::fs::metadata(&path)?;
-            if metadata.len() > BATCH_MAX {
-                return Err(io::Error::new(ErrorKind::InvalidData, "larger than a batch can be"));
+        let digest = || -> io::Result<_> {
+            let mut batch = open(&path)?;
+            let mut hash = Sha256::new();
+            loop {
+                let piece = batch.fill_buf()?;
+                if piece.is_empty() {
+                    return Ok((hash.finalize().into(), batch.get_ref().metadata()?.modified()?));
+                }
+                hash.update(piece);
+                let len = piece.len();
+                batch.consume(len);
             }
-            Ok((std::fs::read(&path)?, metadata.modified()?))
         };
-        match read() {
+        match digest() {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Disk { path, doing: "read a stored batch", source }),
@@ -117,10 +134,13 @@ impl Archive {
         self.reading(last.first, |batch| advance(name, None, tip, batch))
     }
 
-    fn reading<T>(&self, first: Seq, read: impl FnOnce(&[u8]) -> Result<T, Refusal>) -> Result<T, Error> {
-        let damaged = |why| Error::Damaged { path: self.path(first), why };
-        let (batch, _) = self.read(first)?.ok_or_else(|| damaged("vanished while it was read".to_owned()))?;
-        read(&batch).map_err(|refusal| damaged(refusal.to_string()))
+    fn reading<T>(&self, first: Seq, read: impl FnOnce(BufReader<File>) -> Result<T, Refusal>) -> Result<T, Error> {
+        let path = self.path(first);
+        let batch = match open(&path) {
+            Ok(batch) => batch,
+            Err(source) => return Err(Error::Disk { path, doing: "read a stored batch", source }),
+        };
+        read(batch).map_err(|refusal| Error::Damaged { path, why: refusal.to_string() })
     }
 
     /// Makes the stream's and the host's folder, and makes their names and those of the stream's files durable.
@@ -158,10 +178,18 @@ impl Archive {
     }
 }
 
+fn open(path: &Path) -> io::Result<BufReader<File>> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() > BATCH_MAX {
+        return Err(io::Error::new(ErrorKind::InvalidData, "larger than a batch can be"));
+    }
+    Ok(BufReader::with_capacity(PIECE_BYTES, file))
+}
+
 /// Removes what a crash left unfinished anywhere in the archive `dir`, of which the caller holds the lock; returns how
 /// many files these were.
 pub(super) fn remove_leftovers(fs: &dyn FileSystem, dir: &Path) -> io::Result<usize> {
-    let mut removed = 0;
+    let mut removed = durable::remove_leftovers(fs, dir)?;
     for host in folders_in(dir)? {
         for stream in folders_in(&host)? {
             removed += durable::remove_leftovers(fs, &stream)?;
@@ -187,7 +215,7 @@ fn first_of(name: &str) -> Option<Seq> {
     (digits.len() == 20 && digits.bytes().all(|c| c.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
-fn read_genesis(name: &StreamName, batch: &[u8]) -> Result<Genesis, Refusal> {
+fn read_genesis(name: &StreamName, batch: impl BufRead) -> Result<Genesis, Refusal> {
     let mut frames = Frames::new(batch)?;
     let Some(Piece::Line(bytes)) = frames.next()? else {
         return Err(Refusal::malformed("holds no line"));
@@ -198,7 +226,7 @@ fn read_genesis(name: &StreamName, batch: &[u8]) -> Result<Genesis, Refusal> {
 }
 
 /// Where a stream of this genesis stands after a batch whose last line is a checkpoint, by what that checkpoint says.
-fn after_checkpoint(genesis: Genesis, batch: &[u8]) -> Result<Tip, Refusal> {
+fn after_checkpoint(genesis: Genesis, batch: impl BufRead) -> Result<Tip, Refusal> {
     let mut frames = Frames::new(batch)?;
     let mut last = Vec::new();
     while let Some(piece) = frames.next()? {

@@ -12,12 +12,13 @@ use crate::chain::trust::Trust;
 use crate::chain::{SEGMENT_LINES, tree::Edge};
 use serde::de::IgnoredAny;
 use std::fmt::Display;
+use std::io::BufRead;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Reads a batch that goes on where `tip` stands, and says where the stream stands after it. `trust` says who may endorse
 /// streams; without it anyone may whose signature is good.
-pub(super) fn advance(name: &StreamName, trust: Option<&Trust>, tip: Tip, batch: &[u8]) -> Result<Tip, Refusal> {
+pub(super) fn advance(name: &StreamName, trust: Option<&Trust>, tip: Tip, batch: impl BufRead) -> Result<Tip, Refusal> {
     let first = tip.next();
     let mut check = Check { name, trust, tip, place: Place::InSegment };
     let mut frames = Frames::new(batch)?;

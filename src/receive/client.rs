@@ -30,6 +30,11 @@ impl Client {
         Ok(Self { peer, names, until_unix_s: certificate.validity().not_after.timestamp() })
     }
 
+    /// What its connections are counted by: the first name of its certificate.
+    pub(super) fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
     /// Whether the client may speak for `host`, now: a connection can outlive its certificate.
     pub(super) fn authorise(&self, host: &str) -> Result<(), Refusal> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -1,16 +1,19 @@
 //! One client's connection, from its TLS handshake to its end, with bounds of time on each part.
 
 use super::client::Client;
+use super::limits::Limits;
+use super::metrics::Metrics;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -19,53 +22,78 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Of a request's head.
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
-/// How long a connection stays open without a request, whose head must have come by then too.
-const IDLE: Duration = Duration::from_secs(60);
 /// How long any connection stays open: then its certificate is asked for again.
 const AGE_MAX: Duration = Duration::from_secs(3600);
 /// How long requests in flight may take once the connection is to end.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// Requests of one connection at once, and bytes that it may send ahead for one and for all of them.
 const REQUESTS_MAX: u32 = 16;
-const REQUEST_WINDOW: u32 = 512 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const REQUEST_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
 
-/// Serves a connection until its end, or until `stopping` and its requests in flight are done.
-pub(super) async fn serve(
-    tcp: TcpStream,
-    peer: SocketAddr,
-    tls: Arc<ServerConfig>,
-    router: Router,
-    stopping: watch::Receiver<bool>,
-) {
-    let stream = match timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(tcp)).await {
+/// What all connections are served with.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) router: Router,
+    pub(super) limits: Arc<Limits>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) places: Arc<Places>,
+    /// Whether the receiver stops.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// How many connections each client has.
+#[derive(Default)]
+pub(super) struct Places {
+    taken: Mutex<HashMap<String, usize>>,
+}
+
+/// A client's place among its connections, until dropped.
+struct Place {
+    places: Arc<Places>,
+    client: String,
+}
+
+/// Serves a connection until its end, or until the receiver stops and its requests in flight are done.
+pub(super) async fn serve(tcp: TcpStream, peer: SocketAddr, tls: Arc<ServerConfig>, service: Service) {
+    let metrics = service.metrics.clone();
+    let _counted = metrics.connected();
+    let handshake = service.limits.handshake_timeout;
+    let stream = match timeout(handshake, TlsAcceptor::from(tls).accept(tcp)).await {
         Ok(Ok(stream)) => stream,
         // load balancers look whether the port is open, and say nothing
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return tracing::debug!(%peer, "a connection ended before its TLS handshake did");
         }
-        Ok(Err(error)) => return tracing::warn!(%peer, "refused: its TLS handshake failed: {error}"),
-        Err(_) => return tracing::warn!(%peer, "refused: no TLS handshake within {} s", HANDSHAKE.as_secs()),
+        Ok(Err(error)) => {
+            metrics.refused("handshake");
+            return tracing::warn!(%peer, "refused: its TLS handshake failed: {error}");
+        }
+        Err(_) => {
+            metrics.refused("handshake_timeout");
+            return tracing::warn!(%peer, "refused: no TLS handshake within {} s", handshake.as_secs());
+        }
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let client = certificate.map(|certificate| Client::of(peer, certificate));
     match client {
-        Some(Ok(client)) => serve_requests(stream, client, router, stopping).await,
+        Some(Ok(client)) => match Places::take(&service.places, &client, service.limits.connections_per_host) {
+            Some(_place) => serve_requests(stream, client, service).await,
+            None => {
+                metrics.refused("connections");
+                tracing::warn!(%peer, client = client.name(), "refused: [receive.limits] connections_per_host are open");
+            }
+        },
         Some(Err(error)) => tracing::warn!(%peer, "refused: {error}"),
         None => tracing::warn!(%peer, "refused: it has no certificate"),
     }
 }
 
-async fn serve_requests(
-    stream: TlsStream<TcpStream>,
-    client: Client,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let peer = client.peer;
+async fn serve_requests(stream: TlsStream<TcpStream>, client: Client, service: Service) {
+    let Service { router, limits, mut stopping, .. } = service;
+    let (peer, idle) = (client.peer, limits.idle_timeout);
     let activity =
         Arc::new(Activity { requests: AtomicUsize::new(0), last_ms: AtomicU64::new(0), began: Instant::now() });
     let counted = activity.clone();
@@ -80,7 +108,7 @@ async fn serve_requests(
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES_MAX as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD_BYTES_MAX as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -93,7 +121,7 @@ async fn serve_requests(
         ended = connection.as_mut() => return log_end(peer, ended),
         // an error means that the server is gone, which is a stop too
         _ = stopping.wait_for(|stop| *stop) => "the receiver stops",
-        reason = activity.outlived() => reason,
+        reason = activity.outlived(idle) => reason,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -105,6 +133,31 @@ async fn serve_requests(
 fn log_end(peer: SocketAddr, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
         tracing::debug!(%peer, "the connection broke: {error}");
+    }
+}
+
+impl Places {
+    fn take(places: &Arc<Self>, client: &Client, most: usize) -> Option<Place> {
+        // nothing panics under this lock
+        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(client.name().to_owned()).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { places: places.clone(), client: client.name().to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.client);
+            }
+        }
     }
 }
 
@@ -130,8 +183,8 @@ impl Activity {
     }
 
     /// Returns, with the reason, once the connection should end.
-    async fn outlived(&self) -> &'static str {
-        let mut tick = interval(Duration::from_secs(5));
+    async fn outlived(&self, idle_timeout: Duration) -> &'static str {
+        let mut tick = interval(idle_timeout.min(Duration::from_secs(5)));
         loop {
             tick.tick().await;
             let age = self.age();
@@ -139,7 +192,7 @@ impl Activity {
             if age > AGE_MAX {
                 return "it is an hour old";
             }
-            if self.requests.load(Ordering::Relaxed) == 0 && idle > IDLE {
+            if self.requests.load(Ordering::Relaxed) == 0 && idle > idle_timeout {
                 return "it was idle";
             }
         }

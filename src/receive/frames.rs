@@ -3,6 +3,7 @@
 
 use super::refusal::Refusal;
 use crate::chain::line::LINE_MAX;
+use std::io::BufRead;
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 /// Bound of a batch's decoded lines, in bytes.
@@ -13,8 +14,8 @@ const WINDOW_LOG_MAX: u32 = 23;
 const CHUNK: usize = 128 * 1024;
 
 /// Reads a batch front to back.
-pub(super) struct Frames<'a> {
-    input: &'a [u8],
+pub(super) struct Frames<R> {
+    input: R,
     decoder: Decoder<'static>,
     decoded: Vec<u8>,
     /// Where in `decoded` the next line begins, and how far its end was looked for.
@@ -41,9 +42,9 @@ pub(super) enum Piece<'a> {
     FrameEnd,
 }
 
-impl<'a> Frames<'a> {
+impl<R: BufRead> Frames<R> {
     /// A reader of `input`.
-    pub(super) fn new(input: &'a [u8]) -> Result<Self, Refusal> {
+    pub(super) fn new(input: R) -> Result<Self, Refusal> {
         let unavailable = |error| Refusal::later(format!("cannot decode zstd: {error}"));
         let mut decoder = Decoder::new().map_err(unavailable)?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(unavailable)?;
@@ -76,7 +77,9 @@ impl<'a> Frames<'a> {
                     self.frame = Frame::None;
                     return Ok(Some(Piece::FrameEnd));
                 }
-                Frame::None if self.input.is_empty() => return Ok(None),
+                Frame::None if self.input.fill_buf().map_err(|error| Refusal::disk(&error))?.is_empty() => {
+                    return Ok(None);
+                }
                 Frame::None | Frame::Open => self.decode()?,
             }
         }
@@ -88,10 +91,11 @@ impl<'a> Frames<'a> {
         self.line_at = 0;
         let held = self.decoded.len();
         self.decoded.resize(held + CHUNK, 0);
-        let run = self.decoder.run_on_buffers(self.input, &mut self.decoded[held..]);
+        let input = self.input.fill_buf().map_err(|error| Refusal::disk(&error))?;
+        let run = self.decoder.run_on_buffers(input, &mut self.decoded[held..]);
         let status = run.map_err(|error| Refusal::malformed(format!("not zstd as sealtail writes it: {error}")))?;
         self.decoded.truncate(held + status.bytes_written);
-        self.input = &self.input[status.bytes_read..];
+        self.input.consume(status.bytes_read);
         self.decoded_total += status.bytes_written as u64;
         if self.decoded_total > DECODED_MAX {
             return Err(Refusal::TooLarge(format!(
@@ -169,7 +173,7 @@ mod tests {
         let lines = format!("{}\n", "x".repeat(LINE_MAX / 2 - 1)).repeat(32);
         let bomb = frame(lines.as_bytes()).repeat(33);
         assert!(bomb.len() < 1 << 20);
-        let mut frames = Frames::new(&bomb).unwrap();
+        let mut frames = Frames::new(&bomb[..]).unwrap();
         let refusal = loop {
             match frames.next() {
                 Ok(piece) => assert!(piece.is_some()),

@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is
-//! - `routes`: what a client may ask; `upload`: a body on its way into memory; `refusal`: every "no" and its status
+//! - `routes`: what a client may ask; `upload`: a body on its way to the disk; `refusal`: every "no" and its status
+//! - `limits`: what may be asked of the receiver; `quota`: what each host has stored; `metrics`: what is counted
 //! - `store`: takes a batch or finds that it is there already; `tip`: where a stream stands
 //! - `frames` and `check`: a batch's bytes into lines, and whether these are the stream's next ones
 //! - `archive`: the files of a stream; what is stored becomes durable there, before the client hears of it
@@ -16,6 +17,9 @@ mod check;
 mod client;
 mod connection;
 mod frames;
+mod limits;
+mod metrics;
+mod quota;
 mod refusal;
 mod routes;
 mod store;
@@ -23,24 +27,29 @@ mod tip;
 mod tls;
 mod upload;
 
+pub use limits::{Limits, Quota};
+
 use crate::chain::host_key::{self, HostKey};
 use crate::chain::trust::{self, Trust};
 use crate::durable::{self, Disk, FileSystem, Lock};
+use crate::service::{Pulse, Reload};
 use crate::tls::{DAY, Expiry, Fault, Watched, expiries, warn};
-use axum::Router;
-use connection::GRACE;
+use archive::FOLDER_MODE;
+use connection::{GRACE, Places, Service};
 use ed25519_dalek::SigningKey;
+use quota::Accounts;
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Store, Tips};
+use store::{CHECKED_AT_ONCE, Store, Tips};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
+use upload::Uploads;
 
 /// `[receive]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +64,10 @@ pub struct Config {
     pub trust: Option<PathBuf>,
     /// Signs receipts; made when absent.
     pub receipt_key: PathBuf,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What each host may store.
+    pub quota: Quota,
 }
 
 /// Certificate files in PEM.
@@ -121,11 +134,8 @@ pub enum Error {
     },
 }
 
-/// Connections at once: fewer than the 1,024 open files that a process usually may have.
-const CONNECTIONS_MAX: usize = 768;
 /// How often is looked whether certificates or the trust file changed.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-const FOLDER_MODE: u32 = 0o750;
 
 /// The receiver, listening.
 pub struct Server {
@@ -136,6 +146,9 @@ pub struct Server {
     tls_watch: Watched,
     trust_watch: Watched,
     store: Arc<Store>,
+    accounts: Arc<Accounts>,
+    asked: Reload,
+    pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Server {
@@ -164,7 +177,15 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (config, store) = (config.clone(), Arc::new(store));
-        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store })
+        let accounts = Arc::new(Accounts::new(&config.quota, &config.dir));
+        let (asked, pulse) = (Reload::default(), Arc::default());
+        Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, accounts, asked, pulse })
+    }
+
+    /// What tells its metrics at any time, in Prometheus' text format.
+    pub fn metrics(&self) -> impl Fn() -> String + Clone + Send + Sync + 'static {
+        let (metrics, accounts) = (self.store.metrics.clone(), self.accounts.clone());
+        move || metrics.text(&accounts)
     }
 
     /// Where it listens, with the port that the system chose if the configured one is 0.
@@ -172,55 +193,69 @@ impl Server {
         self.address
     }
 
+    /// What asks it to look at once whether certificates or the trust file changed, also while it runs.
+    pub fn reload_handle(&self) -> Reload {
+        self.asked.clone()
+    }
+
+    /// Whether its loop gets on, also while it runs.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
     /// Serves until `stop`, then lets requests in flight finish, for 10 seconds at most. A batch that is being stored when
     /// that time is over is stored whole or not at all.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let router = routes::router(self.store.clone());
-        let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let (mut stopping, mut stopped) = watch::channel(false);
+        let limits = Arc::new(self.config.limits.clone());
+        let uploads = Uploads::new(self.store.fs.clone(), self.store.dir.clone(), &limits);
+        let router = routes::router(self.store.clone(), uploads, self.accounts.clone());
+        let free = Arc::new(Semaphore::new(limits.connections));
+        let (mut stop_all, stopping) = watch::channel(false);
+        let (metrics, places) = (self.store.metrics.clone(), Arc::new(Places::default()));
+        let mut service = Service { router, limits, metrics, places, stopping };
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
         let mut daily = interval(DAY);
         let mut stop = std::pin::pin!(stop);
+        let (asked, pulse) = (self.asked.clone(), self.pulse());
         loop {
-            tokio::select! {
+            pulse.rest();
+            let is_asked = tokio::select! {
                 () = &mut stop => break,
-                _ = daily.tick() => warn("[receive]", &self.expiries()),
-                _ = reload.tick() => {
-                    self.reload_trust().await;
-                    if self.reload_tls().await {
-                        // who is connected proves anew that it may be, once its requests in flight are done
-                        stopping.send_replace(true);
-                        (stopping, stopped) = watch::channel(false);
-                    }
+                () = asked.asked() => true,
+                _ = reload.tick() => false,
+                _ = daily.tick() => {
+                    warn("[receive]", &self.expiries());
+                    continue;
                 }
-                Some(_) = connections.join_next() => {}
+                Some(_) = connections.join_next() => continue,
                 (tcp, peer, permit) = accept(&self.listener, &free) => {
-                    let connection = self.connection(tcp, peer, &router, &stopped);
+                    let connection = connection::serve(tcp, peer, self.tls.clone(), service.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
                     });
+                    continue;
                 }
+            };
+            pulse.work();
+            self.reload_trust().await;
+            if self.reload_tls().await {
+                // who is connected proves anew that it may be, once its requests in flight are done
+                stop_all.send_replace(true);
+                (stop_all, service.stopping) = watch::channel(false);
+            }
+            if is_asked {
+                asked.done();
             }
         }
         drop(self.listener);
-        stopping.send_replace(true);
+        stop_all.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         if timeout(GRACE, all).await.is_err() {
             tracing::warn!("stopped with requests unfinished; their agents send them again");
         }
         Ok(())
-    }
-
-    fn connection(
-        &self,
-        tcp: TcpStream,
-        peer: SocketAddr,
-        router: &Router,
-        stopped: &watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        connection::serve(tcp, peer, self.tls.clone(), router.clone(), stopped.clone())
     }
 
     /// Takes up certificates that changed, for the connections to come; whether it did. Files that are wrong, perhaps for the
@@ -298,7 +333,8 @@ fn open_store(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Store, Error> 
     if leftovers > 0 {
         tracing::info!("removed {leftovers} unfinished files that a crash had left in the archive");
     }
-    Ok(Store { dir, fs, trust, key, tips: Tips::default(), _lock: lock })
+    let (metrics, checks) = (Arc::default(), Arc::new(Semaphore::new(CHECKED_AT_ONCE)));
+    Ok(Store { dir, fs, trust, key, tips: Tips::default(), metrics, checks, _lock: lock })
 }
 
 fn receipt_key(path: &Path) -> Result<SigningKey, Error> {

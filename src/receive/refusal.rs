@@ -20,19 +20,30 @@ pub(super) enum Refusal {
     /// 409: other bytes are stored for these lines. Somebody's key or disk is in other hands.
     #[error("FORK: {0}")]
     Fork(String),
+    /// 408: it came too slowly.
+    #[error("{0}")]
+    Slow(String),
     /// 413: for good.
     #[error("{0}")]
     TooLarge(String),
+    /// 429: the host may send again after so many seconds.
+    #[error("{why}")]
+    Often { why: String, after_s: u64 },
     /// 503: the receiver can't now.
     #[error("{0}")]
     Later(String),
     /// 507: the receiver's disk is full.
     #[error("{0}")]
     Full(String),
+    /// 507: what the host may store is full.
+    #[error("{0}")]
+    OverQuota(String),
 }
 
 /// After how many seconds a client that was told "later" may come again.
-const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_S: u64 = 5;
+/// And one whose host's share is full, which a person has to see to.
+const RETRY_QUOTA_AFTER_S: u64 = 60;
 
 impl Refusal {
     /// [`Refusal::Malformed`].
@@ -62,9 +73,36 @@ impl Refusal {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Fork(_) => StatusCode::CONFLICT,
+            Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Often { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Full(_) | Self::OverQuota(_) => StatusCode::INSUFFICIENT_STORAGE,
+        }
+    }
+
+    /// Its name in metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::Fork(_) => "fork",
+            Self::Slow(_) => "slow",
+            Self::TooLarge(_) => "too_large",
+            Self::Often { .. } => "rate",
+            Self::Later(_) => "busy",
+            Self::Full(_) => "disk_full",
+            Self::OverQuota(_) => "quota",
+        }
+    }
+
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Often { after_s, .. } => Some(*after_s),
+            Self::OverQuota(_) => Some(RETRY_QUOTA_AFTER_S),
+            Self::Slow(_) | Self::Later(_) | Self::Full(_) => Some(RETRY_AFTER_S),
+            _ => None,
         }
     }
 }
@@ -73,8 +111,8 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = Json(serde_json::json!({ "error": self.to_string() }));
         let mut response = (self.status(), body).into_response();
-        if matches!(self, Self::Later(_) | Self::Full(_)) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -1,11 +1,13 @@
 //! What a client may ask: to store a batch, and to list what is stored.
 
 use super::client::Client;
+use super::metrics::Metrics;
+use super::quota::{Accounts, Charge};
 use super::refusal::Refusal;
 use super::store::{Outcome, Store};
 use super::tip::StreamName;
 use super::upload::{Uploads, discard};
-use crate::chain::key::sha256;
+use crate::chain::key::Bytes32;
 use crate::record::Seq;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -19,11 +21,14 @@ use std::sync::Arc;
 struct Shared {
     store: Arc<Store>,
     uploads: Uploads,
+    accounts: Arc<Accounts>,
+    metrics: Arc<Metrics>,
 }
 
 /// The service; each request must have its [`Client`] among its extensions.
-pub(super) fn router(store: Arc<Store>) -> Router {
-    let shared = Arc::new(Shared { store, uploads: Uploads::default() });
+pub(super) fn router(store: Arc<Store>, uploads: Uploads, accounts: Arc<Accounts>) -> Router {
+    let metrics = store.metrics.clone();
+    let shared = Arc::new(Shared { store, uploads, accounts, metrics });
     let answer = |status: StatusCode, what: &str| (status, Json(serde_json::json!({ "error": what }))).into_response();
     Router::new()
         .route("/v1/{host}/{stream}/{first}", put(store_batch))
@@ -48,8 +53,11 @@ async fn store_batch(
     match take_batch(&shared, &client, [&host, &stream, &first], &headers, &mut body).await {
         Ok(response) => response,
         Err(refusal) => {
-            warn(&client, &target, &refusal);
-            discard(body).await;
+            warn(&shared, &client, &target, &refusal);
+            // the answer does not wait for it; who was too slow for the batch is too slow for the rest of it
+            if !matches!(refusal, Refusal::Slow(_)) {
+                tokio::spawn(discard(body));
+            }
             refusal.into_response()
         }
     }
@@ -65,9 +73,16 @@ async fn take_batch(
     let name = stream_name(host, stream)?;
     let first = seq(first)?;
     client.authorise(host)?;
+    shared.accounts.request(host)?;
     check_head(headers, &name, first)?;
-    let upload = shared.uploads.read(host, body).await?;
-    check_digest(headers, upload.bytes())?;
+    let expected = shared.uploads.expected(body)?;
+    // an agent that sends again what is stored asks for its receipt, which no quota keeps from it
+    let charge = match shared.store.clone().holds(name.clone(), first).await? {
+        true => Charge::default(),
+        false => shared.accounts.clone().charge(host, expected).await?,
+    };
+    let upload = shared.uploads.read(host, body, expected, charge).await?;
+    check_digest(headers, &upload.digest)?;
     let (outcome, receipt) = shared.store.clone().put(name, first, upload).await?;
     tracing::debug!(peer = %client.peer, host, stream, first, last = receipt.seq[1], ?outcome);
     let status = match outcome {
@@ -86,6 +101,7 @@ async fn list_stream(
     let list = async {
         let name = stream_name(&host, &stream)?;
         client.authorise(&host)?;
+        shared.accounts.request(&host)?;
         let from = match uri.query() {
             None => 0,
             Some(query) => seq(query.strip_prefix("from=").unwrap_or_default())?,
@@ -97,16 +113,17 @@ async fn list_stream(
         // asking whether a stream is there is nothing to warn of
         Err(Refusal::NotFound(what)) => Refusal::NotFound(what).into_response(),
         Err(refusal) => {
-            warn(&client, &format!("{host}/{stream}"), &refusal);
+            warn(&shared, &client, &format!("{host}/{stream}"), &refusal);
             refusal.into_response()
         }
     }
 }
 
 /// Tells the operator. What the client chose is quoted, so that it can't write lines of its own into the log.
-fn warn(client: &Client, target: &str, refusal: &Refusal) {
+fn warn(shared: &Shared, client: &Client, target: &str, refusal: &Refusal) {
     let (status, why) = (refusal.status().as_u16(), refusal.to_string());
     tracing::warn!(peer = %client.peer, path = ?target, status, ?why, "refused");
+    shared.metrics.refused(refusal.reason());
 }
 
 fn stream_name(host: &str, stream: &str) -> Result<StreamName, Refusal> {
@@ -140,14 +157,14 @@ fn check_head(headers: &HeaderMap, name: &StreamName, first: Seq) -> Result<(), 
 }
 
 /// Content-Digest (RFC 9530); one that names only other algorithms is as good as none.
-fn check_digest(headers: &HeaderMap, batch: &[u8]) -> Result<(), Refusal> {
+fn check_digest(headers: &HeaderMap, came: &Bytes32) -> Result<(), Refusal> {
     for value in headers.get_all("content-digest") {
         let value = value.to_str().map_err(|_| Refusal::malformed("Content-Digest is not text"))?;
         let coded = value.split(',').filter_map(|member| member.trim().strip_prefix("sha-256="));
         for coded in coded {
             let coded = coded.strip_prefix(':').and_then(|coded| coded.strip_suffix(':'));
             let digest = coded.and_then(|coded| BASE64_STANDARD.decode(coded).ok());
-            if digest.is_none_or(|digest| digest != sha256(&[batch])) {
+            if digest.is_none_or(|digest| digest != came) {
                 return Err(Refusal::malformed(
                     "the batch that came does not have the SHA-256 that Content-Digest says",
                 ));

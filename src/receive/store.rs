@@ -3,11 +3,12 @@
 
 use super::archive::{self, Archive, Stored};
 use super::check::advance;
+use super::metrics::Metrics;
 use super::refusal::Refusal;
 use super::tip::{Ended, StreamName, Tip};
 use super::upload::Upload;
 use crate::chain::header::Hash;
-use crate::chain::key::sha256;
+use crate::chain::key::Bytes32;
 use crate::chain::receipt::Receipt;
 use crate::chain::stamp::rfc3339;
 use crate::chain::trust::Trust;
@@ -17,13 +18,15 @@ use ed25519_dalek::SigningKey;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
-use tokio::sync::OwnedMutexGuard;
+use std::time::{Instant, SystemTime};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 /// Streams of which is remembered where they stand; the others are read again from the disk when a batch comes.
 const STREAMS_REMEMBERED: usize = 4096;
 /// Batches that one listing names at most.
 const LISTED_MAX: usize = 10_000;
+/// Batches that are decoded and checked at once: each takes some 10 MiB for that.
+pub(super) const CHECKED_AT_ONCE: usize = 16;
 
 /// The store of all hosts' streams.
 pub(super) struct Store {
@@ -37,6 +40,10 @@ pub(super) struct Store {
     pub(super) key: SigningKey,
     /// Where streams stand.
     pub(super) tips: Tips,
+    /// What it counts.
+    pub(super) metrics: Arc<Metrics>,
+    /// [`CHECKED_AT_ONCE`].
+    pub(super) checks: Arc<Semaphore>,
     /// Keeps a second receiver out.
     pub(super) _lock: Lock,
 }
@@ -90,13 +97,34 @@ impl Store {
     ) -> Result<(Outcome, Receipt), Refusal> {
         let mut tip = self.tips.lock(&name).await;
         // goes on to its end even if the client goes away
-        blocking(move || self.put_next(&name, first, batch.bytes(), &mut tip)).await
+        self.clone().blocking(move || self.put_next(&name, first, batch, &mut tip)).await
+    }
+
+    /// Whether a batch of this name is stored, so that another one of this name is not kept beside it.
+    pub(super) async fn holds(self: Arc<Self>, name: StreamName, first: Seq) -> Result<bool, Refusal> {
+        self.clone().blocking(move || Ok(Archive::of(&self.dir, &name).holds(first))).await
     }
 
     /// What is stored of a stream, from the batch on that begins with line `from` or after it.
     pub(super) async fn list(self: Arc<Self>, name: StreamName, from: Seq) -> Result<Listing, Refusal> {
         let mut tip = self.tips.lock(&name).await;
-        blocking(move || self.list_from(&name, from, &mut tip)).await
+        self.clone().blocking(move || self.list_from(&name, from, &mut tip)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let permit = self.checks.clone().acquire_owned().await.expect("this semaphore is never closed");
+        let work = move || {
+            let result = work();
+            drop(permit);
+            result
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            tracing::error!("a request could not be worked on: {error}");
+            Err(Refusal::later("the receiver failed; its log says how"))
+        })
     }
 
     /// Exchanges who may endorse streams that begin from now on.
@@ -108,14 +136,14 @@ impl Store {
         &self,
         name: &StreamName,
         first: Seq,
-        batch: &[u8],
+        batch: Upload,
         slot: &mut Option<Tip>,
     ) -> Result<(Outcome, Receipt), Refusal> {
         let archive = Archive::of(&self.dir, name);
         let tip = self.tip(name, &archive, slot)?;
         let next = tip.next();
         if first < next {
-            return self.put_again(name, first, batch, &tip);
+            return self.put_again(name, first, batch.digest, &tip);
         }
         if let Some(ended) = tip.ended {
             return Err(Refusal::malformed(format!("{name} takes nothing after line {}: {ended}", next - 1)));
@@ -128,25 +156,38 @@ impl Store {
         }
         // nothing that may panic happens under this lock
         let trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let tip = advance(name, trust.as_deref(), tip, batch)?;
+        let tip = advance(name, trust.as_deref(), tip, batch.open()?)?;
         // not known while the disk is at it; after an error the disk itself is asked what it holds
         *slot = None;
-        archive.store(&*self.fs, first, batch).map_err(refuse)?;
+        let Upload { file, digest, size, charge, .. } = batch;
+        let began = Instant::now();
+        archive.store(&*self.fs, first, file).map_err(refuse)?;
+        self.metrics.synced(began.elapsed());
+        self.metrics.stored(&name.host, size);
+        charge.settle(size);
         let stored_at = archive.stored_at(first).map_err(refuse)?;
-        let receipt = self.receipt(name, first, batch, &tip, stored_at);
+        let receipt = self.receipt(name, first, digest, &tip, stored_at);
         *slot = Some(tip);
         Ok((Outcome::Stored, receipt))
     }
 
     /// A batch of which at least the first line is stored.
-    fn put_again(&self, name: &StreamName, first: Seq, batch: &[u8], tip: &Tip) -> Result<(Outcome, Receipt), Refusal> {
+    fn put_again(
+        &self,
+        name: &StreamName,
+        first: Seq,
+        digest: Bytes32,
+        tip: &Tip,
+    ) -> Result<(Outcome, Receipt), Refusal> {
         let archive = Archive::of(&self.dir, name);
-        let Some((stored, stored_at)) = archive.read(first).map_err(refuse)? else {
+        let Some((stored, stored_at)) = archive.digest(first).map_err(refuse)? else {
+            self.metrics.forked(&name.host);
             return Err(Refusal::Fork(format!(
                 "line {first} of {name} is stored within a batch that begins before it"
             )));
         };
-        if stored != batch {
+        if stored != digest {
+            self.metrics.forked(&name.host);
             return Err(Refusal::Fork(format!("other bytes are stored for line {first} of {name} and those after it")));
         }
         let is_last = archive.list().map_err(refuse)?.last().is_some_and(|last| last.first == first);
@@ -156,7 +197,8 @@ impl Store {
             Some(genesis) => archive.after(first, genesis.clone()).map_err(refuse)?,
             None => return Err(Refusal::later("this stream's genesis is not known")),
         };
-        Ok((Outcome::AlreadyStored, self.receipt(name, first, batch, &after, stored_at)))
+        self.metrics.repeated(&name.host);
+        Ok((Outcome::AlreadyStored, self.receipt(name, first, digest, &after, stored_at)))
     }
 
     fn list_from(&self, name: &StreamName, from: Seq, slot: &mut Option<Tip>) -> Result<Listing, Refusal> {
@@ -196,14 +238,14 @@ impl Store {
 
     /// `after` is where the stream stands after the batch. The time is that of the file, so that a batch that is sent again
     /// gets the same receipt to the byte.
-    fn receipt(&self, name: &StreamName, first: Seq, batch: &[u8], after: &Tip, stored_at: SystemTime) -> Receipt {
+    fn receipt(&self, name: &StreamName, first: Seq, digest: Bytes32, after: &Tip, stored_at: SystemTime) -> Receipt {
         let receipt = Receipt {
             host: name.host.clone(),
             stream: name.stream,
             seq: [first, after.next() - 1],
             size: after.next(),
             root: Hash(after.edge.root()),
-            digest: Hash(sha256(&[batch])),
+            digest: Hash(digest),
             stored_at: rfc3339(stored_at),
             signature: String::new(),
         };
@@ -235,11 +277,4 @@ fn refuse(error: archive::Error) -> Refusal {
             Refusal::later("the receiver's archive of this stream is damaged; its log says where")
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        tracing::error!("a request could not be worked on: {error}");
-        Err(Refusal::later("the receiver failed; its log says how"))
-    })
 }

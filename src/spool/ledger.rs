@@ -47,6 +47,21 @@ pub(crate) struct TargetState {
     pub refused: Option<StreamId>,
     /// Its last receipt.
     pub receipt: Option<Receipt>,
+    /// What it was not sent, being skipped, as far as no durable line says so yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lack>,
+}
+
+/// Lines of a stream that a target was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lack {
+    /// The stream.
+    pub stream: StreamId,
+    /// First seq.
+    pub from: Seq,
+    /// Last seq; not known before the stream's end.
+    pub to: Option<Seq>,
 }
 
 /// A batch as it was first sent; every retry sends the same bytes under the same name.

@@ -14,16 +14,21 @@
 //! 2. The ledger names a stream before its first byte exists, and a batch before its first attempt.
 //! 3. A file is deleted only after the ledger durably says that every required target has it and that a snapshot covers it.
 //! 4. Lines found at start are final. A torn end is cut back to its last whole line, by `durable::replace`.
-//! 5. Over `max_size` the writer waits; heartbeats and close lines may use what [`Spool::wait_for_room`] leaves free.
+//! 5. Over `max_size` the writer waits; heartbeats and close lines may use what [`Spool::wait_for_room`] leaves free. What
+//!    required targets refused counts.
+//! 6. An optional target holds no more than its `max_lag` beyond what every required one has: over that it is skipped, and the
+//!    next stream says so ([`release`]).
 
 mod aside;
 mod cursors;
 mod damage;
 mod error;
 mod ledger;
+mod quarantine;
 mod queue;
 mod receipts;
 mod recovery;
+mod release;
 mod repair;
 pub(crate) mod segment;
 mod survey;
@@ -35,6 +40,7 @@ pub use error::Error;
 pub use ledger::{Frozen, Snapshot};
 pub use queue::BatchLimits;
 pub use recovery::Recovered;
+pub use release::Skipped;
 pub use repair::{Repair, repair};
 pub use survey::{Survey, last_receipts, survey};
 pub use writer::Writer;
@@ -42,8 +48,10 @@ pub use writer::Writer;
 use crate::chain::receipt::Receipt;
 use crate::durable::{self, FileSystem};
 use crate::record::{Seq, StreamId};
+use crate::service::Pulse;
 use ledger::Ledger;
-use queue::{Next, Queue, Released, SegmentRef};
+use quarantine::Quarantine;
+use queue::{Next, Queue, SegmentRef};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -60,6 +68,15 @@ pub struct Config {
     pub max_size_bytes: u64,
 }
 
+/// A target as far as the spool is concerned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// What it may hold of the spool that every required target has; `None`: it is required itself.
+    pub max_lag_bytes: Option<u64>,
+}
+
 /// The spool; clones share it.
 #[derive(Clone)]
 pub struct Spool {
@@ -72,19 +89,22 @@ struct Shared {
     host: String,
     max_bytes: u64,
     roll_bytes: u64,
-    required: Vec<String>,
+    targets: Vec<Target>,
     state: Mutex<State>,
     room: Condvar,
     news: watch::Sender<u64>,
+    draining: watch::Sender<bool>,
     durable: watch::Sender<Option<Durable>>,
+    /// Of the thread that makes lines durable.
+    pulse: Arc<Pulse>,
     _lock: durable::Lock,
 }
 
 struct State {
     queue: Queue,
     ledger: Ledger,
+    quarantine: Quarantine,
     failed: Option<String>,
-    draining: bool,
     /// Over its bound, and said so.
     full: bool,
 }
@@ -108,11 +128,11 @@ pub enum Work {
 }
 
 impl Spool {
-    /// Opens the spool in `config.dir` for `host`, recovering what a crash left. `targets`: name and whether it is required.
+    /// Opens the spool in `config.dir` for `host`, recovering what a crash left.
     pub fn open(
         config: &Config,
         host: &str,
-        targets: &[(String, bool)],
+        targets: &[Target],
         fs: Arc<dyn FileSystem>,
     ) -> Result<(Self, Recovered), Error> {
         recovery::open(config, host, targets, fs)
@@ -145,23 +165,31 @@ impl Spool {
     /// Waits, for `limit` at most, until the spool may take more lines: a sixty-fourth of it, at least 1 MiB, stays free for
     /// heartbeats and close lines. Returns whether it may.
     pub fn wait_for_room(&self, limit: Duration) -> Result<bool, Error> {
-        let bound = self.shared.max_bytes - (self.shared.max_bytes / 64).max(1 << 20);
-        let mut state = self.shared.lock();
-        if state.queue.bytes() < bound {
+        let shared = &self.shared;
+        let bound = shared.max_bytes - (shared.max_bytes / 64).max(1 << 20);
+        let used = |state: &State| state.queue.bytes() + state.quarantine.counted(&shared.targets);
+        let mut state = shared.lock();
+        if used(&state) < bound {
             return Ok(true);
         }
+        // what somebody took out of it gives room
+        state.quarantine = Quarantine::measure(&shared.dir);
         if !std::mem::replace(&mut state.full, true) {
-            tracing::warn!(bytes = state.queue.bytes(), "the spool is full: reading stops until a target takes lines");
+            let (bytes, refused) = (state.queue.bytes(), state.quarantine.counted(&shared.targets));
+            tracing::warn!(
+                bytes,
+                refused,
+                "the spool is full: reading stops until a target takes lines, or what was refused is taken out of quarantine/"
+            );
         }
-        let (mut state, _) = self
-            .shared
+        let (mut state, _) = shared
             .room
-            .wait_timeout_while(state, limit, |state| state.queue.bytes() >= bound && state.failed.is_none())
+            .wait_timeout_while(state, limit, |state| used(state) >= bound && state.failed.is_none())
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(failed) = &state.failed {
             return Err(Error::Failed(failed.clone()));
         }
-        let room = state.queue.bytes() < bound;
+        let room = used(&state) < bound;
         if room && std::mem::replace(&mut state.full, false) {
             tracing::info!("the spool has room again");
         }
@@ -178,10 +206,20 @@ impl Spool {
         self.shared.durable.subscribe()
     }
 
+    /// Whether the thread that makes lines durable gets on.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.shared.pulse)
+    }
+
     /// From now on batches are sent without waiting for more.
     pub fn drain(&self) {
-        self.shared.lock().draining = true;
+        self.shared.draining.send_replace(true);
         self.shared.notify();
+    }
+
+    /// Sees whether [`drain`](Self::drain) was called.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.shared.draining.subscribe()
     }
 
     /// Whether every required target has everything.
@@ -189,7 +227,7 @@ impl Spool {
         let now = Instant::now();
         let limits = BatchLimits { max_size_bytes: 1, max_age: Duration::ZERO };
         let state = self.shared.lock();
-        let mut targets = state.ledger.targets.iter().filter(|(name, _)| self.shared.required.contains(name));
+        let mut targets = state.ledger.targets.iter().filter(|(name, _)| self.shared.is_required(name));
         targets.all(|(_, target)| {
             target.frozen.is_none() && matches!(state.queue.next(&mut target.clone(), limits, now), Next::Empty)
         })
@@ -200,7 +238,8 @@ impl Spool {
     pub fn work(&self, target: &str, limits: BatchLimits) -> Result<Work, Error> {
         let shared = &self.shared;
         let mut state = shared.lock();
-        let limits = BatchLimits { max_age: if state.draining { Duration::ZERO } else { limits.max_age }, ..limits };
+        let max_age = if *shared.draining.borrow() { Duration::ZERO } else { limits.max_age };
+        let limits = BatchLimits { max_age, ..limits };
         let State { queue, ledger, .. } = &mut *state;
         let Some(position) = ledger.targets.get_mut(target) else { return Ok(Work::Wait(None)) };
         if let Some(frozen) = position.frozen {
@@ -241,17 +280,6 @@ impl Spool {
         self.settle(target, batch, |state| state.receipt = receipt.or(state.receipt.take()))
     }
 
-    /// Keeps the bytes of a batch that the target refused for good, in `quarantine/`.
-    pub fn keep_refused(&self, target: &str, batch: &Frozen, bytes: &[u8]) -> Result<PathBuf, Error> {
-        let shared = &self.shared;
-        let dir = shared.dir.join("quarantine").join(target).join(&shared.host).join(batch.stream.to_string());
-        let path = dir.join(writer::file_name(batch.seq[0]));
-        durable::create_dir_all(&*shared.fs, &dir, 0o700)
-            .and_then(|()| durable::replace(&*shared.fs, &path, bytes, 0o600))
-            .map_err(|e| shared.io("keep a refused batch in", path.clone(), e))?;
-        Ok(path)
-    }
-
     /// The refused batch is settled, now that it is kept; the rest of its stream will be kept in the same way.
     pub fn give_up(&self, target: &str, batch: &Frozen) -> Result<(), Error> {
         self.settle(target, batch, |state| state.refused = Some(batch.stream))
@@ -278,6 +306,10 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // no code panics while it holds the lock; should one, the state is still whole, as each change is one assignment
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn is_required(&self, target: &str) -> bool {
+        self.targets.iter().any(|known| known.name == target && known.max_lag_bytes.is_none())
     }
 
     fn notify(&self) {
@@ -371,59 +403,4 @@ impl Shared {
         self.notify();
         self.delete_released()
     }
-
-    /// Deletes files that every required target has. What an optional target still lacks is deleted only when the spool is
-    /// full.
-    fn delete_released(&self) -> Result<(), Error> {
-        let mut state = self.lock();
-        let State { queue, ledger, .. } = &mut *state;
-        let all: Vec<String> = ledger.targets.keys().cloned().collect();
-        let pressed = queue.bytes() >= self.max_bytes / 2;
-        let released = queue.release(ledger, if pressed { &self.required } else { &all });
-        if rejoin(ledger, &released) {
-            self.write_ledger(ledger)?;
-        }
-        for file in &released {
-            let path = self.file_path(file.stream, file.first);
-            match self.fs.remove(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.io("delete", path, e)),
-                _ => {}
-            }
-        }
-        let gone: Vec<StreamId> =
-            queue.streams.iter().filter(|s| s.ended && s.files.is_empty()).map(|stream| stream.id).collect();
-        for stream in gone {
-            drop(std::fs::remove_dir(self.stream_dir(stream)));
-            // targets that stand at its end go on with the stream after it
-            for target in ledger.targets.values_mut() {
-                let limits = BatchLimits { max_size_bytes: 1, max_age: Duration::ZERO };
-                let _: Next = queue.next(target, limits, Instant::now());
-            }
-            let followed = ledger.targets.values().all(|target| target.stream != Some(stream));
-            if followed {
-                queue.streams.retain(|other| other.id != stream);
-                ledger.streams.retain(|other| *other != stream);
-            }
-        }
-        drop(state);
-        if !released.is_empty() {
-            recovery::make_reserve(self);
-            self.notify();
-        }
-        Ok(())
-    }
-}
-
-/// An optional target that loses segments here goes on with the next stream, whose genesis names it.
-fn rejoin(ledger: &mut Ledger, released: &[Released]) -> bool {
-    let mut changed = false;
-    for (name, target) in &mut ledger.targets {
-        let lost = |file: &Released| target.stream == Some(file.stream) && target.next <= file.last;
-        if released.iter().any(lost) {
-            tracing::warn!(target = %name, "the spool is half full: an optional target loses what it has not taken and goes on with the next stream");
-            (target.stream, target.next, target.frozen) = (None, 0, None);
-            changed = true;
-        }
-    }
-    changed
 }

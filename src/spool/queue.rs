@@ -42,12 +42,18 @@ pub(crate) struct SpooledStream {
     pub ended: bool,
 }
 
+impl SpooledStream {
+    /// The last seq of what is here.
+    pub(crate) fn last(&self) -> Option<Seq> {
+        self.files.back()?.last()
+    }
+}
+
 /// A file that is to be deleted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Released {
     pub stream: StreamId,
     pub first: Seq,
-    pub last: Seq,
 }
 
 /// All of it, oldest first.
@@ -109,36 +115,47 @@ impl Queue {
     }
 
     /// Files that every claimant has and that recovery does not need: removed here, to be deleted by the caller.
-    pub(crate) fn release(&mut self, ledger: &Ledger, claimants: &[String]) -> Vec<Released> {
-        let order: Vec<StreamId> = self.streams.iter().map(|stream| stream.id).collect();
-        let place = |id: StreamId| order.iter().position(|other| *other == id);
+    pub(crate) fn release(&mut self, ledger: &Ledger, claimants: &[&str]) -> Vec<Released> {
+        let counts = self.releasable(ledger, claimants);
         let mut released = Vec::new();
-        for (at, stream) in self.streams.iter_mut().enumerate() {
+        for (stream, count) in self.streams.iter_mut().zip(counts) {
+            let files = stream.files.drain(..count);
+            released.extend(files.map(|file| Released { stream: stream.id, first: file.first }));
+        }
+        released
+    }
+
+    /// Bytes that could be deleted if it were not for the target `name`: the others are `required`.
+    pub(crate) fn held_by(&self, ledger: &Ledger, name: &str, required: &[&str]) -> u64 {
+        let all = [required, &[name]].concat();
+        let bytes =
+            |(stream, count): (&SpooledStream, usize)| stream.files.iter().take(count).map(|f| f.len).sum::<u64>();
+        let released = |claimants: &[&str]| -> u64 {
+            self.streams.iter().zip(self.releasable(ledger, claimants)).map(bytes).sum()
+        };
+        released(required).saturating_sub(released(&all))
+    }
+
+    /// How many of each stream's files, the oldest ones, every claimant has and recovery does not need.
+    fn releasable(&self, ledger: &Ledger, claimants: &[&str]) -> Vec<usize> {
+        let place = |id: StreamId| self.streams.iter().position(|stream| stream.id == id);
+        let counted = self.streams.iter().enumerate().map(|(at, stream)| {
             // up to which seq of this stream all claimants and the snapshot have got
             let past = |id: Option<StreamId>, next: Seq| match id.and_then(place) {
                 Some(other) if other == at => next,
                 Some(other) if other > at => Seq::MAX,
                 _ => 0,
             };
-            let sent = claimants.iter().map(|name| match ledger.targets.get(name) {
+            let sent = claimants.iter().map(|name| match ledger.targets.get(*name) {
                 Some(state) => past(state.stream, state.next),
                 None => 0,
             });
             let known = ledger.snapshot.as_ref().map_or(0, |snapshot| past(Some(snapshot.stream), snapshot.size));
             let bound = sent.fold(known, Seq::min);
-            while let Some(file) = stream.files.front() {
-                if !file.rolled || file.last().is_some_and(|last| last >= bound) {
-                    break;
-                }
-                released.push(Released {
-                    stream: stream.id,
-                    first: file.first,
-                    last: file.last().unwrap_or(file.first),
-                });
-                stream.files.pop_front();
-            }
-        }
-        released
+            let is_past = |file: &&SpoolFile| file.rolled && file.last().is_none_or(|last| last < bound);
+            stream.files.iter().take_while(is_past).count()
+        });
+        counted.collect()
     }
 }
 

@@ -5,9 +5,10 @@
 
 use super::cursors::Cursors;
 use super::ledger::{self, Ledger, Snapshot, TargetState};
+use super::quarantine::Quarantine;
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
-use super::{Config, Damage, Error, Harm, Shared, Spool, State, aside};
+use super::{Config, Damage, Error, Harm, Shared, Spool, State, Target, aside};
 use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
@@ -39,7 +40,7 @@ pub struct Recovered {
 pub(super) fn open(
     config: &Config,
     host: &str,
-    targets: &[(String, bool)],
+    targets: &[Target],
     fs: Arc<dyn FileSystem>,
 ) -> Result<(Spool, Recovered), Error> {
     let dir = config.dir.clone();
@@ -49,8 +50,7 @@ pub(super) fn open(
     durable::remove_leftovers(&*fs, &dir).map_err(|e| io("clean the spool", e))?;
     let mut ledger = load_ledger(&dir, host)?;
     follow_config(&mut ledger, targets);
-    let required = targets.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect();
-    let shared = Shared { required, ..shared(config, ledger, fs, lock) };
+    let shared = Shared { targets: targets.to_vec(), ..shared(config, ledger, fs, lock) };
     make_reserve(&shared);
     let recovered = Recovery::new(&shared).run()?;
     shared.delete_released()?;
@@ -66,17 +66,20 @@ pub(super) fn lock(dir: &Path) -> Result<durable::Lock, Error> {
 
 /// A spool whose files are not looked at yet.
 pub(super) fn shared(config: &Config, ledger: Ledger, fs: Arc<dyn FileSystem>, lock: durable::Lock) -> Shared {
+    let quarantine = Quarantine::measure(&config.dir);
     Shared {
         fs,
         dir: config.dir.clone(),
         host: ledger.host.clone(),
         max_bytes: config.max_size_bytes,
         roll_bytes: (config.max_size_bytes / 16).clamp(1 << 20, 8 << 20),
-        required: Vec::new(),
-        state: Mutex::new(State { queue: Queue::default(), ledger, failed: None, draining: false, full: false }),
+        targets: Vec::new(),
+        state: Mutex::new(State { queue: Queue::default(), ledger, quarantine, failed: None, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
+        draining: watch::Sender::new(false),
         durable: watch::Sender::new(None),
+        pulse: Arc::default(),
         _lock: lock,
     }
 }
@@ -109,8 +112,8 @@ fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
 
 /// Targets that the configuration no longer has are forgotten. A new one begins with the next stream; but if one is gone at
 /// the same time it takes that one's place, since a target that was only renamed must not lose what it was not sent.
-fn follow_config(ledger: &mut Ledger, targets: &[(String, bool)]) {
-    let known = |name: &String| targets.iter().any(|(kept, _)| kept == name);
+fn follow_config(ledger: &mut Ledger, targets: &[Target]) {
+    let known = |name: &String| targets.iter().any(|kept| kept.name == *name);
     let gone: Vec<(String, TargetState)> = ledger
         .targets
         .iter()
@@ -120,7 +123,7 @@ fn follow_config(ledger: &mut Ledger, targets: &[(String, bool)]) {
     let place = |state: &TargetState| (ledger.streams.iter().position(|s| Some(*s) == state.stream), state.next);
     let heir = gone.iter().min_by_key(|(_, state)| place(state)).cloned();
     ledger.targets.retain(|name, _| known(name));
-    for (name, _) in targets {
+    for Target { name, .. } in targets {
         if ledger.targets.contains_key(name) {
             continue;
         }
@@ -130,7 +133,7 @@ fn follow_config(ledger: &mut Ledger, targets: &[(String, bool)]) {
         }
         ledger.targets.insert(name.clone(), state);
     }
-    if heir.is_some() && targets.iter().all(|(name, _)| !gone.iter().any(|(old, _)| old == name)) {
+    if heir.is_some() && targets.iter().all(|target| !gone.iter().any(|(old, _)| *old == target.name)) {
         let gone: Vec<&String> = gone.iter().map(|(name, _)| name).collect();
         tracing::warn!(?gone, "targets that are no longer configured are forgotten, with what they were not sent");
     }

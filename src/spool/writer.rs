@@ -6,6 +6,7 @@
 
 use super::ledger::Snapshot;
 use super::queue::{SegmentRef, SpoolFile, SpooledStream};
+use super::release::settle_lacks;
 use super::{Durable, Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
@@ -57,6 +58,7 @@ impl Writer {
             // in one step, so that no target looks for a stream that the queue doesn't know
             queue.streams.push_back(SpooledStream { id: stream, files: VecDeque::new(), ended: false });
             ledger.streams.push(stream);
+            settle_lacks(ledger);
             for state in ledger.targets.values_mut().filter(|state| state.stream.is_none()) {
                 (state.stream, state.next) = (Some(stream), 0);
             }
@@ -273,6 +275,7 @@ impl SyncThread {
     fn run(mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let (mut sealed, mut written, mut after) = (Vec::new(), None, None);
+            self.shared.pulse.work();
             // one fdatasync for all that waits
             for request in std::iter::once(first).chain(requests.try_iter()) {
                 match request {
@@ -286,7 +289,9 @@ impl SyncThread {
                     }
                 }
             }
-            if let Err(error) = self.file.sync_data() {
+            let synced = self.file.sync_data();
+            self.shared.pulse.rest();
+            if let Err(error) = synced {
                 let path = self.shared.stream_dir(self.stream);
                 return self.shared.fail(&self.shared.io("make durable (fdatasync) a file in", path, error));
             }

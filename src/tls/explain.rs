@@ -17,7 +17,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    const HINTS: [(&str, &str); 18] = [
+    const HINTS: [(&str, &str); 19] = [
         ("CertificateRequired", "the server wants a client certificate, tls.cert and tls.key"),
         ("UnknownCA", "the server does not know the CA of our client certificate"),
         (
@@ -30,6 +30,10 @@ fn chain(error: &dyn std::error::Error) -> String {
         ("UnknownRevocationStatus", "an authority that signed the server's certificate has no list in tls.crl"),
         ("Revoked", "the server's certificate is revoked, by a list in tls.crl"),
         ("certificate expired", "the server's certificate has expired"),
+        (
+            "certificate not valid yet",
+            "the server's certificate is not valid yet: mend the clock here, or the certificate there",
+        ),
         ("ProtocolVersion", "the server does not speak TLS 1.3"),
         ("PeerIncompatible", "the server does not speak TLS 1.3"),
         ("peer is incompatible", "the server does not speak TLS 1.3"),

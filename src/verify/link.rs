@@ -4,6 +4,8 @@ use super::Options;
 use super::claim::Claim;
 use super::clock::SILENCE_NS;
 use super::finding::{Finding, Found, Word};
+use super::opening::Start;
+use super::parse::SkipBody;
 use super::stream::StreamEnd;
 use crate::chain::stamp::rfc3339;
 use crate::record::{Seq, StreamId};
@@ -66,6 +68,15 @@ impl<'a> Links<'a> {
                 continue;
             };
             match self.by_name.get(&(end.host.as_str(), prev.stream)) {
+                None if self.skip_of(&end.host, prev.stream, 0).is_some() => {
+                    let skip = self.skip_of(&end.host, prev.stream, 0).map_or_else(String::new, describe);
+                    self.report(end, Word::Skipped, 0, format!("the stream before it is not here: {skip}"));
+                }
+                None if self.had_beginning(&end.host, start, prev.stream) => {
+                    let why =
+                        format!("skip lines of stream {} say that its targets had the beginning of it", end.stream);
+                    self.stream_missing(&(end.host.clone(), prev.stream), &why);
+                }
                 None if !start.targets.is_empty() => {
                     let targets: Vec<_> = start.targets.iter().map(|t| super::roots::printable(t)).collect();
                     let detail = format!(
@@ -101,8 +112,12 @@ impl<'a> Links<'a> {
     fn holes(&mut self, index: usize) {
         let end = &self.ends[index];
         for hole in &end.holes {
-            let word = if self.skipped(end.stream, hole.from, hole.to) { Word::Skipped } else { Word::Missing };
-            self.report(end, word, hole.from, hole.describe());
+            match self.skipped(end, hole.from, hole.to) {
+                Some(skip) => {
+                    self.report(end, Word::Skipped, hole.from, format!("{}: {}", hole.describe(), describe(skip)))
+                }
+                None => self.report(end, Word::Missing, hole.from, hole.describe()),
+            }
         }
     }
 
@@ -129,8 +144,8 @@ impl<'a> Links<'a> {
             return self.report(end, Word::Fork, end.size - 1, other.other_root());
         }
         let Some((prev, by)) = prev else {
-            if successor.is_none() && !end.closed {
-                self.silence(end);
+            if successor.is_none() {
+                self.end_unknown(end);
             }
             return;
         };
@@ -148,14 +163,35 @@ impl<'a> Links<'a> {
 
     /// Lines at the end are missing.
     fn cut(&mut self, end: &StreamEnd, claim: &Claim) {
-        let word = if self.skipped(end.stream, end.size, claim.size - 1) {
-            Word::Skipped
-        } else if end.at_segment_end {
-            Word::Rollback
-        } else {
-            Word::Truncated
-        };
+        if let Some(skip) = self.skipped(end, end.size, claim.size - 1) {
+            let detail = format!("{}: {}", claim.more_lines(end.size), describe(skip));
+            return self.report(end, Word::Skipped, end.size, detail);
+        }
+        let word = if end.at_segment_end { Word::Rollback } else { Word::Truncated };
         self.report(end, word, end.size, claim.more_lines(end.size));
+    }
+
+    /// Nobody but perhaps a `skip` line knows how far the stream went.
+    fn end_unknown(&mut self, end: &StreamEnd) {
+        // of several the one that this archive's target got the most of, as far as it can be that
+        let skips = self.skips_of(&end.host, end.stream).filter(|skip| skip.to >= end.size);
+        match skips.max_by_key(|skip| (skip.from <= end.size, std::cmp::Reverse(skip.from.abs_diff(end.size)))) {
+            Some(skip) if skip.from <= end.size => {
+                self.report(
+                    end,
+                    Word::Skipped,
+                    end.size,
+                    format!("it goes on to line {}: {}", skip.to, describe(skip)),
+                );
+            }
+            Some(skip) => {
+                let word = if end.at_segment_end { Word::Rollback } else { Word::Truncated };
+                let detail = format!("lines {} to {} are missing: {}", end.size, skip.from - 1, describe(skip));
+                self.report(end, word, end.size, detail);
+            }
+            None if !end.closed => self.silence(end),
+            None => {}
+        }
     }
 
     fn silence(&mut self, end: &StreamEnd) {
@@ -171,15 +207,37 @@ impl<'a> Links<'a> {
         self.report(end, Word::Silence, last, detail);
     }
 
-    /// Whether a `skip` line says that these lines were not sent.
-    fn skipped(&self, stream: StreamId, from: Seq, to: Seq) -> bool {
-        let skips = self.ends.iter().flat_map(|end| &end.skips);
-        skips.into_iter().any(|skip| skip.stream == stream && skip.from <= from && to <= skip.to)
+    /// What `skip` lines say of a stream, as far as somebody who may vouches for them.
+    fn skips_of(&self, host: &str, stream: StreamId) -> impl Iterator<Item = &'a SkipBody> {
+        let counts = move |end: &&StreamEnd| end.host == host && end.start.as_ref().is_some_and(|start| start.counts);
+        let ends = self.ends;
+        ends.iter().filter(counts).flat_map(|end| &end.skips).filter(move |skip| skip.stream == stream)
+    }
+
+    /// The `skip` line that says that all lines from `from` on were not sent.
+    fn skip_of(&self, host: &str, stream: StreamId, from: Seq) -> Option<&'a SkipBody> {
+        self.skips_of(host, stream).find(|skip| skip.from <= from)
+    }
+
+    /// Whether each target that begins with a stream was skipped within the stream before.
+    fn had_beginning(&self, host: &str, start: &Start, before: StreamId) -> bool {
+        let had = |target: &String| self.skips_of(host, before).any(|skip| skip.target == *target && skip.from > 0);
+        !start.targets.is_empty() && start.targets.iter().all(had)
+    }
+
+    /// The `skip` line that says that these lines were not sent.
+    fn skipped(&self, end: &StreamEnd, from: Seq, to: Seq) -> Option<&'a SkipBody> {
+        self.skips_of(&end.host, end.stream).find(|skip| skip.from <= from && to <= skip.to)
     }
 
     fn stream_missing(&mut self, (host, stream): &Name, why: &str) {
         let mut found = Found::new(host, *stream);
-        found.add(Word::StreamMissing, 0, format!("no line of this stream is here; {why}"));
+        match self.skip_of(host, *stream, 0) {
+            Some(skip) => {
+                found.add(Word::Skipped, 0, format!("no line of this stream is here; {why}; {}", describe(skip)))
+            }
+            None => found.add(Word::StreamMissing, 0, format!("no line of this stream is here; {why}")),
+        }
         found.findings.into_iter().for_each(|finding| {
             (self.emit)(Finding { seq: None, ..finding });
         });
@@ -190,4 +248,13 @@ impl<'a> Links<'a> {
         found.add(word, seq, detail);
         found.findings.into_iter().for_each(|finding| (self.emit)(finding));
     }
+}
+
+/// What a `skip` line says, and what it can't say.
+fn describe(skip: &SkipBody) -> String {
+    format!(
+        "a skip line says that target {} was not sent lines {} to {} of stream {}; if this is the archive of another target, \
+         they were deleted",
+        skip.target, skip.from, skip.to, skip.stream
+    )
 }

@@ -67,6 +67,19 @@ pub struct Options {
     pub since_ns: Option<i128>,
     /// When it is now.
     pub as_of: SystemTime,
+    /// What is known of the store that the archives were fetched from.
+    pub store: StoreReport,
+}
+
+/// What a store itself tells of the archives in it.
+#[derive(Clone, Debug, Default)]
+pub struct StoreReport {
+    /// What happened to files there.
+    pub findings: Vec<Finding>,
+    /// What could not be fetched.
+    pub unchecked: Vec<String>,
+    /// How files are kept there.
+    pub notes: Vec<String>,
 }
 
 /// How it came out.
@@ -122,6 +135,7 @@ impl Default for Options {
             inventory: Vec::new(),
             since_ns: None,
             as_of: SystemTime::now(),
+            store: StoreReport::default(),
         }
     }
 }
@@ -138,6 +152,7 @@ pub fn verify(
 ) -> Summary {
     let Archive { streams, faults } = {
         let mut archive = Archive::discover(paths);
+        archive.faults.extend_from_slice(&options.store.unchecked);
         archive.faults.truncate(UNCHECKED_MAX);
         archive
     };
@@ -149,6 +164,7 @@ pub fn verify(
     if options.identities.is_empty() && !streams.is_empty() {
         tally.finding(public_only());
     }
+    options.store.findings.iter().for_each(|finding| tally.finding(finding.clone()));
     let (mut claims, notes) = claims(options);
     let mut ends = Vec::with_capacity(streams.len());
     for files in &streams {
@@ -236,7 +252,7 @@ fn claims(options: &Options) -> (HashMap<Name, Vec<Claim>>, Vec<String>) {
         let claim = Claim::of_receipt(receipt, &source);
         claims.entry((receipt.host.clone(), receipt.stream)).or_default().push(claim);
     }
-    let mut notes = Vec::new();
+    let mut notes = options.store.notes.clone();
     if refused > 0 {
         notes.push(format!("{refused} receipts are not signed by the given receipt key and were left out"));
     }

@@ -1,5 +1,6 @@
 //! Who may ship, and to whom.
 
+use crate::targets::{add_folder, archived};
 use crate::world::{World, await_that, run, text};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::fs;
@@ -81,6 +82,27 @@ fn an_expired_or_foreign_client_certificate_is_found_before_anything_starts() {
     assert!(text(&foreign).contains("not for this host"), "{}", text(&foreign));
     let checked = run(&["check", "--offline", "--config", &world.config()]);
     assert!(text(&checked).contains("not for this host"), "{}", text(&checked));
+}
+
+#[test]
+fn an_agent_that_runs_waits_for_a_certificate_and_its_other_targets_do_not() {
+    let mut world = World::new();
+    let (name, pki) = (host_name(&world), Pki::new());
+    fs::create_dir(world.path("worm")).unwrap();
+    add_folder(&world, "worm", false);
+    pki.issue(&world.path("q"), "server", "localhost", later());
+    pki.issue(&world.path("q"), "client", &name, OffsetDateTime::now_utc() - Duration::days(1));
+    fs::write(world.path("q/ca.pem"), &pki.pem).unwrap();
+    world.append("one\n");
+    world.start_receiver();
+    world.start_agent();
+    await_that("it says what is wrong", || world.agent_log().contains("client.pem: not valid now"));
+    await_that("the folder has the line", || archived(&world.path("worm")) == 1);
+    assert!(world.archive().is_empty());
+    pki.issue(&world.path("q"), "client", &name, later());
+    await_that("the line is archived", || world.messages() == ["one"]);
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&[]);
 }
 
 #[test]

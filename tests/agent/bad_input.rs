@@ -166,16 +166,22 @@ impl Drop for Unmount {
     }
 }
 
+/// The library that fakes the time; it may be missing, but not in CI.
+pub(crate) fn libfaketime() -> Option<&'static str> {
+    let library =
+        ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
+    let found = library.into_iter().find(|path| fs::exists(path).unwrap_or(false));
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have libfaketime");
+        eprintln!("SKIPPED: libfaketime is not installed");
+    }
+    found
+}
+
 #[test]
 fn a_clock_that_is_set_back_is_a_warning() {
     let mut world = World::new();
-    let library =
-        ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
-    let Some(library) = library.into_iter().find(|path| fs::exists(path).unwrap_or(false)) else {
-        assert!(std::env::var_os("CI").is_none(), "CI must have libfaketime");
-        eprintln!("SKIPPED: libfaketime is not installed");
-        return;
-    };
+    let Some(library) = libfaketime() else { return };
     let clock = world.path("clock");
     fs::write(&clock, "+0").unwrap();
     world.start_receiver();

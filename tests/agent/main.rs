@@ -8,6 +8,12 @@ mod pack;
 #[allow(dead_code, reason = "the tests of policies use the other algorithms")]
 mod sign;
 
+#[path = "../receive/pki.rs"]
+#[expect(dead_code, reason = "the tests of receivers use all of it")]
+mod pki;
+#[path = "../backends/weed.rs"]
+mod weed;
+
 mod alerts;
 mod authenticates;
 mod bad_input;
@@ -25,6 +31,7 @@ mod journald;
 mod lines;
 mod long;
 mod many_files;
+mod proxy;
 mod random;
 mod redacts;
 mod refused;
@@ -33,6 +40,9 @@ mod rides_out_outage;
 mod rotates_certificates;
 mod rotates_compressed;
 mod rotates_for_real;
+mod s3;
+mod service;
+mod skips;
 mod spool_check;
 mod survives_crash;
 mod swaps;

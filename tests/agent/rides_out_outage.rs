@@ -54,7 +54,7 @@ fn stopping_with_a_full_spool_loses_nothing() {
 }
 
 /// Lines that fill a spool.
-fn incompressible(count: usize) -> Vec<String> {
+pub(crate) fn incompressible(count: usize) -> Vec<String> {
     let mut state = 1u64;
     let mut word = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,18 +1,67 @@
 //! Several targets at once: each has its own position and speed, and none delays another.
 
-use crate::world::{World, await_that, run, text};
+use crate::proxy::Proxy;
+use crate::rides_out_outage::incompressible;
+use crate::world::{World, await_that, run, sealtail, text};
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Child;
 
 /// Adds a `[[target]]` of a folder.
-fn add_folder(world: &World, name: &str, required: bool) {
+pub(crate) fn add_folder(world: &World, name: &str, required: bool) {
     let dir = world.text_path(name);
-    let table = format!("\n[[target]]\nname = \"{name}\"\ntype = \"file\"\ndir = \"{dir}\"\nrequired = {required}\n");
+    add_target(world, name, &format!("type = \"file\"\ndir = \"{dir}\"\nrequired = {required}"));
+}
+
+fn add_target(world: &World, name: &str, keys: &str) {
+    let table = format!("\n[[target]]\nname = \"{name}\"\n{keys}\n");
     world.configure(|config| config.replacen("\n[telemetry]", &format!("{table}\n[telemetry]"), 1));
 }
 
+/// Adds a `[[target]]` of a receiver.
+fn add_receiver(world: &World, name: &str, port: u16) {
+    let tls = "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }";
+    add_target(world, name, &format!("type = \"https\"\nurl = \"https://localhost:{port}\"\n{tls}"));
+}
+
+/// A receiver beside the world's own, killed when dropped.
+struct Receiver(Child);
+
+impl Receiver {
+    /// Its archive is `q/NAME`.
+    fn start(world: &World, name: &str, port: u16) -> Receiver {
+        let keys = "tls = { ca = \"ca.pem\", cert = \"server.pem\", key = \"server.key\" }";
+        let table = format!(
+            "[receive]\nlisten = \"127.0.0.1:{port}\"\ndir = \"{name}\"\nreceipt_key = \"{name}.key\"\n{keys}\n"
+        );
+        let config = world.path(&format!("q/{name}.toml"));
+        fs::write(&config, table).unwrap();
+        let receiver = Receiver(sealtail(&["receive", "--config", config.to_str().unwrap()]).spawn().unwrap());
+        await_that("the receiver listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        receiver
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// `verify` of an archive, as the auditor.
+pub(crate) fn verify(world: &World, archive: &str) -> std::process::Output {
+    let (identity, key) = (world.text_path("q/auditor.key"), world.text_path("q/host.pub"));
+    run(&["verify", &world.text_path(archive), "--identity", &identity, "--host-key", &key])
+}
+
 /// Log lines in the archive below a folder.
-fn archived(dir: &Path) -> usize {
+pub(crate) fn archived(dir: &Path) -> usize {
     let Ok(listed) = std::process::Command::new(env!("CARGO_BIN_EXE_sealtail")).arg("cat").arg(dir).output() else {
         return 0;
     };
@@ -29,8 +78,7 @@ fn a_folder_holds_the_same_as_the_receiver_and_verifies() {
     let ran = world.run_once();
     assert!(ran.status.success(), "{}", text(&ran));
     world.verify().assert_intact(&[]);
-    let (identity, key) = (world.text_path("q/auditor.key"), world.text_path("q/host.pub"));
-    let verified = run(&["verify", &world.text_path("worm"), "--identity", &identity, "--host-key", &key]);
+    let verified = verify(&world, "worm");
     assert!(verified.status.success(), "{}", text(&verified));
     assert_eq!((archived(&world.path("worm")), archived(&world.path("q/archive"))), (5_000, 5_000));
 }
@@ -52,6 +100,44 @@ fn a_dead_target_delays_no_other_and_gets_everything_once_it_lives() {
     world.stop_agent();
     world.verify().assert_intact(&[]);
     assert_eq!((archived(&world.path("worm")), archived(&world.path("missing"))), (3_000, 3_000));
+}
+
+#[test]
+fn of_four_targets_a_dead_and_a_slow_one_hold_up_neither_of_the_others() {
+    const LINES: usize = 20_000;
+    let mut world = World::new();
+    fs::create_dir(world.path("worm")).unwrap();
+    add_folder(&world, "worm", true);
+    let (slow, late) = (free_port(), free_port());
+    let line = Proxy::start(slow);
+    add_receiver(&world, "slow", line.port);
+    add_receiver(&world, "late", late);
+    world.start_receiver();
+    let _slow = Receiver::start(&world, "slow", slow);
+    line.grant(256 << 10);
+    world.start_agent();
+    let expected = incompressible(LINES);
+    world.append(expected.join("\n") + "\n");
+    world.await_archived(LINES);
+    await_that("the folder has everything", || archived(&world.path("worm")) == LINES);
+    assert!(archived(&world.path("q/slow")) < LINES, "the slow one is as fast as the others");
+    assert!(!world.path("q/late").exists());
+    let _late = Receiver::start(&world, "late", late);
+    await_that("the late one has everything, though the slow one has not", || archived(&world.path("q/late")) == LINES);
+    assert!(archived(&world.path("q/slow")) < LINES);
+    await_that("the slow one has everything", || {
+        line.grant(64 << 10);
+        archived(&world.path("q/slow")) == LINES
+    });
+    // the end of the stream too
+    line.grant(64 << 20);
+    assert_eq!(world.stop_agent(), Some(0));
+    for archive in ["q/archive", "worm", "q/slow", "q/late"] {
+        let printed = run(&["cat", &world.text_path(archive)]);
+        assert!(String::from_utf8(printed.stdout).unwrap().lines().eq(&expected), "{archive}");
+        let verified = verify(&world, archive);
+        assert!(verified.status.success() && text(&verified).contains("intact"), "{archive}: {}", text(&verified));
+    }
 }
 
 // what is delivered is deleted from the spool

@@ -31,6 +31,7 @@ impl Place for Folder {
         Config {
             name: "worm".into(),
             required: true,
+            max_lag_bytes: None,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
             kind: Kind::File(FileConfig { dir: self.dir.clone(), immutable: self.immutable }),

@@ -6,14 +6,23 @@
 
 mod conformance;
 mod folder;
+mod generic;
+mod link;
+mod long;
 mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod pki;
+#[path = "../agent/proxy.rs"]
+mod proxy;
 mod receiver;
+mod receiver_faults;
 mod rotel;
+mod s3;
+mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]
 mod stream;
 mod terminator;
 mod tls;
+mod weed;

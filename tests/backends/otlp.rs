@@ -54,6 +54,7 @@ impl Front {
         let config = Config {
             name: "otel".into(),
             required: false,
+            max_lag_bytes: None,
             batch_max_size_bytes: 64 << 20,
             batch_max_age: Duration::from_secs(1),
             kind: Kind::Otlp(OtlpConfig { url, protocol: self.protocol, headers, tls, proxy: None }),

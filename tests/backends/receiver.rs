@@ -20,24 +20,43 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) async fn start() -> Receiver {
-        // both ends are in this process
+    /// Certificates, and nobody who listens.
+    pub(crate) fn prepare() -> Receiver {
+        // both ends may be in this process
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.write_server_files(folder.path());
+        let (tls, proxy) = (forward::TlsConfig::default(), None);
+        let receiver = Receiver { folder, authority, url: String::new(), tls, proxy };
+        receiver.write_client(&receiver.authority.client(&[HOST]));
+        receiver
+    }
+
+    pub(crate) async fn start() -> Receiver {
+        let mut receiver = Receiver::prepare();
+        receiver.listen().await;
+        receiver
+    }
+
+    /// Serves, in this process, until the test's runtime ends.
+    pub(crate) async fn listen(&mut self) {
+        let folder = &self.folder;
         let at = |name: &str| folder.path().join(name);
         let tls = receive::TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config = receive::Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
+        let config = receive::Config {
+            listen,
+            dir: at("archive"),
+            tls,
+            trust: None,
+            receipt_key: at("receipt.key"),
+            limits: receive::Limits::default(),
+            quota: receive::Quota::default(),
+        };
         let server = Server::bind(&config).await.unwrap();
-        let url = format!("https://{}", server.local_addr());
-        // until the test's runtime ends
+        self.url = format!("https://{}", server.local_addr());
         tokio::spawn(server.run(std::future::pending()));
-        let (tls, proxy) = (forward::TlsConfig::default(), None);
-        let receiver = Receiver { folder, authority, url, tls, proxy };
-        receiver.write_client(&receiver.authority.client(&[HOST]));
-        receiver
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -45,7 +64,7 @@ impl Receiver {
     }
 
     /// Certificate and key of the agent.
-    fn write_client(&self, pem: &str) {
+    pub(crate) fn write_client(&self, pem: &str) {
         write_client(self.folder.path(), pem);
     }
 }
@@ -65,6 +84,7 @@ impl Place for Receiver {
         Config {
             name: "archive".into(),
             required: true,
+            max_lag_bytes: None,
             batch_max_size_bytes: 4 << 20,
             batch_max_age: Duration::from_secs(1),
             kind: Kind::Https(HttpsConfig { url: self.url.clone(), tls, proxy: self.proxy.clone() }),

@@ -4,6 +4,7 @@ use crate::{RECIPIENT, agent_text, load, load_in};
 use sealtail::alert;
 use sealtail::config::Config;
 use sealtail::forward::Kind;
+use sealtail::receive::{Limits, Quota};
 use sealtail::record::{Decision, Format, Secret, Severity};
 use sealtail::source::{self, Encoding, JournaldConfig, Multiline, Namespaces, Opens, Priority, Since, StartAt};
 use sealtail::tls::{self, Version};
@@ -271,10 +272,43 @@ fn a_receiver_needs_no_agent() {
 }
 
 #[test]
+fn a_receivers_limits_have_defaults_and_its_quotas_none() {
+    let receive = load(RECEIVE).unwrap().receive.unwrap();
+    assert_eq!((receive.limits, receive.quota), (Limits::default(), Quota::default()));
+    let text = format!(
+        "{RECEIVE}[receive.limits]\nmax_batch = \"1MiB\"\nconnections_per_host = 3\nmin_rate = \"1KiB\"\n\
+         [receive.quota]\nsize = \"1MiB\"\nrequests_per_second = 7\n"
+    );
+    let receive = load(&text).unwrap().receive.unwrap();
+    let limits =
+        Limits { batch_max_bytes: 1 << 20, connections_per_host: 3, min_rate_bytes: 1 << 10, ..Limits::default() };
+    let quota = Quota { size_bytes: Some(1 << 20), requests_per_second: Some(7), day_bytes: None };
+    assert_eq!((receive.limits, receive.quota), (limits, quota));
+    // a batch that never fits would be sent again for ever
+    let faults = load(&format!("{RECEIVE}[receive.quota]\nday = \"63MiB\"\n")).unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("quota.day") && faults[0].contains("64MiB"), "{faults:?}");
+}
+
+#[test]
 fn one_file_may_be_for_both_with_folders_apart() {
     assert!(load(&agent_text(RECEIVE)).unwrap().receive.is_some());
     let faults = load(&agent_text(&RECEIVE.replace("\"archive\"", "\"spool/archive\""))).unwrap_err();
     assert!(faults[0].contains("[receive] dir: the archive and the spool are in one another"), "{faults:?}");
+}
+
+#[test]
+fn an_optional_target_may_lag_by_a_quarter_of_the_spool_and_a_required_one_for_ever() {
+    let second = |keys: &str| {
+        load(&agent_text(&format!("[[target]]\nname = \"copy\"\ntype = \"file\"\ndir = \"/mnt/worm\"\n{keys}\n")))
+    };
+    let lags = |config: Config| config.agent.unwrap().targets.iter().map(|t| t.max_lag_bytes).collect::<Vec<_>>();
+    assert_eq!(lags(second("").unwrap()), [None, None]);
+    assert_eq!(lags(second("required = false").unwrap()), [None, Some(256 << 20)]);
+    assert_eq!(lags(second("required = false\nmax_lag = \"2MiB\"").unwrap()), [None, Some(2 << 20)]);
+    let faults = second("max_lag = \"2MiB\"").unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("set required = false"), "{faults:?}");
+    let faults = second("required = false\nmax_lag = \"513MiB\"").unwrap_err();
+    assert!(faults.len() == 1 && faults[0].contains("choose 1MiB to 512MiB"), "{faults:?}");
 }
 
 #[test]
@@ -312,7 +346,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let limits =
         |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
     assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 3, 1));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 5, 1));
     assert!(agent.policy.verify.is_some() && agent.policy.bundle.is_some());
     assert!(config.receive.unwrap().trust.is_some());
 }

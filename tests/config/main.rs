@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod load;
 mod reference;
+mod s3;
 mod trust;
 
 use sealtail::config::Config;

@@ -34,8 +34,9 @@ fn load(text: &str) -> Result<Config, Vec<Fault>> {
 /// What must stand in a table of a type.
 fn lines(table: &Table, kind: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    if !table.types.is_empty() {
-        lines.push(format!("type = \"{kind}\""));
+    if let Some(kind) = table.types.iter().find(|one| one.name == kind) {
+        lines.push(format!("type = \"{}\"", kind.word));
+        lines.extend(kind.fixed.map(|(key, word)| format!("{key} = \"{word}\"")));
     }
     let must = table.keys.iter().filter(|key| key.is_of(kind) && matches!(key.need, Need::Must(_)));
     lines.extend(must.map(|key| format!("{} = {}", key.name, key.need.value())));
@@ -61,16 +62,15 @@ fn file(table: &Table, own: &[String]) -> String {
         }
     }
     // a target that is enough for lines to be deleted after
-    if table.name == "target"
-        && own.iter().any(|line| line == "type = \"otlp\"" || line.starts_with("required = false"))
-    {
+    let not_enough = ["type = \"otlp\"", "protocol = \"generic\"", "required = false"];
+    if table.name == "target" && own.iter().any(|line| not_enough.contains(&line.as_str())) {
         text += "[[target]]\nname = \"other\"\ntype = \"file\"\ndir = \"/mnt/other\"\n";
     }
     text + &brackets(table) + &own.join("\n") + "\n"
 }
 
 fn kinds(table: &Table) -> Vec<&'static str> {
-    if table.types.is_empty() { vec![""] } else { table.types.to_vec() }
+    if table.types.is_empty() { vec![""] } else { table.types.iter().map(|kind| kind.name).collect() }
 }
 
 /// `lines` with `key = value` put in, or in the place of the line that says `key` already.
@@ -106,6 +106,8 @@ fn each(mut look: impl FnMut(&str, &[Key], &str, &dyn Fn(Option<(&str, &str)>) -
             let own = lines(table, kind);
             let of: Vec<Key> = table.keys.iter().filter(|key| key.is_of(kind)).copied().collect();
             let plain = |put: Option<(&str, &str)>| match put {
+                // which only optional ones have
+                Some(("max_lag", value)) => file(table, &with(&with(&own, "required", "false"), "max_lag", value)),
                 Some((key, value)) => file(table, &with(&own, key, value)),
                 None => file(table, &own),
             };
@@ -163,9 +165,9 @@ fn both_know_the_same_tables_and_types() {
     let tables: BTreeSet<String> = TABLES.iter().map(|table| table.name.to_owned()).collect();
     assert_eq!(listed(mend, "use one of: ", ", "), tables);
     for table in TABLES.iter().filter(|table| !table.types.is_empty()) {
-        let own = with(&lines(table, table.types[0]), "type", "\"zzzzzzzz\"");
+        let own = with(&lines(table, table.types[0].name), "type", "\"zzzzzzzz\"");
         let mend = fault(&file(table, &own), "type").mend;
-        let types: BTreeSet<String> = table.types.iter().map(|kind| (*kind).to_owned()).collect();
+        let types: BTreeSet<String> = table.types.iter().map(|kind| kind.word.to_owned()).collect();
         assert_eq!(listed(&mend, "choose ", " or "), types, "[[{}]]", table.name);
     }
 }
@@ -176,7 +178,10 @@ fn both_know_the_same_keys() {
         let name = if prefix.is_empty() { "zzzzzzzz".to_owned() } else { format!("{prefix}.zzzzzzzz") };
         let mend = fault(&make(Some(("zzzzzzzz", "1"))), &name).mend;
         let mut known = listed(&mend, "use one of: ", ", ");
-        known.remove("type");
+        let fixed = TABLES.iter().flat_map(|table| table.types).filter_map(|kind| kind.fixed);
+        let fixed: BTreeSet<&str> =
+            fixed.map(|(key, _)| key).filter(|key| !keys.iter().any(|one| one.name == *key)).collect();
+        known.retain(|key| key != "type" && !fixed.contains(key.as_str()));
         assert_eq!(
             known,
             names(keys.iter()),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod authenticates;
+mod fifty_agents;
 mod is_bounded;
 mod pki;
 mod refuses;

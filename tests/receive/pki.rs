@@ -37,11 +37,16 @@ impl Authority {
         let mut params = CertificateParams::new(names).unwrap();
         let serial = SerialNumber::from(5);
         params.serial_number = Some(serial.clone());
+        self.write_server(folder, params);
+        serial
+    }
+
+    /// The same with a certificate of these parameters.
+    pub(crate) fn write_server(&self, folder: &Path, params: CertificateParams) {
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(folder.join("ca.pem"), &self.pem).unwrap();
         std::fs::write(folder.join("server.pem"), certificate).unwrap();
         write_secret(&folder.join("server.key"), &key);
-        serial
     }
 
     /// Certificate and key in one PEM, for the DNS names.
@@ -92,7 +97,8 @@ impl Authority {
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
-    fn client_of(&self, params: CertificateParams) -> String {
+    /// Certificate and key of these parameters in one PEM.
+    pub(crate) fn client_of(&self, params: CertificateParams) -> String {
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ClientAuth);
         certificate + &key
     }

@@ -196,6 +196,6 @@ async fn bodies_that_are_too_much() {
     let world = World::start().await;
     let zeros = zstd::encode_all(std::io::Read::take(std::io::repeat(b'x'), 1 << 28), 1).unwrap();
     refused(&world, 400, "longer than 1 MiB", |_, _| zeros).await;
-    refused(&world, 413, "at most 64 MiB", |_, _| vec![0; (64 << 20) + 1]).await;
+    refused(&world, 413, "at most 65536 KiB", |_, _| vec![0; (64 << 20) + 1]).await;
     assert_eq!(world.archived(), [""; 0]);
 }

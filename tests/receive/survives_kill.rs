@@ -2,7 +2,7 @@
 
 use crate::stream::Stream;
 use crate::world::World;
-use sealtail::receive::{Config, Server, TlsConfig};
+use sealtail::receive::{Config, Limits, Quota, Server, TlsConfig};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +17,15 @@ async fn receiver_to_kill() {
     let at = |name: &str| folder.join(name);
     let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
     let listen = "127.0.0.1:0".parse().unwrap();
-    let config = Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
+    let config = Config {
+        listen,
+        dir: at("archive"),
+        tls,
+        trust: None,
+        receipt_key: at("receipt.key"),
+        limits: Limits::default(),
+        quota: Quota::default(),
+    };
     let server = Server::bind(&config).await.unwrap();
     std::fs::write(at("address.part"), server.local_addr().to_string()).unwrap();
     std::fs::rename(at("address.part"), at("address")).unwrap();

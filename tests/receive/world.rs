@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sealtail::chain::host_key::HostPublic;
 use sealtail::chain::receipt::Receipt;
 use sealtail::durable::{Disk, FileSystem};
-use sealtail::receive::{Config, Error, Server, TlsConfig};
+use sealtail::receive::{Config, Error, Limits, Quota, Server, TlsConfig};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -31,6 +31,7 @@ pub(crate) struct World {
 }
 
 struct Running {
+    metrics: Box<dyn Fn() -> String + Send>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), Error>>,
 }
@@ -67,7 +68,15 @@ impl World {
         let at = |name: &str| folder.path().join(name);
         let tls = TlsConfig { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key"), crls: vec![] };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config = Config { listen, dir: at("archive"), tls, trust: None, receipt_key: at("receipt.key") };
+        let config = Config {
+            listen,
+            dir: at("archive"),
+            tls,
+            trust: None,
+            receipt_key: at("receipt.key"),
+            limits: Limits::default(),
+            quota: Quota::default(),
+        };
         Self { authority, config, folder, address: None, running: None }
     }
 
@@ -84,9 +93,10 @@ impl World {
     pub(crate) async fn run(&mut self, fs: Arc<dyn FileSystem>) {
         let server = Server::bind_on(&self.config, fs).await.unwrap();
         self.address = Some(server.local_addr());
+        let metrics = Box::new(server.metrics());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async { drop(stopped.await) }));
-        self.running = Some(Running { stop, ended });
+        self.running = Some(Running { metrics, stop, ended });
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -98,6 +108,16 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.run(Arc::new(Disk)).await;
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        (self.running.as_ref().unwrap().metrics)()
+    }
+
+    /// Batches that are on their way.
+    pub(crate) fn incoming(&self) -> usize {
+        let names = std::fs::read_dir(&self.config.dir).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| sealtail::durable::is_temporary(name)).count()
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -10,4 +10,5 @@ mod golden;
 mod hostile;
 mod links;
 mod random;
+mod skips;
 mod world;

@@ -6,6 +6,7 @@ use crate::chain::header::Hash;
 use crate::chain::stamp::rfc3339;
 use crate::policy::{Evaluator, PolicySet};
 use crate::record::Batch;
+use crate::service::Pulse;
 use crate::source::Stop;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,13 +16,22 @@ const SWAP_WAIT: Duration = Duration::from_secs(2);
 
 impl Labeller {
     /// Until the sources or the chain are gone.
-    pub(in crate::agent) fn run(mut self, input: &Receiver<Batch>, output: &Sender<Labelled>, stop: &Stop) {
+    pub(in crate::agent) fn run(
+        mut self,
+        input: &Receiver<Batch>,
+        output: &Sender<Labelled>,
+        stop: &Stop,
+        pulse: &Pulse,
+    ) {
         loop {
             let due = self.hold.due().into_iter().chain(self.swap_due).min();
             let timer = due.map_or_else(never, at);
             let labelled = select! {
                 recv(input) -> batch => match batch {
-                    Ok(batch) => self.batch(batch),
+                    Ok(batch) => {
+                        pulse.work();
+                        self.batch(batch)
+                    }
                     Err(_) => break,
                 },
                 recv(self.wake) -> woken => {
@@ -33,12 +43,15 @@ impl Labeller {
                     Labelled::default()
                 }
                 recv(timer) -> _ => {
+                    pulse.work();
                     let mut out = Labelled::default();
                     self.overdue(&mut out);
                     out
                 }
             };
             let swapped = self.swap_if_due();
+            // handing over may wait for the chain's thread, which has a pulse of its own
+            pulse.rest();
             let labelled = [labelled].into_iter().chain(swapped.into_iter().flatten());
             for labelled in labelled.filter(|labelled| !labelled.is_empty()) {
                 if output.send(labelled).is_err() {

@@ -34,15 +34,16 @@ const GONE_SHOWN: usize = 8;
 /// Asks an agent to read its policies again.
 #[derive(Clone, Debug, Default)]
 pub struct Reload {
-    files: Arc<Notify>,
+    files: crate::service::Reload,
     server: Arc<Notify>,
 }
 
 impl Reload {
-    /// Files are read again, and a bundle is downloaded again even if the server says that it has no other.
-    pub fn ask(&self) {
-        self.files.notify_one();
+    /// Files are read again, which this waits for, and a bundle is downloaded again even if the server says that it has no
+    /// other.
+    pub async fn ask(&self) {
         self.server.notify_one();
+        self.files.ask().await;
     }
 }
 
@@ -78,15 +79,16 @@ impl Reloader {
         if let Some((downloads, _)) = &self.bundle {
             tasks.spawn(poll(downloads.clone(), Arc::clone(&self.asked.server), found.clone()));
         }
-        let asked = Arc::clone(&self.asked.files);
+        let asked = self.asked.files.clone();
         let mut watch = Watch::new(&self.config.files());
         // what changed since they were read for the first time is seen at once
         let mut longest = Duration::ZERO;
         loop {
             tokio::select! {
-                () = asked.notified() => {
+                () = asked.asked() => {
                     self.look().await;
                     self.reload("asked for", None).await;
+                    asked.done();
                 }
                 Some(new) = downloaded.recv() => {
                     self.reload("downloaded", Some(new)).await;

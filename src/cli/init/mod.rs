@@ -100,6 +100,9 @@ enum Place {
     Folder(PathBuf),
 }
 
+/// What the packages install.
+const UNIT: &str = "/usr/lib/systemd/system/sealtail.service";
+
 /// Where a pod has what is mounted from its Secret and ConfigMap.
 const MOUNTED: &str = "/etc/sealtail";
 
@@ -250,9 +253,19 @@ fn next_steps(plan: &Plan, output: &Path) {
     println!("\nNext:");
     match plan.kind {
         Kind::Host => {
-            println!("  sealtail check --config {file}     # also asks the target");
-            println!("  sealtail doctor --config {file}    # limits, clock, disk, permissions of this machine");
-            println!("  sealtail run --config {file}");
+            // the packages' unit runs as a user of its own, who may read what root hands to its group
+            let is_unit = Path::new(UNIT).exists();
+            let who = if is_unit { "runuser -u sealtail -- " } else { "" };
+            if is_unit {
+                let key = plan.host_key.display();
+                println!("  chgrp sealtail {key}; chmod 640 {key}    # and so the key of the certificate");
+            }
+            println!("  {who}sealtail check --config {file}     # also asks the target");
+            println!("  {who}sealtail doctor --config {file}    # limits, clock, disk, permissions of this machine");
+            match is_unit {
+                true => println!("  systemctl enable --now sealtail"),
+                false => println!("  sealtail run --config {file}"),
+            }
         }
         Kind::Sidecar | Kind::Daemonset => {
             let folder = output.parent().unwrap_or(Path::new(".")).display();

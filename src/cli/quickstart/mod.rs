@@ -106,7 +106,7 @@ async fn ship(
 ) -> Result<(), String> {
     let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
     let agent = Agent::new(config, digest).await.map_err(|e| e.to_string())?;
-    let stop = stop::on_signal().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let stop = stop::on_signal(|| {}).map_err(|e| format!("cannot wait for signals: {e}"))?;
     let (end, ended) = oneshot::channel::<()>();
     let receiver = tokio::spawn(server.run(async {
         // dropped or sent: either way it is over

@@ -2,19 +2,19 @@
 
 use super::Kind::{Boolean, Duration, Inline, Integer, List, Map, Size, Text, Word};
 use super::Need::{May, Must, Or};
-use super::{Key, Table, key};
+use super::{Key, Table, Type, key, plain};
 
 /// The tables of a file, in the order in which a reader wants them.
 pub const TABLES: &[Table] = &[
     Table { name: "host", types: &[], doc: "Whose lines these are.", keys: HOST },
     Table { name: "auditors", types: &[], doc: "Who can check every tag, and nobody else.", keys: AUDITORS },
-    Table { name: "source", types: &["file", "journald", "stdin"], doc: "What is read; one table each.", keys: SOURCE },
+    Table { name: "source", types: &[plain("file"), plain("journald"), plain("stdin")], doc: "What is read; one table each.", keys: SOURCE },
     Table { name: "policy", types: &[], doc: "What is said of each line.", keys: POLICY },
     Table { name: "erasure", types: &[], doc: "Who may take payloads out of the archive.", keys: ERASURE },
     Table { name: "chain", types: &[], doc: "How lines are put together.", keys: CHAIN },
     Table { name: "spool", types: &[], doc: "Where lines wait for the targets.", keys: SPOOL },
-    Table { name: "target", types: &["https", "otlp", "file"], doc: "Where lines go; one table each, one at least required.", keys: TARGET },
-    Table { name: "alert", types: &["webhook", "alertmanager", "command"], doc: "Who is told of a verdict at once; 16 tables at most.", keys: ALERT },
+    Table { name: "target", types: TARGETS, doc: "Where lines go; one table each, one at least required.", keys: TARGET },
+    Table { name: "alert", types: &[plain("webhook"), plain("alertmanager"), plain("command")], doc: "Who is told of a verdict at once; 16 tables at most.", keys: ALERT },
     Table { name: "telemetry", types: &[], doc: "What the agent says of itself.", keys: TELEMETRY },
     Table { name: "receive", types: &[], doc: "Read by `sealtail receive`; a file may hold this table alone.", keys: RECEIVE },
 ];
@@ -99,15 +99,39 @@ const SPOOL: &[Key] = &[
     key("when_full", Word(&["block"]), Or(r#""block""#), "`block`: reading stops, and files hold the backlog."),
 ];
 
+const TARGETS: &[Type] = &[
+    plain("https"),
+    Type { name: "generic", word: "https", fixed: Some(("protocol", "generic")) },
+    plain("s3"),
+    plain("otlp"),
+    plain("file"),
+];
+
 const TARGET: &[Key] = &[
     key("name", Text, Must(r#""archive""#), "`A-Z a-z 0-9 . _ -`; shown in receipts and metrics."),
-    key("required", Boolean, Or("true"), "Lines stay spooled until every required target gave a receipt. One at least must be, and of another type than `otlp`."),
-    key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first."),
+    key("required", Boolean, Or("true"), "Lines stay spooled until every required target gave a receipt. One at least must be, and one that says that what it took is durable: not `otlp`, and `generic` only with `durable = true`."),
+    key("max_lag", Size("1MiB", "512MiB"), May(r#""256MiB""#), "Of an optional target: what it may hold of the spool that every required one has, to half of the spool's `max_size` (512MiB of the default). What it lacks beyond that is not kept: it goes on with the next stream, and a `skip` line there says what it was not sent. Default: a quarter of `max_size`."),
+    key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first.").of(&["https", "generic", "otlp", "file"]),
+    key("batch", Inline(S3_BATCH), May(r#"{ max_size = "32MiB", max_age = "60s" }"#), "When a batch goes; whichever comes first. Each object costs.").of(&["s3"]),
+    key("protocol", Word(&["sealtail", "generic"]), Or(r#""sealtail""#), "`sealtail`: it signs receipts. `generic`: any server that takes NDJSON; a 2xx is success.").of(&["https"]),
     key("url", Text, Must(r#""https://archive.internal:7443""#), "Where it is.").of(&["https", "otlp"]),
+    key("url", Text, Must(r#""https://logs.internal/audit/{name}""#), "Where to; also `{host} {stream} {first} {last}`. An Idempotency-Key names the batch too.").of(&["generic"]),
+    key("url", Text, May(r#""https://s3.internal""#), "Where it is. Default: AWS' own of the region.").of(&["s3"]),
+    key("method", Word(&["POST", "PUT"]), Or(r#""POST""#), "How it is sent.").of(&["generic"]),
+    key("format", Word(&["ndjson", "ndjson.zst"]), Or(r#""ndjson""#), "`ndjson.zst`: compressed, with `Content-Encoding: zstd`.").of(&["generic"]),
+    key("durable", Boolean, Or("false"), "`true`: on your word a 2xx means that the batch is stored for good.").of(&["generic"]),
     key("protocol", Word(&["http", "grpc"]), Must(r#""http""#), "How it is spoken to; `http` puts `/v1/logs` after the url.").of(&["otlp"]),
-    key("headers", Map, May(r#"{ api-key = "${credential:otlp}" }"#), "Sent besides; values are never shown.").of(&["otlp"]),
+    key("headers", Map, May(r#"{ api-key = "${credential:otlp}" }"#), "Sent besides; values are never shown.").of(&["otlp", "generic"]),
+    key("bucket", Text, Must(r#""audit-logs""#), "A bucket with versioning and Object Lock.").of(&["s3"]),
+    key("prefix", Text, May(r#""production""#), "Keys are `<prefix>/<host>/<stream>/<first seq>.ndjson.zst`.").of(&["s3"]),
+    key("region", Text, May(r#""eu-central-1""#), "Default: as AWS' tools find it.").of(&["s3"]),
+    key("path_style", Boolean, Or("false"), "`true`: the bucket in the path, not in the host name; most stores that are not AWS' want it.").of(&["s3"]),
+    key("object_lock", Inline(OBJECT_LOCK), Must(r#"{ mode = "compliance", retain = "365d" }"#), "How objects are kept.").of(&["s3"]),
+    key("credentials_file", Text, May(r#""/etc/sealtail/aws-credentials""#), "Instead of environment, ~/.aws, web identity, container, instance.").of(&["s3"]),
+    key("profile", Text, May(r#""sealtail""#), "Of the credentials file.").of(&["s3"]),
     key("tls", Inline(MUTUAL_TLS), Must(r#"{ ca = "ca.pem", cert = "client.pem", key = "client.key" }"#), "Certificates, read again when the files change; while they can't be used the old ones are.").of(&["https", "otlp"]),
-    key("proxy", Inline(PROXY), May(r#"{ url = "http://proxy.internal:3128" }"#), "Asked for a tunnel (CONNECT), through which TLS goes to the url. Default: none, whatever the environment says.").of(&["https", "otlp"]),
+    key("tls", Inline(OPTIONAL_TLS), May(r#"{ ca = "ca.pem" }"#), "Certificates, all optional; read again when the files change.").of(&["generic", "s3"]),
+    key("proxy", Inline(PROXY), May(r#"{ url = "http://proxy.internal:3128" }"#), "Asked for a tunnel (CONNECT), through which TLS goes to the url. Default: none, whatever the environment says.").of(&["https", "generic", "s3", "otlp"]),
     key("dir", Text, Must(r#""/mnt/worm""#), "The folder; it is never made, as it may be a mount that is missing.").of(&["file"]),
     key("immutable", Boolean, Or("false"), "Files get the attribute `i` of chattr(1), folders `a`; needs CAP_LINUX_IMMUTABLE.").of(&["file"]),
 ];
@@ -115,6 +139,27 @@ const TARGET: &[Key] = &[
 const BATCH: &[Key] = &[
     key("max_size", Size("64KiB", "64MiB"), Or(r#""4MiB""#), "So many bytes at most."),
     key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
+];
+
+const S3_BATCH: &[Key] = &[
+    key("max_size", Size("64KiB", "64MiB"), Or(r#""32MiB""#), "So many bytes at most."),
+    key("max_age", Duration("10ms", "1h"), Or(r#""60s""#), "So long after its first segment at most."),
+];
+
+const OBJECT_LOCK: &[Key] = &[
+    key("mode", Word(&["compliance", "governance", "none-the-archive-can-be-deleted"]), Must(r#""compliance""#), "A bucket without lock is refused, unless the last is written, alone."),
+    key("retain", Duration("1d", "36500d"), May(r#""365d""#), "From when an object is stored. Needed with the first two modes."),
+    key("legal_hold", Boolean, Or("false"), "`true`: also without end."),
+];
+
+const OPTIONAL_TLS: &[Key] = &[
+    key("ca", Text, May(r#""ca.pem""#), "Whom to trust. Default: whom the machine trusts."),
+    key("cert", Text, May(r#""client.pem""#), "The own certificate and its chain, where the server asks for it; with `key`."),
+    key("key", Text, May(r#""client.key""#), "Its key, mode 0600."),
+    key("crl", List, May(r#"["revoked.pem"]"#), "Revocation lists, with `ca`. Each authority between the server and `ca` must have one, or nothing is sent; one that is overdue still counts, and is warned of daily."),
+    key("server_name", Text, May(r#""archive.internal""#), "Whom the server's certificate must name. Default: the url's host."),
+    key("pin", List, May(r#"["sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]"#), "The server's key must be one of these, as in `curl --pinnedpubkey`."),
+    key("min_version", Word(&["1.2", "1.3"]), Or(r#""1.3""#), "Under 1.2 a client certificate crosses the wire in the clear."),
 ];
 
 const MUTUAL_TLS: &[Key] = &[
@@ -164,6 +209,8 @@ const RECEIVE: &[Key] = &[
     key("tls", Inline(SERVER_TLS), Must(r#"{ ca = "ca.pem", cert = "server.pem", key = "server.key" }"#), "Certificates; read again when they change."),
     key("trust", Text, May(r#""trust.toml""#), "Which host keys may endorse which host, and when."),
     key("receipt_key", Text, Or(r#""receipt.key""#), "Signs receipts; made, with its `.pub`, when absent."),
+    key("limits", Inline(LIMITS), May(r#"{ connections = 512 }"#), "What clients may take of the receiver."),
+    key("quota", Inline(QUOTA), May(r#"{ size = "100GiB" }"#), "What each host may store and ask. What was stored is never touched, and the agent sends what was refused again."),
 ];
 
 const SERVER_TLS: &[Key] = &[
@@ -171,4 +218,21 @@ const SERVER_TLS: &[Key] = &[
     key("cert", Text, Must(r#""server.pem""#), "The own certificate and its chain."),
     key("key", Text, Must(r#""server.key""#), "Its key, mode 0600."),
     key("crl", List, May(r#"["revoked.pem"]"#), "Clients' revocation lists, as for targets."),
+];
+
+const LIMITS: &[Key] = &[
+    key("max_batch", Size("64KiB", "64MiB"), Or(r#""64MiB""#), "Larger ones are refused (413) before they are read; the agents' `batch.max_size` must fit."),
+    key("in_flight", Size("128MiB", "1TiB"), Or(r#""1GiB""#), "Batches that are on their way at once; one host has two of `max_batch` of it."),
+    key("connections", Integer("1", "100000"), Or("512"), "At once; more wait. Each is an open file."),
+    key("connections_per_host", Integer("1", "100000"), Or("16"), "Of one client certificate, by its first name; more are closed."),
+    key("handshake_timeout", Duration("1s", "1h"), Or(r#""10s""#), "Of TLS."),
+    key("idle_timeout", Duration("1s", "1h"), Or(r#""60s""#), "A connection without a request, or without the whole head of one."),
+    key("body_timeout", Duration("1s", "1h"), Or(r#""60s""#), "Nothing of a batch came for so long: 408, and the agent sends it again."),
+    key("min_rate", Size("1B", "64MiB"), Or(r#""4KiB""#), "Bytes a second that a batch must come with, after `body_timeout`."),
+];
+
+const QUOTA: &[Key] = &[
+    key("size", Size("64MiB", "1024TiB"), May(r#""100GiB""#), "In the archive; more is answered 507. At least `max_batch`. Default: no limit."),
+    key("day", Size("64MiB", "1024TiB"), May(r#""10GiB""#), "In 24 hours, as a bucket that fills steadily; more is answered 429 with Retry-After. At least `max_batch`. Default: no limit."),
+    key("requests_per_second", Integer("1", "1000000"), May("100"), "As a bucket of ten seconds; more is answered 429 with Retry-After. Default: no limit."),
 ];

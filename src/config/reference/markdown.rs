@@ -27,8 +27,13 @@ fn write_table(text: &mut String, table: &Table) -> fmt::Result {
     match table.types {
         [] => writeln!(text, "\n## [{}]\n\n{}\n", table.name, table.doc)?,
         types => {
-            let types: Vec<String> = types.iter().map(|word| format!("`\"{word}\"`")).collect();
-            writeln!(text, "\n## [[{}]]\n\n{} `type` is {}.\n", table.name, table.doc, types.join(" or "))?;
+            let mut words: Vec<String> = types.iter().map(|kind| format!("`\"{}\"`", kind.word)).collect();
+            words.dedup();
+            write!(text, "\n## [[{}]]\n\n{} `type` is {}.", table.name, table.doc, words.join(" or "))?;
+            for (kind, (key, word)) in types.iter().filter_map(|kind| Some((kind, kind.fixed?))) {
+                write!(text, " `{}` is `\"{}\"` with `{key} = \"{word}\"`.", kind.name, kind.word)?;
+            }
+            writeln!(text, "\n")?;
         }
     }
     writeln!(text, "| key | value | without it | |\n| --- | --- | --- | --- |")?;
@@ -37,7 +42,7 @@ fn write_table(text: &mut String, table: &Table) -> fmt::Result {
 
 fn write_keys(text: &mut String, inside: &str, keys: &[Key]) -> fmt::Result {
     for key in keys {
-        let of = if key.of.is_empty() { String::new() } else { format!("Of {}. ", key.of.join(", ")) };
+        let of = if key.of.is_empty() { String::new() } else { format!("Of `{}`. ", key.of.join("`, `")) };
         let without = match key.need {
             Need::Must(_) => "a fault".to_owned(),
             Need::May(_) => String::new(),

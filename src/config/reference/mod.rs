@@ -21,12 +21,23 @@ pub use schema::schema;
 pub struct Table {
     /// Its name.
     pub name: &'static str,
-    /// The words that its `type` may be; none of a table that has no type and stands there once.
-    pub types: &'static [&'static str],
+    /// What its `type` may be; none of a table that has no type and stands there once.
+    pub types: &'static [Type],
     /// What it is for.
     pub doc: &'static str,
     /// Its keys besides `type`.
     pub keys: &'static [Key],
+}
+
+/// What a `type` means for the keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Type {
+    /// What keys call it.
+    pub name: &'static str,
+    /// The word.
+    pub word: &'static str,
+    /// A key that says more, and which word it has then.
+    pub fixed: Option<(&'static str, &'static str)>,
 }
 
 /// A key.
@@ -96,6 +107,10 @@ impl Need {
         let (Need::Must(value) | Need::May(value) | Need::Or(value)) = self;
         value
     }
+}
+
+const fn plain(word: &'static str) -> Type {
+    Type { name: word, word, fixed: None }
 }
 
 const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Key {

@@ -17,21 +17,23 @@ pub fn schema() -> Value {
 
 fn table(table: &Table) -> Value {
     if table.types.is_empty() {
-        return object(table.keys.iter().collect(), None, table.doc);
+        return object(table.keys.iter().collect(), &[], table.doc);
     }
     let kinds = table.types.iter().map(|kind| {
-        let keys = table.keys.iter().filter(|key| key.is_of(kind)).collect();
-        object(keys, Some(kind), &format!("type = \"{kind}\""))
+        let keys = table.keys.iter().filter(|key| key.is_of(kind.name)).collect();
+        let fixed = std::iter::once(("type", kind.word)).chain(kind.fixed);
+        object(keys, &fixed.collect::<Vec<_>>(), kind.name)
     });
-    json!({ "type": "array", "description": table.doc, "items": { "oneOf": kinds.collect::<Vec<_>>() } })
+    json!({ "type": "array", "description": table.doc, "items": { "anyOf": kinds.collect::<Vec<_>>() } })
 }
 
-fn object(keys: Vec<&Key>, kind: Option<&str>, doc: &str) -> Value {
+/// `fixed`: keys that make it this type, with their words.
+fn object(keys: Vec<&Key>, fixed: &[(&str, &str)], doc: &str) -> Value {
     let mut properties: Map<String, Value> = keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
     let mut required: Vec<&str> = Vec::new();
-    if let Some(kind) = kind {
-        properties.insert("type".to_owned(), json!({ "const": kind }));
-        required.push("type");
+    for (key, word) in fixed {
+        properties.insert((*key).to_owned(), json!({ "const": word }));
+        required.push(key);
     }
     required.extend(keys.iter().filter(|key| matches!(key.need, Need::Must(_))).map(|key| key.name));
     json!({
@@ -57,7 +59,7 @@ fn property(key: &Key) -> Value {
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::List => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        Kind::Inline(keys) => object(keys.iter().collect(), None, key.doc),
+        Kind::Inline(keys) => object(keys.iter().collect(), &[], key.doc),
     };
     value["description"] = match key.kind {
         Kind::Size(least, most) | Kind::Duration(least, most) => json!(format!("{} {least} to {most}.", key.doc)),

@@ -11,21 +11,48 @@ use std::path::PathBuf;
 pub(super) fn mutual(table: &Table<'_>) -> Option<TlsConfig> {
     let tls = required(table)?;
     let files = files(&tls);
+    read(tls, files.map(|[ca, cert, key]| (Some(ca), Some(ClientFiles { cert, key }))))
+}
+
+/// Of a target that need not ask who we are, and whom the whole world may trust.
+pub(super) fn optional(table: &Table<'_>) -> Option<TlsConfig> {
+    let tls = table.table("tls");
+    let (ca, client) = (tls.optional("ca", Text::into_path), client_files(&tls));
+    if matches!(ca, Some(None)) && tls.holds(&["crl"]) {
+        tls.missing("ca", "name the PEM file of the authority whose lists crl has");
+    }
+    read(tls, ca.zip(client))
+}
+
+/// `cert` and `key`, both or none.
+pub(in crate::config) fn client_files(tls: &Table<'_>) -> Option<Option<ClientFiles>> {
+    let cert = tls.optional("cert", Text::into_path);
+    let key = tls.optional("key", Text::into_path);
+    match (cert?, key?) {
+        (Some(cert), Some(key)) => Some(Some(ClientFiles { cert, key })),
+        (None, None) => Some(None),
+        (Some(_), None) => {
+            tls.missing("key", "name the PEM file of the certificate's key, or take cert out");
+            None
+        }
+        (None, Some(_)) => {
+            tls.missing("cert", "name the PEM file of the key's certificate, or take key out");
+            None
+        }
+    }
+}
+
+/// What every target may ask for besides its files.
+fn read(tls: Table<'_>, files: Option<(Option<PathBuf>, Option<ClientFiles>)>) -> Option<TlsConfig> {
     let crls = crls(&tls);
     let server_name = tls.optional("server_name", server_name);
     let pins = tls.list("pin", pin);
     let versions = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
     let min_version = tls.optional("min_version", |text| text.one_of(&versions));
     tls.finish();
-    let [ca, cert, key] = files?;
-    Some(TlsConfig {
-        ca: Some(ca),
-        client: Some(ClientFiles { cert, key }),
-        server_name: server_name?,
-        pins: pins?,
-        crls: crls?,
-        min_version: min_version?.unwrap_or_default(),
-    })
+    let (ca, client) = files?;
+    let min_version = min_version?.unwrap_or_default();
+    Some(TlsConfig { ca, client, server_name: server_name?, pins: pins?, crls: crls?, min_version })
 }
 
 /// Of the receiver.

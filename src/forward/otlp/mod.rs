@@ -148,11 +148,7 @@ impl Backend for Otlp {
     }
 
     fn reload(&mut self) {
-        let Some(tls) = self.certificates.renewed() else { return };
-        match client(&self.config, tls) {
-            Ok(client) => self.client = client,
-            Err(error) => tracing::warn!(%error, "changed certificates are not usable"),
-        }
+        self.certificates.renew(&mut self.client, |tls| client(&self.config, tls));
     }
 }
 

@@ -1,0 +1,158 @@
+//! What the receiver counts, as Prometheus takes it.
+
+use super::quota::Accounts;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the buckets of times, in seconds.
+const BOUNDS_S: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// Counters of one receiver.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    /// By host, of which there are no more than the CA certified.
+    hosts: Mutex<BTreeMap<String, Host>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+    /// How often a batch was made durable within each bound, and in all.
+    synced: [AtomicU64; BOUNDS_S.len() + 1],
+    synced_us: AtomicU64,
+    connections: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    batches: u64,
+    bytes: u64,
+    repeated: u64,
+    forks: u64,
+}
+
+/// An open connection, until dropped.
+pub(super) struct Counted<'a>(&'a Metrics);
+
+impl Metrics {
+    /// A batch was stored.
+    pub(super) fn stored(&self, host: &str, bytes: u64) {
+        self.host(host, |host| {
+            host.batches += 1;
+            host.bytes += bytes;
+        });
+    }
+
+    /// A batch came that was stored before.
+    pub(super) fn repeated(&self, host: &str) {
+        self.host(host, |host| host.repeated += 1);
+    }
+
+    /// Other bytes came than are stored.
+    pub(super) fn forked(&self, host: &str) {
+        self.host(host, |host| host.forks += 1);
+    }
+
+    /// Something was refused.
+    pub(super) fn refused(&self, reason: &'static str) {
+        *lock(&self.refusals).entry(reason).or_default() += 1;
+    }
+
+    /// It took this long to make a batch durable.
+    pub(super) fn synced(&self, took: Duration) {
+        let within = BOUNDS_S.iter().position(|bound| took.as_secs_f64() <= *bound).unwrap_or(BOUNDS_S.len());
+        self.synced[within].fetch_add(1, Ordering::Relaxed);
+        self.synced_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// A connection begins.
+    pub(super) fn connected(&self) -> Counted<'_> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Counted(self)
+    }
+
+    /// Prometheus' text format, version 0.0.4. Neither a host's name nor a reason has a character that needs an escape.
+    pub(super) fn text(&self, accounts: &Accounts) -> String {
+        let mut text = String::new();
+        self.host_text(&mut text);
+        family(&mut text, "sealtail_receive_refusals_total", "counter", "Requests and connections that were refused.");
+        for (reason, count) in &*lock(&self.refusals) {
+            sample(&mut text, "sealtail_receive_refusals_total", "reason", reason, *count);
+        }
+        let (used, size) = accounts.used();
+        family(&mut text, "sealtail_receive_quota_used_bytes", "gauge", "What a host has stored, where a quota asks.");
+        for (host, bytes) in used {
+            sample(&mut text, "sealtail_receive_quota_used_bytes", "host", &host, bytes);
+        }
+        if let Some(size) = size {
+            family(&mut text, "sealtail_receive_quota_bytes", "gauge", "What each host may store.");
+            line(&mut text, format_args!("sealtail_receive_quota_bytes {size}"));
+        }
+        family(&mut text, "sealtail_receive_connections", "gauge", "Connections that are open.");
+        line(&mut text, format_args!("sealtail_receive_connections {}", self.connections.load(Ordering::Relaxed)));
+        self.sync_text(&mut text);
+        text
+    }
+
+    fn host_text(&self, text: &mut String) {
+        type Counter = (&'static str, &'static str, fn(&Host) -> u64);
+        let counters: [Counter; 4] = [
+            ("sealtail_receive_batches_total", "Batches that were stored.", |host| host.batches),
+            ("sealtail_receive_bytes_total", "Bytes of batches that were stored.", |host| host.bytes),
+            ("sealtail_receive_repeated_total", "Batches that came again.", |host| host.repeated),
+            ("sealtail_receive_forks_total", "Batches refused since other bytes are stored.", |host| host.forks),
+        ];
+        let hosts = lock(&self.hosts);
+        for (name, help, value) in counters {
+            family(text, name, "counter", help);
+            for (host, counts) in &*hosts {
+                sample(text, name, "host", host, value(counts));
+            }
+        }
+    }
+
+    fn sync_text(&self, text: &mut String) {
+        let name = "sealtail_receive_fsync_seconds";
+        family(text, name, "histogram", "How long it took to make a batch durable.");
+        let mut count = 0;
+        let bounds = BOUNDS_S.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
+        for (bound, within) in bounds.zip(&self.synced) {
+            count += within.load(Ordering::Relaxed);
+            line(text, format_args!("{name}_bucket{{le=\"{bound}\"}} {count}"));
+        }
+        let sum_s = Duration::from_micros(self.synced_us.load(Ordering::Relaxed)).as_secs_f64();
+        line(text, format_args!("{name}_sum {sum_s}"));
+        line(text, format_args!("{name}_count {count}"));
+    }
+
+    fn host(&self, name: &str, change: impl FnOnce(&mut Host)) {
+        let mut hosts = lock(&self.hosts);
+        match hosts.get_mut(name) {
+            Some(host) => change(host),
+            None => change(hosts.entry(name.to_owned()).or_default()),
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+fn sample(text: &mut String, name: &str, label: &str, value: &str, count: u64) {
+    line(text, format_args!("{name}{{{label}=\"{value}\"}} {count}"));
+}
+
+fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
+    // writing to a String does not fail
+    let _ = writeln!(text, "{what}");
+}
+
+fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
+    // nothing panics under these locks
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}

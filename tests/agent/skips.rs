@@ -1,0 +1,287 @@
+//! Optional targets that fall behind: they lose what they lack, the chain says so, and nobody else notices.
+
+use crate::rides_out_outage::incompressible;
+use crate::targets::{add_folder, archived, verify};
+use crate::world::{World, await_that, stream_files, text};
+use sealtail::chain::header::Hash;
+use sealtail::chain::host_key::HostKey;
+use sealtail::chain::{Chain, Facts, Tip};
+use sealtail::durable::Disk;
+use sealtail::record::StreamId;
+use sealtail::spool::{BatchLimits, Config, Frozen, Skipped, Snapshot, Spool, Target, Work, Writer};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[test]
+fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
+    const LINES: usize = 60_000;
+    let mut world = World::new();
+    world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
+    fs::create_dir(world.path("copy")).unwrap();
+    add_folder(&world, "copy", false);
+    world.configure(|config| config.replace("required = false", "required = false\nmax_lag = \"1MiB\""));
+    world.start_receiver();
+    world.start_agent();
+    for line in 1..=2 {
+        world.append(format!("early {line}\n"));
+        await_that("the copy has it", || archived(&world.path("copy")) == line);
+    }
+    fs::rename(world.path("copy"), world.path("away")).unwrap();
+    world.append(incompressible(LINES).join("\n") + "\n");
+    world.await_archived(2 + LINES);
+    assert!(world.agent_log().contains("an optional target is too far behind"), "{}", world.agent_log());
+    assert!(!world.agent_log().contains("the spool is full"), "{}", world.agent_log());
+    assert_eq!(world.stop_agent(), Some(0));
+    fs::rename(world.path("away"), world.path("copy")).unwrap();
+    world.append("late\n");
+    world.start_agent();
+    await_that("the copy has what comes after", || archived(&world.path("copy")) == 3);
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&[]);
+    assert_eq!(world.messages().len(), 3 + LINES);
+
+    let lines = world.archive();
+    let skips: Vec<_> = lines.iter().filter(|line| line["h"]["type"] == "skip").collect();
+    let [skip] = skips[..] else { panic!("{skips:?}") };
+    let told = verify(&world, "copy");
+    let said = text(&told);
+    let words = format!(
+        "target copy was not sent lines {} to {} of stream {}",
+        skip["h"]["from"],
+        skip["h"]["to"],
+        skip["h"]["stream"].as_str().unwrap()
+    );
+    assert!(told.status.success() && said.contains("SKIPPED") && said.contains(&words), "{said}");
+
+    // what the copy had is not explained by what it was not sent
+    let first = skip["h"]["stream"].as_str().unwrap();
+    let host =
+        fs::read_dir(world.path("q/archive")).unwrap().map(|e| e.unwrap().file_name()).find(|name| name != ".lock");
+    let stream = world.path("copy").join(host.unwrap()).join(first);
+    fs::remove_file(stream_files(&stream).last().unwrap()).unwrap();
+    let said = verify(&world, "copy");
+    assert!(!said.status.success() && text(&said).contains("ROLLBACK"), "{}", text(&said));
+    fs::remove_dir_all(&stream).unwrap();
+    let said = verify(&world, "copy");
+    assert!(!said.status.success() && text(&said).contains("STREAM-MISSING"), "{}", text(&said));
+}
+
+/// Where a required target refused much, the spool is full with it until somebody takes it away.
+#[test]
+fn what_is_in_quarantine_counts_until_it_is_taken_away() {
+    let mut world = World::new();
+    world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
+    let kept = world.path("q/spool/quarantine/archive/web-1/stream");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("00000000000000000000.ndjson.zst"), vec![7; 8 << 20]).unwrap();
+    world.append("waits\n");
+    world.start_receiver();
+    world.start_agent();
+    await_that("it says that the spool is full", || world.agent_log().contains("taken out of quarantine/"));
+    assert!(world.messages().is_empty());
+    fs::remove_dir_all(kept).unwrap();
+    await_that("the line is archived", || world.messages() == ["waits"]);
+    assert_eq!(world.stop_agent(), Some(0));
+    world.verify().assert_intact(&[]);
+}
+
+// a sleep of minutes because the receiver said so, and ten seconds left
+#[test]
+fn a_stop_wakes_a_target_that_waits_to_try_again() {
+    let mut world = World::new();
+    let plain = fs::read_to_string(world.config()).unwrap();
+    let limits = "\n[receive.limits]\nmax_batch = \"64KiB\"\n[receive.quota]\nday = \"64KiB\"\n";
+    world.configure(|config| config.to_owned() + limits);
+    world.start_receiver();
+    world.start_agent();
+    let mut expected = Vec::new();
+    let lines = incompressible(2_000);
+    for piece in lines.chunks(50) {
+        if world.agent_log().contains("cannot deliver") {
+            break;
+        }
+        world.append(piece.join("\n") + "\n");
+        expected.extend_from_slice(piece);
+        await_that("it is stored, or put off", || {
+            world.messages().len() == expected.len() || world.agent_log().contains("429 Too Many Requests")
+        });
+    }
+    assert!(world.agent_log().contains("429 Too Many Requests"), "{}", world.agent_log());
+    world.kill_receiver();
+    fs::write(world.config(), plain).unwrap();
+    world.start_receiver();
+    assert_eq!(world.stop_agent(), Some(0));
+    assert_eq!(world.messages(), expected);
+    world.verify().assert_intact(&[]);
+}
+
+/// A spool with a required target, `must`, and an optional one, `may`, that nobody sends to but the test.
+struct Bench {
+    dir: tempfile::TempDir,
+    spool: Spool,
+    key: HostKey,
+}
+
+/// A stream in it.
+struct Open {
+    chain: Chain,
+    writer: Writer,
+    lines: Vec<u8>,
+}
+
+impl Bench {
+    fn new(max_lag_bytes: u64) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = open(dir.path(), max_lag_bytes);
+        Bench { dir, spool, key: HostKey::generate_ed25519().unwrap() }
+    }
+
+    fn begin(&self) -> Open {
+        let (config, policy, targets) = ([1; 32], [2; 32], self.spool.joining());
+        let facts = Facts { host: "web-1".into(), config, policy, erasure: Vec::new(), targets, prev: None };
+        let mut lines = Vec::new();
+        let auditor = age::x25519::Identity::generate().to_public();
+        let chain = Chain::begin(&facts, &[auditor], &self.key, &mut lines).unwrap();
+        let writer = self.spool.begin_stream(chain.stream()).unwrap();
+        Open { chain, writer, lines }
+    }
+
+    /// The target takes all there is; what it took.
+    fn take_all(&self, target: &str) -> Vec<Frozen> {
+        let mut taken = Vec::new();
+        while let Some(batch) = self.next(target) {
+            self.spool.acknowledge(target, &batch, None).unwrap();
+            taken.push(batch);
+        }
+        taken
+    }
+
+    fn next(&self, target: &str) -> Option<Frozen> {
+        let limits = BatchLimits { max_size_bytes: 1 << 20, max_age: Duration::ZERO };
+        match self.spool.work(target, limits).unwrap() {
+            Work::Batch(batch) => Some(batch),
+            Work::Wait(_) => None,
+        }
+    }
+}
+
+fn open(dir: &Path, max_lag_bytes: u64) -> Spool {
+    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20 };
+    let targets = [
+        Target { name: "must".into(), max_lag_bytes: None },
+        Target { name: "may".into(), max_lag_bytes: Some(max_lag_bytes) },
+    ];
+    Spool::open(&config, "web-1", &targets, Arc::new(Disk)).unwrap().0
+}
+
+impl Open {
+    fn id(&self) -> StreamId {
+        self.chain.stream()
+    }
+
+    /// A segment in a file of its own.
+    fn file(&mut self) {
+        let first = self.chain.segment_first();
+        let at = self.chain.stamp();
+        let last = self.chain.checkpoint(&mut self.lines, &at);
+        self.writer.append(&self.lines).unwrap();
+        self.lines.clear();
+        self.writer.seal(first, last, &|| false).unwrap();
+        let snapshot = snapshot(&self.chain.tip(), self.chain.edge().roots(), false);
+        self.writer.roll(last + 1, snapshot).unwrap();
+    }
+
+    /// Its last seq.
+    fn close(self) -> u64 {
+        let Open { chain, mut writer, mut lines } = self;
+        let first = chain.segment_first();
+        let (tip, edge) = chain.close(&mut lines, "stop");
+        writer.append(&lines).unwrap();
+        writer.seal(first, tip.size - 1, &|| false).unwrap();
+        writer.finish(snapshot(&tip, edge.roots(), true)).unwrap();
+        tip.size - 1
+    }
+}
+
+fn snapshot(tip: &Tip, edge: &[[u8; 32]], closed: bool) -> Snapshot {
+    let edge = edge.iter().copied().map(Hash).collect();
+    Snapshot { stream: tip.stream, size: tip.size, leaf: Hash(tip.leaf), edge, closed, sources: Vec::new() }
+}
+
+// it stood in no file that was deleted, and was then sent the middle of a stream
+#[test]
+fn a_target_at_the_end_of_a_stream_is_skipped_as_any_other() {
+    let bench = Bench::new(0);
+    let mut first = bench.begin();
+    first.file();
+    first.close();
+    assert_eq!((bench.take_all("may").len(), bench.take_all("must").len()), (2, 2));
+    let mut second = bench.begin();
+    for _ in 0..3 {
+        second.file();
+    }
+    let id = second.id();
+    // before the other one has looked at what is new
+    assert_eq!(bench.take_all("must").len(), 3);
+    assert_eq!(bench.next("may"), None, "it never gets a stream without its beginning");
+    let last = second.close();
+    let expected = Skipped { target: "may".into(), stream: id, from: 0, to: last };
+    assert_eq!(bench.spool.skipped(), std::slice::from_ref(&expected));
+    assert_eq!(bench.spool.joining(), ["may"]);
+    bench.take_all("must");
+
+    // told in a stream that left no line, it is told again
+    let lost = bench.begin();
+    drop(lost);
+    let Bench { dir, spool, key } = bench;
+    drop(spool);
+    let bench = Bench { spool: open(dir.path(), 0), dir, key };
+    assert_eq!(bench.spool.skipped(), std::slice::from_ref(&expected));
+    assert_eq!(bench.spool.joining(), ["may"]);
+    let mut third = bench.begin();
+    third.file();
+    bench.spool.told(&[expected]).unwrap();
+    assert_eq!(bench.spool.skipped(), []);
+    assert_eq!(bench.next("may").map(|batch| (batch.stream, batch.seq[0])), Some((third.id(), 0)));
+}
+
+#[test]
+fn an_optional_target_within_its_bound_loses_nothing() {
+    let bench = Bench::new(1 << 20);
+    let mut stream = bench.begin();
+    for _ in 0..5 {
+        stream.file();
+    }
+    let id = stream.id();
+    let taken = bench.take_all("must");
+    stream.close();
+    assert_eq!(bench.spool.skipped(), []);
+    let late = bench.take_all("may");
+    assert_eq!(late[..taken.len()], taken[..]);
+    assert!(late.iter().all(|batch| batch.stream == id));
+}
+
+#[test]
+fn what_an_optional_target_refuses_is_kept_up_to_its_bound_and_then_skipped() {
+    let bench = Bench::new(2048);
+    let mut stream = bench.begin();
+    stream.file();
+    let id = stream.id();
+    let batch = bench.next("may").unwrap();
+    let bytes = bench.spool.read(&batch).unwrap();
+    assert!(batch.len < 2048 && 2 * batch.len > 2048, "{batch:?}");
+    let kept = bench.spool.keep_refused("may", &batch, &bytes).unwrap().expect("there is room");
+    assert_eq!(fs::read(kept).unwrap(), bytes);
+    assert_eq!(bench.spool.keep_refused("may", &batch, &bytes).unwrap(), None);
+    // a required target's is kept however much there is
+    for _ in 0..3 {
+        assert!(bench.spool.keep_refused("must", &batch, &bytes).unwrap().is_some());
+    }
+    bench.spool.skip("may").unwrap();
+    assert_eq!(bench.next("may"), None);
+    let to = stream.close();
+    assert_eq!(bench.spool.skipped(), [Skipped { target: "may".into(), stream: id, from: 0, to }]);
+    assert!(bench.dir.path().join("quarantine/may").exists());
+}

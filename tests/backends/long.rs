@@ -1,0 +1,65 @@
+//! Big counts, and recoveries that take their time.
+
+use crate::conformance::{HOST, Place, is_put_off, is_stored, next};
+use crate::link::Link;
+use crate::receiver_faults::many_batches_are_read_back;
+use crate::s3::{BUCKET, Prefix, enlarge};
+use crate::stream::Stream;
+use crate::weed::Weed;
+use sealtail::forward::{self, Kind};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receiver_holds_ten_thousand_batches() {
+    many_batches_are_read_back(10_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_holds_ten_thousand_batches() {
+    let Some(weed) = Weed::start(HOST) else { return };
+    weed.make_bucket(BUCKET);
+    let place = Prefix::of(&weed, "many");
+    let mut target = forward::open(&place.target(), HOST).unwrap();
+    let mut stream = Stream::begin(HOST);
+    let mut stored = Vec::new();
+    for _ in 0..10_000 {
+        let upload = next(&mut stream, 1);
+        is_stored(&mut target, &upload).await;
+        stored.push((upload.name(), upload.bytes));
+    }
+    assert!(place.holds() == stored, "what is held is not what was stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_s3_store_that_is_killed_in_an_upload_has_it_once_in_the_end() {
+    let Some(mut weed) = Weed::start(HOST) else { return };
+    let link = Link::to(weed.port).await;
+    let mut stream = Stream::begin(HOST);
+    let (first, mut second) = (next(&mut stream, 2), next(&mut stream, 2));
+    enlarge(&mut second, 8 << 20);
+    let mut target = {
+        weed.make_bucket(BUCKET);
+        let mut behind = Prefix::of(&weed, "killed").target();
+        let Kind::S3(s3) = &mut behind.kind else { unreachable!("it is one") };
+        s3.url = Some(format!("https://localhost:{}", link.port));
+        forward::open(&behind, HOST).unwrap()
+    };
+    is_stored(&mut target, &first).await;
+    // half of it is there when the store dies
+    link.break_after(4 << 20);
+    is_put_off(&mut target, &second).await;
+    weed.kill();
+    is_put_off(&mut target, &second).await;
+    weed.run();
+    for attempt in 1.. {
+        match target.store(&second).await {
+            forward::Outcome::Stored(_) => break,
+            forward::Outcome::Later { why, .. } if attempt < 300 => {
+                eprintln!("{why}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            other => panic!("attempt {attempt}: {other:?}"),
+        }
+    }
+    assert_eq!(Prefix::of(&weed, "killed").holds(), [(first.name(), first.bytes), (second.name(), second.bytes)]);
+}

@@ -14,6 +14,7 @@ pub mod quickstart;
 pub mod receive;
 pub mod redacted;
 pub mod run;
+pub mod save;
 mod service;
 mod show;
 pub mod spool;
@@ -45,6 +46,7 @@ enum Command {
     Spool(spool::SpoolArgs),
     /// Print the reference of sealtail.toml, or its JSON Schema
     Config(config::ConfigArgs),
+    Save(save::SaveArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
     /// Print an archive or a spool back as the lines that it holds, byte for byte
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Spool(args) => spool::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Save(args) => save::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Erase(args) => erase::run(&args),

@@ -167,6 +167,8 @@ fn show_repair(repair: &Repair, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "moved       {} to {}", shown(from), shown(to))?;
     }
     repair.notes.iter().try_for_each(|note| writeln!(out, "note        {note}"))?;
-    writeln!(out, "report      {}", shown(&repair.report))?;
+    if let Some(report) = &repair.report {
+        writeln!(out, "report      {}", shown(report))?;
+    }
     writeln!(out, "result      an agent can start on it")
 }

@@ -34,6 +34,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use substitute::Surroundings;
+use table::Table;
 
 /// A configuration is a page or two; what is larger is some other file.
 const FILE_SIZE_MAX_BYTES: usize = 1024 * 1024;
@@ -100,19 +101,51 @@ impl Config {
     }
 
     /// As [`load`](Self::load), with other environment variables than this process has.
-    pub fn load_with(path: &Path, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Vec<Fault>> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| vec![Fault::of_file(path, format!("cannot read this file: {error}"), MEND_PATH)])?;
-        let absolute = std::path::absolute(path)
-            .map_err(|error| vec![Fault::of_file(path, format!("cannot tell its folder: {error}"), MEND_PATH)])?;
-        let folder = absolute.parent().unwrap_or(Path::new("/"));
-        parse(path, &bytes, &Surroundings { folder, variable })
+    pub fn load_with(path: &Path, variable: Variable<'_>) -> Result<Self, Vec<Fault>> {
+        load(path, variable, sections::config)
     }
+}
+
+/// What `sealtail save` needs of a configuration, which may be an agent's or hold this alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// `[host] name`: whom the client certificate names.
+    pub host: String,
+    /// `[[target]]`.
+    pub targets: Vec<forward::Config>,
+}
+
+impl Targets {
+    /// Reads the file at `path`, as [`Config::load`].
+    pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
+        load(path, &|name| std::env::var_os(name), |root, _| sections::targets(&root))
+    }
+}
+
+/// The value of an environment variable.
+type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+fn load<T>(
+    path: &Path,
+    variable: Variable<'_>,
+    read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| vec![Fault::of_file(path, format!("cannot read this file: {error}"), MEND_PATH)])?;
+    let absolute = std::path::absolute(path)
+        .map_err(|error| vec![Fault::of_file(path, format!("cannot tell its folder: {error}"), MEND_PATH)])?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    parse(path, &bytes, &Surroundings { folder, variable }, read)
 }
 
 const MEND_PATH: &str = "name the configuration with --config FILE";
 
-fn parse(path: &Path, bytes: &[u8], surroundings: &Surroundings<'_>) -> Result<Config, Vec<Fault>> {
+fn parse<T>(
+    path: &Path,
+    bytes: &[u8],
+    surroundings: &Surroundings<'_>,
+    read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
     if bytes.len() > FILE_SIZE_MAX_BYTES {
         return Err(vec![Fault::of_file(path, "larger than 1 MiB, so no configuration".into(), MEND_PATH)]);
     }
@@ -134,6 +167,5 @@ fn parse(path: &Path, bytes: &[u8], surroundings: &Surroundings<'_>) -> Result<C
         vec![Fault::of_text(path, text, at, error.message(), "mend the TOML here, then check again")]
     })?;
     let document = Document::new(path, text, surroundings);
-    let config = sections::config(document.root(parsed.get_ref()), Sha256::digest(bytes).into());
-    document.verdict(config)
+    document.verdict(read(document.root(parsed.get_ref()), Sha256::digest(bytes).into()))
 }

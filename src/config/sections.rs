@@ -2,7 +2,7 @@
 
 use super::document::Place;
 use super::table::{Table, Text};
-use super::{Agent, Config, Host, Telemetry, alerting, bundle, receive, source, target};
+use super::{Agent, Config, Host, Targets, Telemetry, alerting, bundle, receive, source, target};
 use crate::chain::erasure::KEYS_MAX;
 use crate::record::is_name;
 use crate::{chain, policy, spool};
@@ -47,6 +47,15 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
         receive_dir.fault("the archive and the spool are in one another", "give each a folder of its own");
     }
     Some(Config { digest, agent, receive, telemetry: telemetry? })
+}
+
+/// The targets alone, and whose certificate they are asked with; the rest of the file is not looked at.
+pub(super) fn targets(root: &Table<'_>) -> Option<Targets> {
+    let host = host_name(&root.table("host"));
+    let targets = root.tables("target", "say what to save from, with [[target]] and type = \"nats\"");
+    // what a target may lack of a spool does not matter here
+    let targets = target::configs(targets, GIB);
+    Some(Targets { host: host?, targets: targets? })
 }
 
 /// The names of a list of tables, each given once.
@@ -107,11 +116,15 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     })
 }
 
-fn host(table: Table<'_>) -> Option<Host> {
-    let name = match table.optional("name", name) {
+fn host_name(table: &Table<'_>) -> Option<String> {
+    match table.optional("name", name) {
         Some(None) => machine_name(&table.place),
         given => given.flatten(),
-    };
+    }
+}
+
+fn host(table: Table<'_>) -> Option<Host> {
+    let name = host_name(&table);
     let key = table.required("key", "make one with `sealtail keys host --out host.key` and name it here", |text| {
         if text.value == "client-certificate" {
             return text.fault("not in this version yet", "make a key with `sealtail keys host` and name its file");

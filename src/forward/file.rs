@@ -77,7 +77,7 @@ fn store(config: &FileConfig, upload: &Upload) -> Outcome {
     }
 }
 
-type Failed = (PathBuf, io::Error);
+pub(super) type Failed = (PathBuf, io::Error);
 
 fn write(config: &FileConfig, upload: &Upload) -> Result<Outcome, Failed> {
     let at = |path: &Path| {
@@ -93,38 +93,64 @@ fn write(config: &FileConfig, upload: &Upload) -> Result<Outcome, Failed> {
         let why = format!("{} is not there, and holds what came before; is it mounted?", stream_dir.display());
         return Ok(Outcome::Later { why, after: None });
     }
-    durable::create_dir_all(&Disk, stream_dir, FOLDER_MODE).map_err(at(stream_dir))?;
+    Ok(match create(config, &upload.name(), &upload.bytes)? {
+        Created::New | Created::Same => Outcome::Stored(None),
+        Created::Other => {
+            let why = format!("{} holds other bytes; whoever wrote them was not this stream", path.display());
+            Outcome::Refused { is_fork: true, why }
+        }
+    })
+}
+
+/// What came of creating a file.
+#[derive(Debug, PartialEq)]
+pub(super) enum Created {
+    New,
+    /// It was there, with the same bytes.
+    Same,
+    /// It was there, with other bytes, and still is.
+    Other,
+}
+
+/// Creates an archive's file and its folders, durably; one that is there is never replaced.
+pub(super) fn create(config: &FileConfig, name: &str, bytes: &[u8]) -> Result<Created, Failed> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| (path, error)
+    };
+    let path = config.dir.join(name);
+    let folder = path.parent().unwrap_or(&config.dir);
+    durable::create_dir_all(&Disk, folder, FOLDER_MODE).map_err(at(folder))?;
     if path.exists() {
-        return there_already(config, upload, &path).map_err(at(&path));
+        return there_already(config, bytes, &path).map_err(at(&path));
     }
     let incoming = config.dir.join(INCOMING);
     durable::create_dir_all(&Disk, &incoming, FOLDER_MODE).map_err(at(&incoming))?;
-    let written = incoming.join(format!("{}-{}", upload.batch.stream, upload.batch.seq[0]));
+    let written = incoming.join(name.replace('/', "-"));
     if written.exists() {
-        // left by an attempt that was cut off; nobody else writes this stream
+        // left by an attempt that was cut off; nobody else writes this file
         Disk.remove(&written).map_err(at(&written))?;
     }
-    durable::write_new(&Disk, &written, &upload.bytes, FILE_MODE).map_err(at(&written))?;
+    durable::write_new(&Disk, &written, bytes, FILE_MODE).map_err(at(&written))?;
     match Disk.rename_new(&written, &path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             Disk.remove(&written).map_err(at(&written))?;
-            return there_already(config, upload, &path).map_err(at(&path));
+            return there_already(config, bytes, &path).map_err(at(&path));
         }
         renamed => renamed.map_err(at(&path))?,
     }
-    keep(config, &path, stream_dir).map_err(at(&path))?;
-    Ok(Outcome::Stored(None))
+    keep(config, &path, folder).map_err(at(&path))?;
+    Ok(Created::New)
 }
 
 /// A file of this name: the same bytes are a repetition, others a fork.
-fn there_already(config: &FileConfig, upload: &Upload, path: &Path) -> io::Result<Outcome> {
-    if std::fs::read(path)? != upload.bytes {
-        let why = format!("{} holds other bytes; whoever wrote them was not this stream", path.display());
-        return Ok(Outcome::Refused { is_fork: true, why });
+fn there_already(config: &FileConfig, bytes: &[u8], path: &Path) -> io::Result<Created> {
+    if std::fs::read(path)? != bytes {
+        return Ok(Created::Other);
     }
     // a crash may have come between its rename and here
     keep(config, path, path.parent().unwrap_or(&config.dir))?;
-    Ok(Outcome::Stored(None))
+    Ok(Created::Same)
 }
 
 /// Makes the name durable, and, if so configured, the file and its folder immutable.

@@ -12,6 +12,10 @@
 //! | `generic` | any server that takes NDJSON |
 //! | `otlp` | OpenTelemetry collectors |
 //! | `file` | a folder |
+//! | `nats` | NATS JetStream |
+//! | `kafka` | Kafka |
+//! | `message` | a batch as messages of a queue |
+//! | `save` | what a queue has, as an archive in a folder |
 //! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
@@ -21,14 +25,19 @@ mod file;
 mod generic;
 mod http;
 mod https;
+mod kafka;
+mod message;
+mod nats;
 mod otlp;
 mod s3;
+mod save;
 mod tls;
 
 pub use crate::tls::{ClientFiles, Config as TlsConfig};
 pub use backend::{Backend, Outcome, Pending, Upload};
 pub use generic::PLACEHOLDERS;
 pub use s3::{LockMode, ObjectLock, S3Config};
+pub use save::{Saved, save};
 
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -67,6 +76,10 @@ pub enum Kind {
     Otlp(OtlpConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "nats"`.
+    Nats(NatsConfig),
+    /// `type = "kafka"`.
+    Kafka(KafkaConfig),
     /// `type = "s3"`.
     S3(S3Config),
 }
@@ -79,6 +92,8 @@ impl Kind {
             Kind::Generic(generic) => generic.shown().to_owned(),
             Kind::Otlp(otlp) => otlp.url.clone(),
             Kind::File(file) => file.dir.display().to_string(),
+            Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
+            Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),
             Kind::S3(s3) => s3.place(),
         }
     }
@@ -89,6 +104,8 @@ impl Kind {
             Kind::Https(https) => Some(&https.tls),
             Kind::Generic(generic) => Some(&generic.tls),
             Kind::Otlp(otlp) => Some(&otlp.tls),
+            Kind::Nats(nats) => Some(&nats.tls),
+            Kind::Kafka(kafka) => Some(&kafka.tls),
             Kind::S3(s3) => Some(&s3.tls),
             Kind::File(_) => None,
         }
@@ -97,7 +114,7 @@ impl Kind {
     /// Whether it vouches that what it took is durable. One that doesn't is not enough to delete lines after.
     pub fn is_durable(&self) -> bool {
         match self {
-            Kind::Https(_) | Kind::File(_) | Kind::S3(_) => true,
+            Kind::Https(_) | Kind::File(_) | Kind::S3(_) | Kind::Nats(_) | Kind::Kafka(_) => true,
             Kind::Generic(generic) => generic.durable,
             Kind::Otlp(_) => false,
         }
@@ -192,6 +209,39 @@ pub struct FileConfig {
     pub immutable: bool,
 }
 
+/// `type = "nats"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NatsConfig {
+    /// Servers of one cluster, `tls` always, with commas between.
+    pub url: String,
+    /// Whether the server begins with TLS, before its greeting.
+    pub tls_first: bool,
+    /// The JetStream stream.
+    pub stream: String,
+    /// Where a host publishes, with `{host}` in it once.
+    pub subject: String,
+    /// Certificates.
+    pub tls: TlsConfig,
+}
+
+impl NatsConfig {
+    /// The subject of a host.
+    pub fn subject_of(&self, host: &str) -> String {
+        self.subject.replace("{host}", host)
+    }
+}
+
+/// `type = "kafka"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaConfig {
+    /// Host and port of brokers to begin with; they name the others.
+    pub brokers: Vec<String>,
+    /// The topic.
+    pub topic: String,
+    /// Certificates.
+    pub tls: TlsConfig,
+}
+
 /// Why a target can't be forwarded to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -252,6 +302,8 @@ pub fn open(config: &Config, host: &str) -> Result<Box<dyn Backend>, Error> {
         Kind::Generic(generic) => Box::new(generic::Generic::new(&config.name, generic, host)?),
         Kind::Otlp(otlp) => Box::new(otlp::Otlp::new(&config.name, otlp, host)?),
         Kind::File(file) => Box::new(file::Folder::new(file)),
+        Kind::Nats(nats) => Box::new(nats::Nats::new(&config.name, nats, host, config.batch_max_size_bytes)?),
+        Kind::Kafka(kafka) => Box::new(kafka::Kafka::new(&config.name, kafka, host, config.batch_max_size_bytes)?),
         Kind::S3(s3) => Box::new(s3::S3::new(&config.name, s3, host)?),
     })
 }
@@ -420,6 +472,12 @@ impl Forwarder {
         }
         blocking(move || spool.give_up(&name, &frozen)).await
     }
+}
+
+/// The work's result, or that it came to no end.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = |_| Err(format!("no end after {} s; is the server overloaded?", limit.as_secs()));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(late)
 }
 
 /// Disk work off the network's threads.

@@ -28,8 +28,8 @@ pub struct Repair {
     pub moved: Vec<(PathBuf, PathBuf)>,
     /// What is to be known besides.
     pub notes: Vec<String>,
-    /// The file that says all this.
-    pub report: PathBuf,
+    /// The file that says all this; none where nothing was to be done.
+    pub report: Option<PathBuf>,
 }
 
 /// A stream as its files begin.
@@ -74,15 +74,19 @@ fn write_report(
     moved: Vec<(PathBuf, PathBuf)>,
     notes: Vec<String>,
 ) -> Result<Repair, Error> {
+    if damage.is_empty() && moved.is_empty() {
+        return Ok(Repair { damage, moved, notes, report: None });
+    }
     let folder = aside::folder(dir);
     let io = |error| Error::Io { what: "write a report into", path: folder.clone(), error };
     durable::create_dir_all(&Disk, &folder, 0o700).map_err(io)?;
     let reports = (1..).map(|number| folder.join(format!("report-{number}.json")));
     for report in reports {
-        let repair = Repair { damage: damage.clone(), moved: moved.clone(), notes: notes.clone(), report };
+        let (damage, moved, notes) = (damage.clone(), moved.clone(), notes.clone());
+        let repair = Repair { damage, moved, notes, report: Some(report.clone()) };
         let mut bytes = serde_json::to_vec_pretty(&repair).map_err(|e| io(e.into()))?;
         bytes.push(b'\n');
-        match durable::write_new(&Disk, &repair.report, &bytes, 0o600) {
+        match durable::write_new(&Disk, &report, &bytes, 0o600) {
             Ok(()) => return Ok(repair),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),

@@ -3,11 +3,11 @@
 /// The whole chain of causes, since reqwest's own words stop at "error sending request", and what to do about those that an
 /// operator meets; without the URL, which may hold a secret.
 pub(crate) fn explain(error: reqwest::Error) -> String {
-    chain(&error.without_url())
+    causes(&error.without_url())
 }
 
 /// As [`explain`], of any error.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut cause = Some(error);
     while let Some(error) = cause {

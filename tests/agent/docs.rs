@@ -58,3 +58,29 @@ fn the_page_for_hosts_leads_to_a_verified_archive() {
     let shown = run(&["cat", &format!("{here}/lib/archive")]);
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "one\ntwo\n");
 }
+
+#[test]
+fn the_pages_for_pods_and_for_security_do_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    fs::write(
+        folder.path().join("app.log"),
+        "Nov 26 05:00:00 web sshd[1]: Failed password for root from 192.0.2.1 port 1\n",
+    )
+    .unwrap();
+    assert!(shell(folder.path(), "sealtail keys auditor --out auditor.key > auditor.pub").status.success());
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let read = |name: &str| {
+        fs::read_to_string(docs.join(name)).unwrap().replace("/var/log/dpkg.log", &format!("{here}/app.log"))
+    };
+    let security = blocks(&read("security.md"));
+    let pods = blocks(&read("pods.md"));
+    assert_eq!((security.len(), pods.len()), (1, 2));
+    for block in security.iter().chain(&pods) {
+        let output = shell(folder.path(), block);
+        assert!(output.status.success(), "{block}{}", text(&output));
+    }
+    for made in ["sidecar", "daemonset"].map(|kind| folder.path().join(kind)) {
+        assert!(["sealtail.toml", "host.key", "host.pub", "policies"].iter().all(|name| made.join(name).exists()));
+    }
+}

@@ -116,6 +116,8 @@ fn a_sound_spool_says_what_the_target_lacks() {
     assert_eq!((exit, survey["targets"][0]["lacks_lines"].as_u64()), (0, Some(0)), "{survey:#}");
     assert!(survey["targets"][0]["last_receipt"].is_string());
     assert_eq!(world.messages(), ["one", "two"]);
+    let (exit, repair) = check(&world, &["--repair"]);
+    assert!(exit == 0 && repair["report"].is_null(), "nothing was to be done: {repair:#}");
 }
 
 #[test]

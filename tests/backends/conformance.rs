@@ -96,6 +96,11 @@ fn as_upload(stream: &Stream, (name, bytes): &(String, Vec<u8>)) -> Upload {
     upload(stream, [first, first + count - 1], bytes.clone())
 }
 
+/// Batches as a place holds them.
+pub(crate) fn named(uploads: impl IntoIterator<Item = Upload>) -> Vec<(String, Vec<u8>)> {
+    uploads.into_iter().map(|upload| (upload.name(), upload.bytes)).collect()
+}
+
 /// Every file below a folder that is an archive's, by its path from there.
 pub(crate) fn files(dir: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();

@@ -69,7 +69,7 @@ async fn an_attempt_that_was_cut_off_is_made_again() {
     let mut target = forward::open(&folder.target(), HOST).unwrap();
     let upload = next(&mut Stream::begin(HOST), 2);
     fs::create_dir(folder.dir.join(".incoming")).unwrap();
-    fs::write(folder.dir.join(format!(".incoming/{}-0", upload.batch.stream)), "half of").unwrap();
+    fs::write(folder.dir.join(".incoming").join(upload.name().replace('/', "-")), "half of").unwrap();
     is_stored(&mut target, &upload).await;
     assert_eq!(fs::read_dir(folder.dir.join(".incoming")).unwrap().count(), 0);
     assert_eq!(folder.holds(), [(upload.name(), upload.bytes)]);

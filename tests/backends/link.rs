@@ -39,6 +39,10 @@ impl Link {
         self.faults.left.store(bytes, Ordering::SeqCst);
     }
 
+    pub(crate) fn heal(&self) {
+        self.break_after(-1);
+    }
+
     pub(crate) fn delay(&self, of_each_kib: Duration) {
         self.faults.delay_us.store(of_each_kib.as_micros() as u64, Ordering::SeqCst);
     }
@@ -51,6 +55,9 @@ impl Link {
 
 async fn carry(client: TcpStream, server_port: u16, faults: Arc<Faults>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
+    // a request in two writes would wait for the other end's delayed acknowledgement
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let up = async {

@@ -1,13 +1,50 @@
 //! Big counts, and recoveries that take their time.
 
-use crate::conformance::{HOST, Place, is_put_off, is_stored, next};
+use crate::conformance::{HOST, Place, is_put_off, is_stored, named, next};
+use crate::kafka_server::KafkaServer;
 use crate::link::Link;
+use crate::nats_server::NatsServer;
 use crate::receiver_faults::many_batches_are_read_back;
 use crate::s3::{BUCKET, Prefix, enlarge};
 use crate::stream::Stream;
 use crate::weed::Weed;
 use sealtail::forward::{self, Kind};
 use std::time::Duration;
+
+const BATCHES: usize = 10_000;
+
+/// Each is there once and in order, though every seventh is sent twice and every hundredth by a new process.
+async fn many_batches(place: &impl Place) {
+    let mut batches = Stream::begin(HOST);
+    let mut target = forward::open(&place.target(), HOST).unwrap();
+    let mut uploads = Vec::new();
+    for n in 0..BATCHES {
+        let upload = next(&mut batches, 2);
+        is_stored(&mut target, &upload).await;
+        if n % 100 == 0 {
+            target = forward::open(&place.target(), HOST).unwrap();
+        }
+        if n % 7 == 0 {
+            is_stored(&mut target, &upload).await;
+        }
+        uploads.push(upload);
+    }
+    let stored = place.holds();
+    assert_eq!(stored.len(), BATCHES);
+    assert!(stored == named(uploads), "other bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_batches_to_nats() {
+    let Some(server) = NatsServer::start().await else { return };
+    many_batches(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_batches_to_kafka() {
+    let Some(server) = KafkaServer::start().await else { return };
+    many_batches(&server).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_receiver_holds_ten_thousand_batches() {

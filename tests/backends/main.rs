@@ -4,11 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod agent;
 mod conformance;
 mod folder;
 mod generic;
+mod kafka;
+mod kafka_server;
 mod link;
 mod long;
+mod nats;
+mod nats_server;
 mod otlp;
 #[path = "../receive/pki.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]

@@ -41,8 +41,10 @@ pub(crate) async fn terminate(
         while let Ok((tcp, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
+                tcp.set_nodelay(true).unwrap();
                 let Ok(mut outside) = acceptor.accept(tcp).await else { return };
                 let Ok(mut inside) = TcpStream::connect(plain).await else { return };
+                inside.set_nodelay(true).unwrap();
                 // either end may hang up as it likes
                 drop(copy_bidirectional(&mut outside, &mut inside).await);
             });

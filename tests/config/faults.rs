@@ -159,7 +159,7 @@ fn each_value_that_cannot_be_is_told() {
         ("dir = \"spool\"", "dir = \"s\"\nwhen_full = \"drop\"", "10:13: [spool] when_full", "not in this version yet"),
         ("[spool]\ndir = \"spool\"\n", "", "1:1: [spool] dir", "missing"),
         ("\"archive\"", "\"a/b\"", "11:8: [[target]] name", "cannot be a name"),
-        ("\"https\"", "\"kafka\"", "12:8: [[target]] type", "not in this version yet"),
+        ("\"https\"", "\"syslog\"", "12:8: [[target]] type", "not known here"),
         ("https://a", "ftp://a", "13:7: [[target]] url", "not an https URL"),
         ("https://a.internal:7443", "a.internal", "13:7: [[target]] url", "no URL"),
         ("7443", "7443/?q=1", "13:7: [[target]] url", "query"),

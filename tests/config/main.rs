@@ -5,6 +5,7 @@ mod cli_keys;
 mod faults;
 mod keys;
 mod load;
+mod queues;
 mod reference;
 mod s3;
 mod trust;

@@ -5,6 +5,7 @@
 mod authenticates;
 mod fifty_agents;
 mod is_bounded;
+#[expect(dead_code, reason = "servers with other clocks are for the tests of targets")]
 mod pki;
 mod refuses;
 mod rides_out_faults;

@@ -49,6 +49,14 @@ impl Authority {
         write_secret(&folder.join("server.key"), &key);
     }
 
+    /// A server's certificate and key in one PEM.
+    pub(crate) fn server_valid_from(&self, from: OffsetDateTime) -> String {
+        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        params.not_before = from;
+        let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
+        certificate + &key
+    }
+
     /// Certificate and key in one PEM, for the DNS names.
     pub(crate) fn client(&self, names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();

@@ -105,6 +105,8 @@ const TARGETS: &[Type] = &[
     plain("s3"),
     plain("otlp"),
     plain("file"),
+    plain("nats"),
+    plain("kafka"),
 ];
 
 const TARGET: &[Key] = &[
@@ -113,6 +115,7 @@ const TARGET: &[Key] = &[
     key("max_lag", Size("1MiB", "512MiB"), May(r#""256MiB""#), "Of an optional target: what it may hold of the spool that every required one has, to half of the spool's `max_size` (512MiB of the default). What it lacks beyond that is not kept: it goes on with the next stream, and a `skip` line there says what it was not sent. Default: a quarter of `max_size`."),
     key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first.").of(&["https", "generic", "otlp", "file"]),
     key("batch", Inline(S3_BATCH), May(r#"{ max_size = "32MiB", max_age = "60s" }"#), "When a batch goes; whichever comes first. Each object costs.").of(&["s3"]),
+    key("batch", Inline(QUEUE_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the server takes in a message goes in parts.").of(&["nats", "kafka"]),
     key("protocol", Word(&["sealtail", "generic"]), Or(r#""sealtail""#), "`sealtail`: it signs receipts. `generic`: any server that takes NDJSON; a 2xx is success.").of(&["https"]),
     key("url", Text, Must(r#""https://archive.internal:7443""#), "Where it is.").of(&["https", "otlp"]),
     key("url", Text, Must(r#""https://logs.internal/audit/{name}""#), "Where to; also `{host} {stream} {first} {last}`. An Idempotency-Key names the batch too.").of(&["generic"]),
@@ -129,7 +132,14 @@ const TARGET: &[Key] = &[
     key("object_lock", Inline(OBJECT_LOCK), Must(r#"{ mode = "compliance", retain = "365d" }"#), "How objects are kept.").of(&["s3"]),
     key("credentials_file", Text, May(r#""/etc/sealtail/aws-credentials""#), "Instead of environment, ~/.aws, web identity, container, instance.").of(&["s3"]),
     key("profile", Text, May(r#""sealtail""#), "Of the credentials file.").of(&["s3"]),
-    key("tls", Inline(MUTUAL_TLS), Must(r#"{ ca = "ca.pem", cert = "client.pem", key = "client.key" }"#), "Certificates, read again when the files change; while they can't be used the old ones are.").of(&["https", "otlp"]),
+    key("url", Text, Must(r#""tls://nats.internal:4222""#), "Several servers of a cluster with commas between.").of(&["nats"]),
+    key("stream", Text, Must(r#""AUDIT""#), "A JetStream stream that nobody can delete from.").of(&["nats"]),
+    key("subject", Text, Must(r#""audit.{host}""#), "With `{host}` once: each host has a subject of its own.").of(&["nats"]),
+    key("tls_first", Boolean, Or("false"), "`true` for servers with `handshake_first`.").of(&["nats"]),
+    key("brokers", List, Must(r#"["kafka-1.internal:9093"]"#), "Some of the cluster's.").of(&["kafka"]),
+    key("topic", Text, Must(r#""audit""#), "A topic that deletes nothing.").of(&["kafka"]),
+    key("tls", Inline(MUTUAL_TLS), Must(r#"{ ca = "ca.pem", cert = "client.pem", key = "client.key" }"#), "Certificates, read again when the files change; while they can't be used the old ones are.").of(&["https", "otlp", "nats"]),
+    key("tls", Inline(MUTUAL_TLS), Must(r#"{ ca = "ca.pem", cert = "client.pem", key = "client.key" }"#), "Certificates. Of what else stands here a kafka target checks nothing, and it is a fault.").of(&["kafka"]),
     key("tls", Inline(OPTIONAL_TLS), May(r#"{ ca = "ca.pem" }"#), "Certificates, all optional; read again when the files change.").of(&["generic", "s3"]),
     key("proxy", Inline(PROXY), May(r#"{ url = "http://proxy.internal:3128" }"#), "Asked for a tunnel (CONNECT), through which TLS goes to the url. Default: none, whatever the environment says.").of(&["https", "generic", "s3", "otlp"]),
     key("dir", Text, Must(r#""/mnt/worm""#), "The folder; it is never made, as it may be a mount that is missing.").of(&["file"]),
@@ -138,6 +148,11 @@ const TARGET: &[Key] = &[
 
 const BATCH: &[Key] = &[
     key("max_size", Size("64KiB", "64MiB"), Or(r#""4MiB""#), "So many bytes at most."),
+    key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
+];
+
+const QUEUE_BATCH: &[Key] = &[
+    key("max_size", Size("64KiB", "64MiB"), Or(r#""960KiB""#), "So many bytes at most."),
     key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
 ];
 

@@ -3,6 +3,8 @@
 mod file;
 mod headers;
 mod https;
+mod kafka;
+mod nats;
 mod otlp;
 mod proxy;
 mod s3;
@@ -40,9 +42,9 @@ pub(super) fn configs(tables: Vec<Table<'_>>, spool_bytes: u64) -> Option<Vec<Co
 }
 
 fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Config> {
-    let kind = |text: Text<'_>| text.word(&["https", "s3", "otlp", "file"], &["nats", "kafka"]);
+    let kind = |text: Text<'_>| text.word(&["https", "s3", "otlp", "file", "nats", "kafka"], &[]);
     // without its type nothing can be said of the other keys
-    let kind = table.required("type", "choose type = \"https\", \"s3\", \"otlp\" or \"file\"", kind)?;
+    let kind = table.required("type", "choose a type, such as type = \"https\"", kind)?;
     let name = names.claim(&table, None);
     let required = table.boolean("required", true);
     let max_lag_bytes = max_lag(&table, required, spool_bytes);
@@ -54,6 +56,8 @@ fn config(table: Table<'_>, names: &mut Names, spool_bytes: u64) -> Option<Confi
     batch.finish();
     let kind = match kind {
         "file" => file::config(&table).map(Kind::File),
+        "nats" => nats::config(&table).map(Kind::Nats),
+        "kafka" => kafka::config(&table).map(Kind::Kafka),
         "otlp" => otlp::config(&table).map(Kind::Otlp),
         "s3" => s3::config(&table).map(Kind::S3),
         _ => https::config(&table),
@@ -87,6 +91,8 @@ fn batch_bounds(kind: &str) -> (u64, RangeInclusive<u64>, Duration) {
     match kind {
         // each object costs
         "s3" => (32 * MIB, sizes, Duration::from_secs(60)),
+        // below the 1 MiB that servers take in a message unless told otherwise
+        "nats" | "kafka" => (960 * KIB, sizes, Duration::from_secs(1)),
         _ => (4 * MIB, sizes, Duration::from_secs(1)),
     }
 }

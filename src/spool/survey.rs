@@ -109,7 +109,11 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     let state = shared.lock();
     let (queue, ledger) = (&state.queue, &state.ledger);
     let missing = |(name, target): (&String, _)| missing_before(&shared, queue, known, name, target);
-    damage.extend(ledger.targets.iter().filter_map(missing));
+    let missing: Vec<Damage> = ledger.targets.iter().filter_map(missing).collect();
+    // what became of them may be told already
+    let is_told =
+        |new: &Damage| damage.iter().any(|old| old.harm != Harm::LostBatch && old.path.parent() == new.path.parent());
+    damage.extend(missing.into_iter().filter(|new| !is_told(new)).collect::<Vec<_>>());
     Ok(Survey {
         dir: dir.to_owned(),
         host: Some(ledger.host.clone()),
@@ -174,8 +178,10 @@ fn missing_before(
     let path = shared.file_path(stream.id, state.next);
     let what = match stream.files.front() {
         Some(file) if state.next < file.first => format!("and the first here is {}", file.first),
-        // a stream that is gone was wholly sent, unless the snapshot knows of more
-        None if known.is_some_and(|(id, size)| id == stream.id && state.next < size) => {
+        // a stream that is gone was wholly sent, or set aside, unless the snapshot knows of more
+        None if !aside::folder(&shared.dir).join(&shared.host).join(stream.id.to_string()).exists()
+            && known.is_some_and(|(id, size)| id == stream.id && state.next < size) =>
+        {
             "and nothing of its stream is here".to_owned()
         }
         _ => return None,

@@ -256,7 +256,7 @@ fn without_its_ledger_a_spool_is_sent_and_files_are_read_again() {
     assert!(repair["notes"].to_string().contains("read from its beginning"), "{repair:#}");
     deliver(&mut world);
     assert_eq!(world.messages(), ["one", "one"]);
-    world.verify().assert_intact(&["UNCLEAN-END", "REPEATED"]);
+    world.verify().assert_intact(&["UNCLEAN-END", "SOURCE-GAP"]);
 }
 
 #[test]

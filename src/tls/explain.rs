@@ -6,6 +6,9 @@ pub(crate) fn explain(error: reqwest::Error) -> String {
     causes(&error.without_url())
 }
 
+const HUNG_UP: &str =
+    "the server hung up after the handshake, which is how a refusal of our client certificate looks over HTTP/2";
+
 /// As [`explain`], of any error.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
@@ -17,7 +20,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    const HINTS: [(&str, &str); 19] = [
+    const HINTS: [(&str, &str); 20] = [
         ("CertificateRequired", "the server wants a client certificate, tls.cert and tls.key"),
         ("UnknownCA", "the server does not know the CA of our client certificate"),
         (
@@ -44,10 +47,8 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
             "the server's certificate is for another name than the url's; tls.server_name may give it",
         ),
         ("none of tls.pin", "the server shows another key than those that are expected"),
-        (
-            "channel closed",
-            "the server hung up after the handshake, which is how a refusal of our client certificate looks over HTTP/2",
-        ),
+        ("channel closed", HUNG_UP),
+        ("stream closed because of a broken pipe", HUNG_UP),
         ("proxy auth", "the proxy wants proxy.user and proxy.password, or others"),
     ];
     match HINTS.iter().find(|(sign, _)| text.contains(sign)) {

@@ -346,7 +346,7 @@ fn the_shipped_file_loads_and_so_does_everything_it_shows() {
     let limits =
         |alert: &alert::Config| (alert.group_interval, alert.max_per_minute, alert.timeout, alert.give_up_after);
     assert_eq!((limits(webhook), limits(webhook)), (limits(manager), limits(command)));
-    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 6, 1));
+    assert_eq!((agent.sources.len(), agent.targets.len(), agent.policy.paths.len()), (3, 7, 1));
     assert!(agent.policy.verify.is_some() && agent.policy.bundle.is_some());
     assert!(config.receive.unwrap().trust.is_some());
 }

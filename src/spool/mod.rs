@@ -26,6 +26,7 @@ mod receipts;
 mod recovery;
 mod release;
 pub(crate) mod segment;
+mod view;
 mod writer;
 
 pub use cursors::{Cursors, KnownSource};
@@ -33,6 +34,7 @@ pub use ledger::{Frozen, Snapshot};
 pub use queue::BatchLimits;
 pub use recovery::Recovered;
 pub use release::Skipped;
+pub use view::{Position, View, Viewer};
 pub use writer::Writer;
 
 use crate::chain::receipt::Receipt;

@@ -4,6 +4,7 @@ pub mod cat;
 pub mod check;
 pub mod erase;
 mod fetch;
+mod figures;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
@@ -13,7 +14,9 @@ pub mod run;
 pub mod save;
 mod service;
 mod show;
+pub mod status;
 mod stop;
+pub mod top;
 pub mod verify;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +38,8 @@ enum Command {
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    Status(status::StatusArgs),
+    Top(top::TopArgs),
     Save(save::SaveArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
@@ -57,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Save(args) => save::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),

@@ -17,6 +17,7 @@
 //!    verify, cat                verify     lines + receipts            -> Findings
 //! ```
 //! Beside it, once a line is durable: its verdicts -> [`alert`] -> a webhook, an Alertmanager, a command.
+//! Whoever asks what it is doing (a scraper, a probe, `status`, `top`) gets one document, [`telemetry::status`], from counters that the stages' threads keep by the batch.
 //! What is in force of the policies may change between two lines: [`agent`] reads them again beside the line's path and hands the label
 //! thread a whole set.
 //!

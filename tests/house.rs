@@ -65,7 +65,7 @@ const LAW: [(&str, &[&str]); 17] = [
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "policy", "receive", "source", "spool", "tls"]),
-    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "tls"]),
+    ("agent", &["alert", "chain", "config", "forward", "policy", "service", "source", "spool", "telemetry", "tls"]),
 ];
 
 #[test]

@@ -10,8 +10,10 @@ mod alerts;
 mod board;
 mod label;
 mod live;
+mod process;
 mod reload;
 mod scribe;
+mod tally;
 
 pub use board::Board;
 pub use reload::Reload;
@@ -28,14 +30,17 @@ use crate::policy::{self, PolicySet};
 use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
+use crate::telemetry::status::State;
 use crate::tls;
 use alerts::{Alerts, Delivery};
+use board::Reading;
 use live::Live;
 use reload::Reloader;
-use scribe::{Control, Identity, Scribe};
+use scribe::{Control, Identity, Scribe, Seen};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tally::Tally;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -128,7 +133,7 @@ impl Agent {
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
-        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::default()), Reload::default());
+        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::new(config)), Reload::default());
         let reloader = Reloader {
             config: config.policy.clone(),
             live: Arc::clone(&policies),
@@ -160,9 +165,6 @@ impl Agent {
         }
         let mut delivery = Delivery::new(&self.config.alerts);
         self.board.put_alerts(delivery.counters());
-        let targets = self.config.targets.iter();
-        let certificates = targets.filter_map(|target| Some((target.name.clone(), target.kind.tls()?.clone())));
-        self.board.put_certificates(certificates.collect());
         let result = self.run_streams(options, stop, &mut on_event, &mut delivery).await;
         delivery.drain().await;
         result
@@ -198,6 +200,7 @@ impl Agent {
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
                 return Err(failed);
             }
+            self.board.enter(State::Recovering);
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
             let waited = tokio::time::Instant::now();
             while waited.elapsed() < wait && !stop.is_set() {
@@ -216,18 +219,20 @@ impl Agent {
         delivery: &mut Delivery,
     ) -> Result<(), Error> {
         let (spool, recovered) = self.open_spool().await?;
+        self.board.put_spool(spool.viewer());
         delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
         let mut forwarders = JoinSet::new();
-        for target in &self.config.targets {
-            let name = target.name.clone();
-            let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
+        for (at, target) in self.config.targets.iter().enumerate() {
+            let (name, meter) = (target.name.clone(), self.board.meter(at));
+            let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone(), meter);
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
         let mut refused = None;
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
         let _ready = self.tell_ready(&spool);
+        self.board.enter(State::Running);
         let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
@@ -253,6 +258,7 @@ impl Agent {
         chained?;
         // the stream is closed and durable, so that nothing is held back any more
         while gate.join_next().await.is_some() {}
+        self.board.enter(State::Draining);
         spool.drain();
         let mut hear = |event: Event| {
             on_event(&event);
@@ -324,11 +330,13 @@ impl Agent {
         for config in &self.config.sources {
             let name = config.name().to_owned();
             let source = Source::new(config, recovered.cursors.known(&name), Arc::clone(&keys), &own)?;
-            board.push((name.clone(), source.progress()));
+            let reading = Arc::new(Reading::new(source.progress()));
+            board.push((name.clone(), Arc::clone(&reading)));
             let (read, stop, failed, once) = (read.clone(), stop.clone(), failed.clone(), options.once);
             spawn(&format!("sealtail-{name}"), move || {
                 if let Err(error) = source.run(once, &read, &stop) {
                     tracing::error!(source = %name, %error, "a source failed; the others go on");
+                    reading.fail(&error);
                     // there is room for one from each source
                     let _: Result<(), _> = failed.try_send(error);
                 }
@@ -340,12 +348,14 @@ impl Agent {
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
+        let counts = self.board.counts();
         let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
         self.board.put_threads(vec![("policy", labels.clone()), ("chain", chains.clone()), ("sync", spool.pulse())]);
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels))?;
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels, &counts))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone());
+        let seen = Seen { pulse: chains.clone(), tally: Tally::new(self.board.counts()) };
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), seen);
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));

@@ -6,6 +6,7 @@ pub mod config;
 pub mod doctor;
 pub mod erase;
 mod fetch;
+mod figures;
 mod found;
 pub mod init;
 pub mod keys;
@@ -18,7 +19,9 @@ pub mod save;
 mod service;
 mod show;
 pub mod spool;
+pub mod status;
 mod stop;
+pub mod top;
 pub mod verify;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +49,8 @@ enum Command {
     Spool(spool::SpoolArgs),
     /// Print the reference of sealtail.toml, or its JSON Schema
     Config(config::ConfigArgs),
+    Status(status::StatusArgs),
+    Top(top::TopArgs),
     Save(save::SaveArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
@@ -72,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Spool(args) => spool::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Save(args) => save::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),

@@ -88,8 +88,10 @@ pub struct Host {
 /// `[telemetry]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
-    /// Where `/metrics` is served.
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
     pub listen: Option<SocketAddr>,
+    /// Where `status` and `top` ask, if not at the default.
+    pub socket: Option<PathBuf>,
     /// A tracing filter such as `info` or `sealtail=debug`.
     pub log: String,
 }

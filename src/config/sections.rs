@@ -216,9 +216,26 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {
     let listen = table.optional("listen", Text::into_address);
+    let socket = table.optional("socket", socket);
     let log = table.optional("log", log);
     table.finish();
-    Some(Telemetry { listen: listen?, log: log?.unwrap_or_else(|| "info".to_owned()) })
+    Some(Telemetry { listen: listen?, socket: socket?, log: log?.unwrap_or_else(|| "info".to_owned()) })
+}
+
+/// The path of a Unix socket, which the kernel bounds.
+fn socket(text: Text<'_>) -> Option<PathBuf> {
+    // of sun_path's 108 bytes, one is the end, and some the name under which the socket is made
+    const MAX: usize = 92;
+    let place = text.place.clone();
+    let path = text.into_path()?;
+    if path.as_os_str().len() > MAX {
+        place.fault(
+            "longer than a socket's path can be",
+            "name one of at most 92 bytes, such as \"/run/sealtail/status.sock\"",
+        );
+        return None;
+    }
+    Some(path)
 }
 
 fn log(text: Text<'_>) -> Option<String> {

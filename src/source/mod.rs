@@ -179,6 +179,15 @@ impl Config {
         }
     }
 
+    /// Its type.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Config::File(_) => "file",
+            Config::Journald(_) => "journald",
+            Config::Stdin(_) => "stdin",
+        }
+    }
+
     /// What its lines look like.
     pub fn format(&self) -> Format {
         match self {

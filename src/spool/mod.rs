@@ -32,6 +32,7 @@ mod release;
 mod repair;
 pub(crate) mod segment;
 mod survey;
+mod view;
 mod writer;
 
 pub use cursors::{Cursors, KnownSource};
@@ -43,6 +44,7 @@ pub use recovery::Recovered;
 pub use release::Skipped;
 pub use repair::{Repair, repair};
 pub use survey::{Survey, last_receipts, survey};
+pub use view::{Position, View, Viewer};
 pub use writer::Writer;
 
 use crate::chain::receipt::Receipt;

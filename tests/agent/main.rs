@@ -49,4 +49,5 @@ mod swaps;
 mod targets;
 mod tells;
 mod told;
+mod watched;
 mod world;

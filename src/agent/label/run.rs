@@ -2,6 +2,7 @@
 
 use super::hold::Ticket;
 use super::{Labelled, Labeller, Swapped, WAIT_MAX};
+use crate::agent::tally::Counts;
 use crate::chain::header::Hash;
 use crate::chain::stamp::rfc3339;
 use crate::policy::{Evaluator, PolicySet};
@@ -22,6 +23,7 @@ impl Labeller {
         output: &Sender<Labelled>,
         stop: &Stop,
         pulse: &Pulse,
+        counts: &Counts,
     ) {
         loop {
             let due = self.hold.due().into_iter().chain(self.swap_due).min();
@@ -30,7 +32,10 @@ impl Labeller {
                 recv(input) -> batch => match batch {
                     Ok(batch) => {
                         pulse.work();
-                        self.batch(batch)
+                        let begun = Instant::now();
+                        let labelled = self.batch(batch);
+                        counts.looked(begun.elapsed());
+                        labelled
                     }
                     Err(_) => break,
                 },

@@ -3,7 +3,7 @@
 pub(super) mod folder;
 
 use super::found;
-use super::show::{self, Show};
+use super::show::Show;
 use super::stop;
 use crate::agent::{Agent, Options};
 use crate::chain::host_key::HostPublic;
@@ -12,6 +12,7 @@ use crate::chain::trust::Trust;
 use crate::config::{self, Config};
 use crate::forward::Event;
 use crate::receive::Server;
+use crate::record::Severity;
 use crate::telemetry;
 use crate::verify;
 use clap::Args;
@@ -61,7 +62,7 @@ fn try_run(args: &QuickstartArgs) -> Result<ExitCode, String> {
     writeln!(out, "sealtail: following {} into {place}/archive; Ctrl-C stops", sources(agent)).map_err(told)?;
     out.flush().map_err(told)?;
     let mut show = Show::new();
-    let shipped = super::runtime()?.block_on(ship(agent, config.digest, receive, args.once, &mut show, &mut out));
+    let shipped = super::runtime()?.block_on(ship(&config, agent, receive, args.once, &mut show, &mut out));
     summary(&show, &args.dir, &mut out).map_err(told)?;
     shipped?;
     if !args.once {
@@ -97,15 +98,16 @@ fn usual_logs() -> Result<Vec<String>, String> {
 
 /// Receiver and agent, until the end.
 async fn ship(
-    config: &config::Agent,
-    digest: [u8; 32],
+    config: &Config,
+    agent: &config::Agent,
     receive: &crate::receive::Config,
     once: bool,
     show: &mut Show,
     out: &mut impl Write,
 ) -> Result<(), String> {
     let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
-    let agent = Agent::new(config, digest).await.map_err(|e| e.to_string())?;
+    let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
+    let _socket = super::run::listen(config, &agent);
     let stop = stop::on_signal(|| {}).map_err(|e| format!("cannot wait for signals: {e}"))?;
     let (end, ended) = oneshot::channel::<()>();
     let receiver = tokio::spawn(server.run(async {
@@ -140,7 +142,7 @@ fn summary(show: &Show, dir: &Path, out: &mut impl Write) -> io::Result<()> {
         .verdicts
         .iter()
         .rev()
-        .map(|(severity, count)| format!("{count} {}", severity.map_or("without severity", show::name)))
+        .map(|(severity, count)| format!("{count} {}", severity.map_or("without severity", Severity::name)))
         .collect();
     let verdicts = if verdicts.is_empty() { "none".to_owned() } else { verdicts.join(", ") };
     let dir = dir.display();

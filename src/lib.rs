@@ -54,6 +54,8 @@
 //!   until the last is there: a restart needs no state of it. What is put together for the policies alone (parts of long lines, partial
 //!   lines of containers) is the label thread's, and what is chained stays as the source has it,
 //!   but for what they hide. Where they may, lines are held back until all that belongs to them came: `agent::label::hold`.
+//! - A spool is checked by the code of an agent's start, on a disk that takes no changes (`spool::survey`): what the check tells is what the start
+//!   would do. Repair is that start, and what it can't do: a ledger that is lost, streams that the ledger doesn't name.
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;

@@ -21,7 +21,7 @@ mod stdin;
 mod stop;
 mod watch;
 
-pub use file::Files;
+pub use file::{Files, Preview, preview};
 pub use journald::{Journald, JournaldConfig, Namespaces, Priority, Since};
 pub use labels::LabelConfig;
 pub use lines::{Encoding, Multiline, Opens, TextConfig};

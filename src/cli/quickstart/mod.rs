@@ -1,7 +1,8 @@
 //! `sealtail quickstart`: everything on one machine, in one folder, with one command.
 
-mod folder;
+pub(super) mod folder;
 
+use super::found;
 use super::show::Show;
 use super::stop;
 use crate::agent::{Agent, Options};
@@ -37,17 +38,6 @@ pub struct QuickstartArgs {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
-
-/// Where hosts keep text logs.
-const USUAL_LOGS: [&str; 7] = [
-    "/var/log/*.log",
-    "/var/log/syslog",
-    "/var/log/messages",
-    "/var/log/secure",
-    "/var/log/cron",
-    "/var/log/apt/*.log",
-    "/var/log/audit/audit.log",
-];
 
 /// Runs the command.
 pub fn run(args: &QuickstartArgs) -> ExitCode {
@@ -99,16 +89,7 @@ fn prepare(dir: &Path, files: &[PathBuf]) -> Result<(), String> {
 }
 
 fn usual_logs() -> Result<Vec<String>, String> {
-    let readable = |glob: &&&str| {
-        let (folder, name) = glob.rsplit_once('/').unwrap_or(("/", glob));
-        let suffix = name.strip_prefix('*');
-        let fits = |file: &str| suffix.map_or(file == name, |suffix| file.ends_with(suffix));
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries
-            .into_iter()
-            .any(|entry| entry.file_name().to_str().is_some_and(fits) && std::fs::File::open(entry.path()).is_ok())
-    };
-    let found: Vec<String> = USUAL_LOGS.iter().filter(readable).map(|glob| (*glob).to_owned()).collect();
+    let found: Vec<String> = found::text_logs().into_iter().flat_map(|group| group.readable).collect();
     match found.is_empty() {
         true => Err("no readable text log under /var/log; name some: sealtail quickstart FILE…, or run as a user who may read them".into()),
         false => Ok(found),

@@ -1,4 +1,4 @@
-//! A [`Status`] as metrics. docs/METRICS.md lists them; a test compares the two.
+//! A [`Status`] as metrics. docs/metrics.md lists them; a test compares the two.
 
 use super::health;
 use super::status::{Alert, Source, Status, Target};

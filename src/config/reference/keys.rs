@@ -214,8 +214,8 @@ const ALERT_TLS: &[Key] = &[
 ];
 
 const TELEMETRY: &[Key] = &[
-    key("listen", Text, May(r#""127.0.0.1:9598""#), "Where `/metrics`, `/healthz` and `/readyz` are served, plain HTTP. Default: off."),
-    key("socket", Text, May(r#""/run/sealtail/status.sock""#), "Where `sealtail status` and `sealtail top` ask, a path of 92 bytes at most. Default: `/run/sealtail/status.sock` where that folder is, else beside the spool."),
+    key("listen", Text, May(r#""127.0.0.1:9598""#), "Where `/metrics` is served for Prometheus, and the agent's `/healthz` and `/readyz`, plain HTTP. Default: off."),
+    key("socket", Text, May(r#""/run/sealtail/status.sock""#), "Where `sealtail status` and `sealtail top` ask, mode 0660. Default: there, if the folder is there and can be written to, else `status.sock` in the spool's folder."),
     key("log", Text, Or(r#""info""#), "`error`, `warn`, `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas between."),
 ];
 

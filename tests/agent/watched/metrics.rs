@@ -14,9 +14,9 @@ fn in_repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Name, type, labels and help of each metric that docs/METRICS.md lists.
+/// Name, type, labels and help of each metric that docs/metrics.md lists.
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>, String)> {
-    let page = fs::read_to_string(in_repo("docs/METRICS.md")).unwrap();
+    let page = fs::read_to_string(in_repo("docs/metrics.md")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).filter(|row| row.contains("` | "));
     let cells = rows.map(|row| row.trim_end_matches(" |").split('|').map(str::trim).collect::<Vec<_>>());
     let metrics = cells.filter(|cells| ["counter", "gauge"].contains(&cells[1]));

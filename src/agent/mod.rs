@@ -344,14 +344,15 @@ impl Agent {
         }
         self.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
-        let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
+        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
+        let host = &self.config.host.name;
+        let labeller = label::Labeller::new(&self.policies, host, formats.collect(), labels.clone());
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
         let counts = self.board.counts();
-        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
-        self.board.put_threads(vec![("policy", labels.clone()), ("chain", chains.clone()), ("sync", spool.pulse())]);
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels, &counts))?;
+        self.board.put_threads(vec![("policy", labels), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &counts))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
         let seen = Seen { pulse: chains.clone(), tally: Tally::new(self.board.counts()) };

@@ -7,7 +7,6 @@ use crate::chain::header::Hash;
 use crate::chain::stamp::rfc3339;
 use crate::policy::{Evaluator, PolicySet};
 use crate::record::Batch;
-use crate::service::Pulse;
 use crate::source::Stop;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +21,6 @@ impl Labeller {
         input: &Receiver<Batch>,
         output: &Sender<Labelled>,
         stop: &Stop,
-        pulse: &Pulse,
         counts: &Counts,
     ) {
         loop {
@@ -31,7 +29,7 @@ impl Labeller {
             let labelled = select! {
                 recv(input) -> batch => match batch {
                     Ok(batch) => {
-                        pulse.work();
+                        self.pulse.work();
                         let begun = Instant::now();
                         let labelled = self.batch(batch);
                         counts.looked(begun.elapsed());
@@ -48,7 +46,7 @@ impl Labeller {
                     Labelled::default()
                 }
                 recv(timer) -> _ => {
-                    pulse.work();
+                    self.pulse.work();
                     let mut out = Labelled::default();
                     self.overdue(&mut out);
                     out
@@ -56,7 +54,7 @@ impl Labeller {
             };
             let swapped = self.swap_if_due();
             // handing over may wait for the chain's thread, which has a pulse of its own
-            pulse.rest();
+            self.pulse.rest();
             let labelled = [labelled].into_iter().chain(swapped.into_iter().flatten());
             for labelled in labelled.filter(|labelled| !labelled.is_empty()) {
                 if output.send(labelled).is_err() {
@@ -66,6 +64,7 @@ impl Labeller {
         }
         // what waits is read again after a stop, but of a pipe; at the end of all sources nothing more will come
         let rest = self.rest(stop.is_set());
+        self.pulse.rest();
         if !rest.is_empty() {
             // the chain ends with its input
             drop(output.send(rest));

@@ -136,7 +136,11 @@ fn renew_ledger(
     }
     let named: Vec<String> = hosts(dir).map(|(name, _)| name).collect();
     let host = match (host, &named[..]) {
-        (Some(host), _) => host,
+        (Some(host), _) if named.is_empty() || named.iter().any(|name| name == host) => host,
+        (Some(host), _) => {
+            let what = format!("the configuration is of host {host:?}, and these streams are of {named:?}");
+            return Err(bad(&format!("{what}: put [host] name back")));
+        }
         (None, [only]) => only,
         _ => return Err(bad("it can't be told whose spool this is; name the configuration with --config FILE")),
     };
@@ -157,11 +161,12 @@ fn renew_ledger(
         match stream.first {
             0 => ledger.streams.push(stream.id),
             first => {
-                notes.push(format!(
-                    "stream {} begins here at line {first}, and what came before is needed to go on with it: it is moved aside, and its sources are read again",
-                    stream.id
-                ));
-                move_stream(dir, &stream.path, moved)?;
+                // its lines may be nowhere else, and the streams behind it tell their sources to go on after them
+                return Err(bad(&format!(
+                    "stream {} begins here at line {first}, and how it stood before is lost with the ledger: nothing was changed. Save what it has (sealtail cat {}), then move that folder away and repair again",
+                    stream.id,
+                    stream.path.display()
+                )));
             }
         }
     }

@@ -155,21 +155,16 @@ fn renew_ledger(
     };
     let mut found: Vec<Found> = streams(&dir.join(host)).filter_map(|(id, path)| begins(id, path)).collect();
     found.sort_by(|a, b| a.time.cmp(&b.time));
-    let states = states(dir, targets, &found, notes);
-    let mut ledger = Ledger::new(host, hash_key);
-    for stream in &found {
-        match stream.first {
-            0 => ledger.streams.push(stream.id),
-            first => {
-                // its lines may be nowhere else, and the streams behind it tell their sources to go on after them
-                return Err(bad(&format!(
-                    "stream {} begins here at line {first}, and how it stood before is lost with the ledger: nothing was changed. Save what it has (sealtail cat {}), then move that folder away and repair again",
-                    stream.id,
-                    stream.path.display()
-                )));
-            }
-        }
+    if let Some(Found { id, path, first, .. }) = found.iter().find(|stream| stream.first > 0) {
+        // its lines may be nowhere else, and the streams behind it tell their sources to go on after them
+        return Err(bad(&format!(
+            "stream {id} begins here at line {first}, and how it stood before is lost with the ledger: nothing was changed. Save what it has (sealtail cat {}), then move that folder away and repair again",
+            path.display()
+        )));
     }
+    let mut ledger = Ledger::new(host, hash_key);
+    ledger.streams.extend(found.iter().map(|stream| stream.id));
+    let states = states(dir, targets, &found, notes);
     ledger.targets = states.collect();
     if !old.is_empty() {
         let to = aside::put(&Disk, std::slice::from_ref(&path), &aside::folder(dir)).map_err(io)?;
@@ -204,15 +199,13 @@ fn states(
     found: &[Found],
     notes: &mut Vec<String>,
 ) -> impl Iterator<Item = (String, TargetState)> + use<> {
-    let whole = |from: usize| found.iter().skip(from).find(|stream| stream.first == 0).map(|stream| stream.id);
     let mut states = Vec::new();
     for name in targets {
         let receipt = last_receipt(&dir.join("receipts").join(format!("{name}.ndjson")));
-        let at = receipt.as_ref().and_then(|receipt| found.iter().position(|stream| stream.id == receipt.stream));
+        let at = receipt.as_ref().and_then(|receipt| found.iter().find(|stream| stream.id == receipt.stream));
         let (stream, next) = match (&receipt, at) {
-            (Some(receipt), Some(at)) if found[at].first == 0 => (Some(receipt.stream), receipt.seq[1] + 1),
-            (Some(_), Some(at)) => (whole(at), 0),
-            _ => (whole(0), 0),
+            (Some(receipt), Some(_)) => (Some(receipt.stream), receipt.seq[1] + 1),
+            _ => (found.first().map(|stream| stream.id), 0),
         };
         if receipt.is_none() {
             notes.push(format!(

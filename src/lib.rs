@@ -17,6 +17,7 @@
 //!    verify, cat                verify     lines + receipts            -> Findings
 //! ```
 //! Beside it, once a line is durable: its verdicts -> [`alert`] -> a webhook, an Alertmanager, a command.
+//! Whoever asks what it is doing (a scraper, a probe, `status`, `top`) gets one document, [`telemetry::status`], from counters that the stages' threads keep by the batch.
 //! What is in force of the policies may change between two lines: [`agent`] reads them again beside the line's path and hands the label
 //! thread a whole set.
 //!
@@ -53,6 +54,8 @@
 //!   until the last is there: a restart needs no state of it. What is put together for the policies alone (parts of long lines, partial
 //!   lines of containers) is the label thread's, and what is chained stays as the source has it,
 //!   but for what they hide. Where they may, lines are held back until all that belongs to them came: `agent::label::hold`.
+//! - A spool is checked by the code of an agent's start, on a disk that takes no changes (`spool::survey`): what the check tells is what the start
+//!   would do. Repair is that start, and what it can't do: a ledger that is lost, streams that the ledger doesn't name.
 //! - Header times (`mono`) count from the genesis, not from boot, so that every JSON reader can hold them exactly.
 
 pub mod agent;

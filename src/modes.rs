@@ -13,12 +13,25 @@ const STICKY: u32 = 0o1000;
 
 /// Somebody can change it who must not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {who} can write here (mode {mode:04o}), and so change what sealtail does; run: chmod {mend} {path}")]
+#[error("{}; {}", self.what(), self.mend())]
 pub struct Writable {
     path: PathBuf,
     who: String,
     mode: u32,
     mend: &'static str,
+}
+
+impl Writable {
+    /// Where, and who.
+    pub fn what(&self) -> String {
+        let Self { path, who, mode, .. } = self;
+        format!("{}: {who} can write here (mode {mode:04o}), and so change what sealtail does", path.display())
+    }
+
+    /// What mends it.
+    pub fn mend(&self) -> String {
+        format!("run: chmod {} {}", self.mend, self.path.display())
+    }
 }
 
 /// Whether nobody else can write this file or folder, put another in its place in its folder, or move a folder above away. What

@@ -339,6 +339,35 @@ pub enum Severity {
     Critical,
 }
 
+impl Decision {
+    /// Its name, as lines have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Allow => "allow",
+            Decision::Flag => "flag",
+            Decision::Deny => "deny",
+            Decision::Undecided => "undecided",
+        }
+    }
+}
+
+impl Severity {
+    /// All of them, the worst first.
+    pub const WORST_FIRST: [Severity; 5] =
+        [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+
+    /// Its name, as lines have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// What a policy says of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

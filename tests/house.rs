@@ -67,7 +67,22 @@ const LAW: [(&str, &[&str]); 19] = [
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "hardening", "policy", "receive", "source", "spool", "tls"]),
-    ("agent", &["alert", "chain", "config", "forward", "hardening", "policy", "service", "source", "spool", "tls"]),
+    (
+        "agent",
+        &[
+            "alert",
+            "chain",
+            "config",
+            "forward",
+            "hardening",
+            "policy",
+            "service",
+            "source",
+            "spool",
+            "telemetry",
+            "tls",
+        ],
+    ),
 ];
 
 #[test]

@@ -12,9 +12,11 @@ mod drain;
 mod label;
 mod line;
 mod live;
+mod process;
 mod reconfigure;
 mod reload;
 mod scribe;
+mod tally;
 
 pub use board::Board;
 pub use reload::Reload;
@@ -31,17 +33,20 @@ use crate::policy;
 use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
+use crate::telemetry::status::State;
 use crate::tls;
 use alerts::{Alerts, Delivery};
+use board::Reading;
 use drain::{Forwarders, drain, forwarder_ended, retire};
 use line::{Line, spawn, until_ended};
 use live::Live;
 use reconfigure::{Lasting, Parting};
 use reload::{Policies, Reloader};
-use scribe::{Control, Identity, Scribe};
+use scribe::{Control, Identity, Scribe, Seen};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tally::Tally;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -127,7 +132,7 @@ pub struct Agent {
 impl Agent {
     /// Loads the keys and policies that `config` names; a bundle from its server if none was kept.
     pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
-        let lasting = Lasting::default();
+        let lasting = Lasting::new(config);
         let policies = Reloader::first(&config.policy, &lasting).await?;
         Self::of(config, digest, policies, lasting)
     }
@@ -187,10 +192,8 @@ impl Agent {
         on_event: &mut impl FnMut(&Event),
         delivery: &mut Delivery,
     ) -> Result<Option<Agent>, Error> {
+        self.lasting.board.take_up(&self.config);
         self.lasting.board.put_alerts(delivery.counters());
-        let targets = self.config.targets.iter();
-        let certificates = targets.filter_map(|target| Some((target.name.clone(), target.kind.tls()?.clone())));
-        self.lasting.board.put_certificates(certificates.collect());
         // ended with this run
         let mut tasks = JoinSet::new();
         let (found, next) = mpsc::channel(1);
@@ -231,6 +234,7 @@ impl Agent {
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
                 return Err(failed);
             }
+            self.lasting.board.enter(State::Recovering);
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
             let waited = tokio::time::Instant::now();
             while waited.elapsed() < wait && !stop.is_set() {
@@ -253,18 +257,15 @@ impl Agent {
         next: &mut mpsc::Receiver<Agent>,
     ) -> Result<Option<Agent>, Error> {
         let (spool, recovered) = self.open_spool().await?;
+        self.lasting.board.put_spool(spool.viewer());
         delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
-        let mut forwarders = Forwarders::new();
-        for target in &self.config.targets {
-            let name = target.name.clone();
-            let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone());
-            forwarders.spawn(async move { (name, forwarder.run().await) });
-        }
+        let mut forwarders = self.forwarders(&spool, &events);
         let (mut refused, mut successor) = (None, None);
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
         let _ready = self.tell_ready(&spool);
+        self.lasting.board.enter(State::Running);
         let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
@@ -301,6 +302,7 @@ impl Agent {
         if successor.is_some() {
             return Ok(successor);
         }
+        self.lasting.board.enter(State::Draining);
         spool.drain();
         let mut hear = |event: Event| {
             on_event(&event);
@@ -322,6 +324,16 @@ impl Agent {
             Ok(error) => Err(error.into()),
             Err(_) => Ok(None),
         }
+    }
+
+    fn forwarders(&self, spool: &Spool, events: &mpsc::Sender<Event>) -> Forwarders {
+        let mut forwarders = Forwarders::new();
+        for target in &self.config.targets {
+            let (name, meter) = (target.name.clone(), self.lasting.board.meter(&target.name));
+            let forwarder = Forwarder::new(target, &self.config.host.name, spool, events.clone(), meter);
+            forwarders.spawn(async move { (name, forwarder.run().await) });
+        }
+        forwarders
     }
 
     /// An agent that goes on waits for certificates to be mended, since one that stopped would read nothing meanwhile. With `once`
@@ -375,11 +387,13 @@ impl Agent {
         for config in &self.config.sources {
             let name = config.name().to_owned();
             let source = Source::new(config, recovered.cursors.known(&name), Arc::clone(&keys), &own)?;
-            board.push((name.clone(), source.progress()));
+            let reading = Arc::new(Reading::new(source.progress()));
+            board.push((name.clone(), Arc::clone(&reading)));
             let (read, stop, failed, once) = (read.clone(), stop.clone(), failed.clone(), options.once);
             spawn(&format!("sealtail-{name}"), move || {
                 if let Err(error) = source.run(once, &read, &stop) {
                     tracing::error!(source = %name, %error, "a source failed; the others go on");
+                    reading.fail(&error);
                     // there is room for one from each source
                     let _: Result<(), _> = failed.try_send(error);
                 }
@@ -387,21 +401,20 @@ impl Agent {
         }
         self.lasting.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
-        let labeller = label::Labeller::new(&self.policies, &self.config.host.name, formats.collect());
+        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
+        let host = &self.config.host.name;
+        let labeller = label::Labeller::new(&self.policies, host, formats.collect(), labels.clone());
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
-        let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
-        self.lasting.board.put_threads(vec![
-            ("policy", labels.clone()),
-            ("chain", chains.clone()),
-            ("sync", spool.pulse()),
-        ]);
-        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &labels))?;
+        let counts = self.lasting.board.counts();
+        self.lasting.board.put_threads(vec![("policy", labels), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &counts))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
         let parting = Parting::new(&self.lasting.handover);
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), chains.clone())
+        let seen = Seen { pulse: chains.clone(), tally: Tally::new(self.lasting.board.counts()) };
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), seen)
             .parting(parting.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is

@@ -36,13 +36,20 @@ pub(super) struct File {
 }
 
 /// What stays while configurations follow each other in one process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Lasting {
     pub board: Arc<Board>,
     pub reload: Reload,
     pub handover: Arc<Handover>,
     /// None where nobody reads it again.
     pub file: Option<File>,
+}
+
+impl Lasting {
+    /// Of an agent that begins by this configuration.
+    pub(super) fn new(config: &config::Agent) -> Self {
+        Self { board: Arc::new(Board::new(config)), reload: Reload::default(), handover: Arc::default(), file: None }
+    }
 }
 
 /// How a stream ends for another configuration, as its scribe hears of it.

@@ -5,6 +5,7 @@ use super::Error;
 use super::alerts::{Alerts, Chained};
 use super::label::{Labelled, Swapped};
 use super::reconfigure::{Farewell, Parting};
+use super::tally::{Present, Tally};
 use crate::alert::Raised;
 use crate::chain::header::{Hash, NamedReceipt, Prev};
 use crate::chain::host_key::HostKey;
@@ -16,7 +17,7 @@ use crate::source::Stop;
 use crate::spool::{Cursors, KnownSource, Recovered, Skipped, Snapshot, Spool, Writer};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A stream says that it lives each time this has passed; verifiers call 180 s of nothing a silence.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -40,6 +41,12 @@ pub(super) enum Control {
     NewStream { why: String },
 }
 
+/// What others see of the thread while it works.
+pub(super) struct Seen {
+    pub pulse: Arc<Pulse>,
+    pub tally: Tally,
+}
+
 /// Everything that one stream after another needs.
 pub(super) struct Scribe {
     identity: Identity,
@@ -51,6 +58,7 @@ pub(super) struct Scribe {
     stop: Stop,
     pulse: Arc<Pulse>,
     parting: Parting,
+    tally: Tally,
 }
 
 /// The stream that is being written.
@@ -85,10 +93,11 @@ impl Scribe {
         found: Recovered,
         alerts: Alerts,
         stop: Stop,
-        pulse: Arc<Pulse>,
+        seen: Seen,
     ) -> Self {
+        let Seen { pulse, tally } = seen;
         let (config, spool, parting) = (config.clone(), spool.clone(), Parting::default());
-        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop, pulse, parting }
+        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop, pulse, parting, tally }
     }
 
     /// Where it hears that it ends for another configuration.
@@ -112,7 +121,9 @@ impl Scribe {
                         self.parting.give_back(&self.cursors, *labelled, input);
                         break;
                     }
+                    self.tally.begin(&labelled);
                     self.take(&mut open, &labelled)?;
+                    self.tally.end(&labelled);
                     if input.is_empty() || open.is_urgent {
                         open.commit()?;
                     }
@@ -155,6 +166,8 @@ impl Scribe {
         let chain = Chain::begin(&facts, &self.identity.recipients, &self.identity.host_key, &mut lines)?;
         let writer = self.spool.begin_stream(chain.stream())?;
         tracing::info!(stream = %chain.stream(), "a stream begins");
+        let policy = self.identity.policy;
+        self.tally.counts().begun(Present { stream: chain.stream(), since: SystemTime::now(), policy });
         let heartbeat_due = Instant::now() + HEARTBEAT;
         let segment_due = Some(Instant::now() + self.config.flush_interval);
         let (segment_bytes, is_urgent) = (lines.len(), false);
@@ -205,6 +218,7 @@ impl Scribe {
             let (at, new) = (open.chain.stamp(), policies.digest());
             self.item(open, |open| open.chain.policy(&mut open.lines, &at, *old, new))?;
             self.identity.policy = new;
+            self.tally.counts().swapped(new);
             self.alerts.take_up(policies);
             if open.is_full() {
                 self.seal(open)?;
@@ -244,6 +258,7 @@ impl Scribe {
                         seq
                     })?;
                     self.cursors.read_to(line.source, line.offset);
+                    self.tally.line(&at.time, line.source, verdicts, message);
                     if wanted {
                         let source = self.cursors.source(line.source);
                         let chained = Chained { bytes: &bytes, stream: open.chain.stream(), seq, source };
@@ -304,6 +319,7 @@ impl Scribe {
         open.compress()?;
         open.writer.seal(first, last, &|| is_over(&open.pulse, &open.stop))?;
         (open.segment_bytes, open.segment_due) = (0, None);
+        self.tally.counts().sealed(last + 1 - first);
         if open.writer.roll_is_due() {
             open.writer.roll(last + 1, self.snapshot(open, false))?;
         }
@@ -366,6 +382,7 @@ impl Scribe {
         let (tip, edge) = chain.close(&mut lines, why);
         writer.append(&lines)?;
         writer.seal(first, tip.size - 1, &|| is_over(&pulse, &stop))?;
+        self.tally.counts().sealed(tip.size - first);
         let snapshot = Snapshot { sources: self.cursors.to_snapshot(), ..snapshot(&tip, &edge, true) };
         self.prev = snapshot.prev();
         Ok(writer.finish(snapshot)?)

@@ -115,7 +115,7 @@ impl Kind {
     }
 }
 
-/// What a target is told: the body of a webhook, and what a command reads. README specifies it.
+/// What a target is told: the body of a webhook, and what a command reads. docs/targets.md specifies it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// [`VERSION`]; keys may be added to a version, and none taken away.

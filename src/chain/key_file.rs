@@ -29,7 +29,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Somebody other than the owner may read, write or run it.
-    #[error("{path}: others than its owner can reach this secret key (mode {mode:04o}); run: chmod 600 {path}")]
+    #[error(
+        "{path}: others than its owner can reach this secret key (mode {mode:04o}); run: chmod 600 {path} (for a Secret in Kubernetes: defaultMode: 0440)"
+    )]
     Exposed {
         /// Which file.
         path: PathBuf,
@@ -95,9 +97,15 @@ pub fn exposure(metadata: &Metadata) -> Option<u32> {
 }
 
 /// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group of one that root hands
-/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc).
+/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc). To root as well, by a group that it was
+/// given, as `fsGroup` does.
 fn is_exposed(metadata: &Metadata) -> bool {
-    let is_handed_on = metadata.uid() == 0 && !rustix::process::geteuid().is_root();
+    let is_given = || {
+        metadata.gid() != 0
+            && rustix::process::getgroups()
+                .is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == metadata.gid()))
+    };
+    let is_handed_on = metadata.uid() == 0 && (!rustix::process::geteuid().is_root() || is_given());
     metadata.mode() & if is_handed_on { 0o037 } else { 0o077 } != 0
 }
 

@@ -26,6 +26,14 @@ impl<const N: usize> Locked<N> {
     }
 }
 
+/// What pages for keys are here: `memfd_secret` or `mlock`.
+pub(crate) fn kind() -> std::io::Result<&'static str> {
+    let secret = secret_page().map(|page| (page, "memfd_secret"));
+    let (page, kind) = secret.or_else(|_| locked_page().map(|page| (page, "mlock")))?;
+    drop(Locked::<PAGE> { page: page.cast() });
+    Ok(kind)
+}
+
 /// A page of `memfd_secret`: not in the kernel's direct map, never swapped.
 fn secret_page() -> std::io::Result<NonNull<u8>> {
     // SAFETY: the call takes a flag word and returns a new descriptor or -1.

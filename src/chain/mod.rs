@@ -15,7 +15,7 @@ pub mod host_key;
 pub mod key;
 pub mod key_file;
 pub mod line;
-mod memory;
+pub(crate) mod memory;
 pub mod receipt;
 pub mod redact;
 mod salt;

@@ -34,18 +34,24 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     };
     // what a target can't be asked, and is no fault
     telemetry::start("warn");
-    let mut faults = Vec::new();
-    if let Some(agent) = &config.agent {
-        check_agent(agent, args.offline, &mut faults);
-    }
-    if let Some(receive) = &config.receive {
-        check_folder(&receive.dir, &mut faults);
-    }
+    let faults = faults(&config, args.offline);
     if !faults.is_empty() {
         return super::fail(&faults);
     }
     println!("{}: good", args.config.display());
     ExitCode::SUCCESS
+}
+
+/// Everything that is wrong with what a configuration names.
+pub(super) fn faults(config: &Config, offline: bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Some(agent) = &config.agent {
+        check_agent(agent, offline, &mut faults);
+    }
+    if let Some(receive) = &config.receive {
+        check_folder(&receive.dir, &mut faults);
+    }
+    faults
 }
 
 fn check_agent(agent: &config::Agent, offline: bool, faults: &mut Vec<String>) {

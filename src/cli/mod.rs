@@ -2,8 +2,13 @@
 
 pub mod cat;
 pub mod check;
+pub mod config;
+pub mod doctor;
 pub mod erase;
 mod fetch;
+mod figures;
+mod found;
+pub mod init;
 pub mod keys;
 pub mod policy;
 pub mod quickstart;
@@ -13,7 +18,10 @@ pub mod run;
 pub mod save;
 mod service;
 mod show;
+pub mod spool;
+pub mod status;
 mod stop;
+pub mod top;
 pub mod verify;
 
 use clap::{Parser, Subcommand};
@@ -32,9 +40,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::QuickstartArgs),
+    Init(init::InitArgs),
+    Doctor(doctor::DoctorArgs),
     Run(run::RunArgs),
     Receive(receive::ReceiveArgs),
     Check(check::CheckArgs),
+    Status(status::StatusArgs),
+    Top(top::TopArgs),
+    /// Look after the spool of an agent that is stopped
+    Spool(spool::SpoolArgs),
+    /// Print the reference of sealtail.toml, or its JSON Schema
+    Config(config::ConfigArgs),
     Save(save::SaveArgs),
     /// Say whether archives are intact: nothing changed, removed, reordered or held back
     Verify(verify::VerifyArgs),
@@ -57,6 +73,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Receive(args) => receive::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Spool(args) => spool::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Save(args) => save::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Cat(args) => cat::run(args),

@@ -3,9 +3,10 @@
 use super::{service, stop};
 use crate::agent::{Agent, Options};
 use crate::config::Config;
+use crate::durable::{Disk, create_dir_all};
 use crate::hardening;
 use crate::service::Manager;
-use crate::telemetry;
+use crate::telemetry::{self, socket};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,10 +50,11 @@ pub fn run(args: &RunArgs) -> ExitCode {
             let agent = agent.reloadable(args.config.clone(), config.telemetry.clone(), config.hardening.clone());
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
-                let served = telemetry::serve(address, move || board.metrics()).await;
+                let served = telemetry::serve_agent(address, move || board.look()).await;
                 served
                     .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
             }
+            let _socket = listen(&config, &agent);
             let board = agent.board();
             stop::on_ask(move || board.log()).map_err(|e| format!("cannot wait for signals: {e}"))?;
             let (manager, reload) = (Manager::from_environment(), agent.reload());
@@ -72,4 +74,19 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::fail(&[error]),
     }
+}
+
+/// The socket for `status` and `top`. Without it lines are shipped all the same.
+pub(super) fn listen(config: &Config, agent: &Agent) -> Option<socket::Listening> {
+    let spool = &config.agent.as_ref()?.spool.dir;
+    let path = socket::place(config.telemetry.socket.as_deref(), spool);
+    let board = agent.board();
+    // a first start makes the spool's folder only later
+    let folder = if path.starts_with(spool) { create_dir_all(&Disk, spool, 0o700) } else { Ok(()) };
+    let listening = folder.and_then(|()| socket::listen(&path, move || board.look()));
+    if let Err(error) = &listening {
+        let mend = "name another place with [telemetry] socket";
+        tracing::warn!(path = %path.display(), %error, "`sealtail status` and `sealtail top` can't ask this agent; {mend}");
+    }
+    listening.ok()
 }

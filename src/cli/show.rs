@@ -85,21 +85,10 @@ pub(super) fn render(clock: &str, source: &str, message: &[u8], verdicts: &[Verd
 }
 
 fn severity_suffix(severity: Option<Severity>) -> String {
-    severity.map(|severity| format!(" {}", name(severity))).unwrap_or_default()
+    severity.map(|severity| format!(" {}", severity.name())).unwrap_or_default()
 }
 
-/// A severity's name.
-pub(super) fn name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
-
-fn style(decision: Decision, severity: Option<Severity>) -> Style {
+pub(super) fn style(decision: Decision, severity: Option<Severity>) -> Style {
     let color = match (decision, severity) {
         (Decision::Undecided, _) => AnsiColor::Magenta,
         (Decision::Allow, _) => AnsiColor::Green,

@@ -9,6 +9,7 @@
 //! substitute.rs   ${NAME}, ${file:PATH}, ${credential:NAME}
 //! sections.rs     the tables that are no list; source.rs, target.rs, alerting.rs, receive.rs the others
 //! bundle.rs       what [policy] says of bundles
+//! reference/      every key, told once for people and editors; a test holds it against the readers
 //! ```
 
 mod alerting;
@@ -16,6 +17,7 @@ mod bundle;
 mod document;
 mod fault;
 mod receive;
+pub mod reference;
 mod sections;
 mod source;
 mod substitute;
@@ -28,6 +30,7 @@ pub use fault::{Fault, Position};
 use crate::{alert, chain, forward, hardening, modes, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use substitute::Surroundings;
@@ -94,8 +97,10 @@ pub struct Host {
 /// `[telemetry]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
-    /// Where `/metrics` is served.
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
     pub listen: Option<SocketAddr>,
+    /// Where `status` and `top` ask, if not at the default.
+    pub socket: Option<PathBuf>,
     /// A tracing filter such as `info` or `sealtail=debug`.
     pub log: String,
 }
@@ -103,7 +108,12 @@ pub struct Telemetry {
 impl Config {
     /// Reads the file at `path`; everything that is wrong with it comes back at once, in the order of the file.
     pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
-        load(path, sections::config)
+        Self::load_with(path, &|name| std::env::var_os(name))
+    }
+
+    /// As [`load`](Self::load), with other environment variables than this process has.
+    pub fn load_with(path: &Path, variable: Variable<'_>) -> Result<Self, Vec<Fault>> {
+        load(path, variable, sections::config)
     }
 }
 
@@ -119,21 +129,27 @@ pub struct Targets {
 impl Targets {
     /// Reads the file at `path`, as [`Config::load`].
     pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
-        load(path, |root, _| sections::targets(&root))
+        load(path, &|name| std::env::var_os(name), |root, _| sections::targets(&root))
     }
 }
 
-fn load<T>(path: &Path, read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>) -> Result<T, Vec<Fault>> {
-    modes::check(path).map_err(|writable| vec![Fault::of_file(path, writable.to_string(), MEND_MODE)])?;
+/// The value of an environment variable.
+type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+fn load<T>(
+    path: &Path,
+    variable: Variable<'_>,
+    read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
+    modes::check(path).map_err(|writable| vec![Fault::of_file(path, writable.what(), &writable.mend())])?;
     let bytes = std::fs::read(path)
         .map_err(|error| vec![Fault::of_file(path, format!("cannot read this file: {error}"), MEND_PATH)])?;
     let absolute = std::path::absolute(path)
         .map_err(|error| vec![Fault::of_file(path, format!("cannot tell its folder: {error}"), MEND_PATH)])?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    parse(path, &bytes, &Surroundings { folder, variable: &|name| std::env::var_os(name) }, read)
+    parse(path, &bytes, &Surroundings { folder, variable }, read)
 }
 
-const MEND_MODE: &str = "whoever can change it decides what is read and where it goes";
 const MEND_PATH: &str = "name the configuration with --config FILE";
 
 fn parse<T>(

@@ -155,7 +155,7 @@ fn machine_name(host: &Place<'_>) -> Option<String> {
 fn recipients(table: Table<'_>) -> Option<Vec<age::x25519::Recipient>> {
     const MEND: &str = "make an identity with `sealtail keys auditor` and list its public half, age1…";
     let mut seen = Vec::new();
-    let recipients = table.required_list("recipients", MEND, |text| {
+    let recipients = table.required_public_list("recipients", MEND, |text| {
         if text.value.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
             // never quoted, not even as it stands
             text.place.fault("this is a secret identity, and a host must not hold one", "list its public half, age1…");
@@ -224,9 +224,26 @@ fn hardening(table: Table<'_>) -> Option<hardening::Config> {
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {
     let listen = table.optional("listen", Text::into_address);
+    let socket = table.optional("socket", socket);
     let log = table.optional("log", log);
     table.finish();
-    Some(Telemetry { listen: listen?, log: log?.unwrap_or_else(|| "info".to_owned()) })
+    Some(Telemetry { listen: listen?, socket: socket?, log: log?.unwrap_or_else(|| "info".to_owned()) })
+}
+
+/// The path of a Unix socket, which the kernel bounds.
+fn socket(text: Text<'_>) -> Option<PathBuf> {
+    // of sun_path's 108 bytes, one is the end, and some the name under which the socket is made
+    const MAX: usize = 92;
+    let place = text.place.clone();
+    let path = text.into_path()?;
+    if path.as_os_str().len() > MAX {
+        place.fault(
+            "longer than a socket's path can be",
+            "name one of at most 92 bytes, such as \"/run/sealtail/status.sock\"",
+        );
+        return None;
+    }
+    Some(path)
 }
 
 fn log(text: Text<'_>) -> Option<String> {

@@ -29,6 +29,9 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
     let name = names.claim(&table, Some(kind));
     let max_line_bytes =
         table.size("max_line", 256 * KIB, KIB..=512 * KIB).and_then(|bytes| usize::try_from(bytes).ok());
+    if kind == "journald" {
+        return journald(table, name, max_line_bytes).map(Config::Journald);
+    }
     let (text, labels) = (text(&table), labels(&table));
     if kind == "stdin" {
         if let Some(line) = stdin_line.replace(table.place.line()) {
@@ -37,9 +40,6 @@ fn config(table: Table<'_>, names: &mut Names, stdin_line: &mut Option<usize>) -
         table.finish();
         let (text, labels) = (text?, labels?);
         return Some(Config::Stdin(StdinConfig { name: name?, max_line_bytes: max_line_bytes?, text, labels }));
-    }
-    if kind == "journald" {
-        return journald(table, name, max_line_bytes).map(Config::Journald);
     }
     let include = table.required_list("include", "say which files, such as include = [\"/var/log/*.log\"]", glob);
     let exclude = table.list("exclude", glob);

@@ -18,11 +18,20 @@ pub(super) struct Surroundings<'a> {
     pub(super) variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
+/// What the text that files are put into may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum May {
+    /// Others must not reach the files.
+    BeSecret,
+    /// Anybody may read it.
+    BeKnown,
+}
+
 /// What is wrong, and how to mend it.
 pub(super) type Wrong = (String, &'static str);
 
 /// `raw` with everything put in, and whether anything was.
-pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(String, bool), Wrong> {
+pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>, may: May) -> Result<(String, bool), Wrong> {
     let mut text = String::with_capacity(raw.len());
     let mut any = false;
     let mut rest = raw;
@@ -38,7 +47,7 @@ pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(
         let Some((name, after)) = opened[2..].split_once('}') else {
             return Err(("a ${ without its }".to_owned(), "close it, or write $${ for a literal ${"));
         };
-        text.push_str(&look_up(name, surroundings)?);
+        text.push_str(&look_up(name, surroundings, may)?);
         any = true;
         rest = after;
     }
@@ -46,14 +55,14 @@ pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(
     Ok((text, any))
 }
 
-fn look_up(name: &str, surroundings: &Surroundings<'_>) -> Result<String, Wrong> {
+fn look_up(name: &str, surroundings: &Surroundings<'_>, may: May) -> Result<String, Wrong> {
     match name.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => content(&surroundings.folder.join(path), name),
+        Some(("file", path)) if !path.is_empty() => content(&surroundings.folder.join(path), name, may),
         Some(("credential", credential)) if is_credential(credential) => {
             let mend = "start it by systemd with LoadCredential=, or set the variable to the credentials' folder";
             let folder = (surroundings.variable)("CREDENTIALS_DIRECTORY")
                 .ok_or_else(|| (format!("${{{name}}}: $CREDENTIALS_DIRECTORY is not set"), mend))?;
-            content(&PathBuf::from(folder).join(credential), name)
+            content(&PathBuf::from(folder).join(credential), name, may)
         }
         None if is_variable(name) => {
             let value = (surroundings.variable)(name).ok_or_else(|| {
@@ -68,17 +77,18 @@ fn look_up(name: &str, surroundings: &Surroundings<'_>) -> Result<String, Wrong>
     }
 }
 
-fn content(path: &Path, name: &str) -> Result<String, Wrong> {
+fn content(path: &Path, name: &str, may: May) -> Result<String, Wrong> {
     let wrong =
         |what: String| (format!("${{{name}}}: {what}"), "put a file with the value there, readable by sealtail");
     let failed = |error| wrong(format!("cannot read {}: {error}", path.display()));
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    if let Some(mode) = key_file::exposure(&file.metadata().map_err(failed)?) {
+    let exposure = key_file::exposure(&file.metadata().map_err(failed)?);
+    if let Some(mode) = exposure.filter(|_| may == May::BeSecret) {
         let path = path.display();
         return Err((
             format!("${{{name}}}: others than its owner can reach {path} (mode {mode:04o})"),
-            "run chmod 600 on it",
+            "run chmod 600 on it (for a Secret in Kubernetes: defaultMode: 0440)",
         ));
     }
     file.take(FILE_SIZE_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
@@ -111,7 +121,7 @@ mod tests {
             "CREDENTIALS_DIRECTORY" => Some(folder.join("credentials").into()),
             _ => None,
         };
-        substitute(raw, &Surroundings { folder, variable: &variable })
+        substitute(raw, &Surroundings { folder, variable: &variable }, May::BeSecret)
     }
 
     #[test]
@@ -154,7 +164,8 @@ mod tests {
             assert!(wrong.contains(what), "{raw}: {wrong}");
         }
         let nothing = Surroundings { folder: folder.path(), variable: &|_| None };
-        let (wrong, _) = substitute("${credential:web}", &nothing).unwrap_err();
+        let (wrong, _) = substitute("${credential:web}", &nothing, May::BeSecret).unwrap_err();
         assert!(wrong.contains("$CREDENTIALS_DIRECTORY is not set"), "{wrong}");
+        assert_eq!(substitute("${file:open}", &nothing, May::BeKnown), Ok(("x".to_owned(), true)));
     }
 }

@@ -108,7 +108,7 @@ pub(super) enum Standing {
 pub(super) fn standing(last: Option<&Label>, upload: &Upload) -> Standing {
     match last.filter(|last| last.seq[0] == upload.batch.seq[0]) {
         None => Standing::Until(0),
-        Some(last) if last.digest != upload.digest => {
+        Some(last) if last.digest != upload.digest || last.total != upload.bytes.len() as u64 => {
             let why = format!("{} is there with other bytes; whoever wrote them was not this stream", last.name());
             Standing::Settled(Outcome::Refused { is_fork: true, why })
         }
@@ -162,6 +162,21 @@ mod tests {
 
     fn read(headers: &HashMap<&str, String>) -> Option<Label> {
         Label::read(|name| headers.get(name).map(String::as_str))
+    }
+
+    /// A part that says of the batch what its bytes do not.
+    #[test]
+    fn a_part_of_another_size_of_batch_is_a_fork() {
+        let upload = |len: usize| {
+            let batch =
+                crate::spool::Frozen { stream: StreamId([7; 16]), seq: [4, 9], file: 0, offset: 0, len: len as u64 };
+            Upload { host: "web-1".into(), batch, bytes: vec![0; len], digest: Hash([3; 32]) }
+        };
+        assert!(matches!(standing(Some(&label()), &upload(30)), Standing::Until(20)));
+        for len in [10, 20, 29, 31] {
+            let standing = standing(Some(&label()), &upload(len));
+            assert!(matches!(standing, Standing::Settled(Outcome::Refused { is_fork: true, .. })), "{len}");
+        }
     }
 
     #[test]

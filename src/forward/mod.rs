@@ -20,6 +20,7 @@
 //! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
+//! | `meter` | what became of batches, counted |
 
 mod backend;
 mod config;
@@ -29,6 +30,7 @@ mod http;
 mod https;
 mod kafka;
 mod message;
+mod meter;
 mod nats;
 mod otlp;
 mod s3;
@@ -41,6 +43,7 @@ pub use config::{
     Config, FileConfig, Format, GenericConfig, HttpsConfig, KafkaConfig, Kind, NatsConfig, OtlpConfig, Protocol, Proxy,
 };
 pub use generic::PLACEHOLDERS;
+pub use meter::{Deliveries, Meter};
 pub use s3::{LockMode, ObjectLock, S3Config};
 pub use save::{Saved, save};
 
@@ -49,6 +52,7 @@ use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
 use crate::spool::{self, BatchLimits, Frozen, Phase, Spool, Work};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
@@ -101,6 +105,7 @@ pub struct Forwarder {
     host: String,
     spool: Spool,
     events: mpsc::Sender<Event>,
+    meter: Arc<Meter>,
     backoff: Backoff,
     phase: watch::Receiver<Phase>,
 }
@@ -154,9 +159,9 @@ pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
 
 impl Forwarder {
     /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
-    pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>) -> Self {
+    pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>, meter: Arc<Meter>) -> Self {
         let (config, host, spool, phase) = (config.clone(), host.to_owned(), spool.clone(), spool.phase());
-        Self { config, host, spool, events, backoff: Backoff::default(), phase }
+        Self { config, host, spool, events, meter, backoff: Backoff::default(), phase }
     }
 
     /// Runs until it is dropped or the spool fails, or is opened anew.
@@ -191,6 +196,7 @@ impl Forwarder {
                 Ok(backend) => return Some(backend),
                 Err(error) => {
                     let wait = self.backoff.next();
+                    self.meter.fail(&error.to_string());
                     if self.backoff.is_worth_a_word() {
                         tracing::error!(target_name = %self.config.name, "cannot deliver, the spool holds the lines: {error}");
                     }
@@ -238,7 +244,9 @@ impl Forwarder {
                         let place = self.config.kind.place();
                         tracing::warn!(target_name = %self.config.name, place, wait_ms, "cannot deliver, the spool holds the lines: {why}");
                     }
+                    self.meter.fail(&why);
                     self.pause(wait).await;
+                    self.meter.retry();
                 }
             }
         }
@@ -250,6 +258,7 @@ impl Forwarder {
             tracing::info!(target_name = %self.config.name, failures = self.backoff.failures, "delivers again");
         }
         self.backoff = Backoff::default();
+        self.meter.store(bytes.len(), receipt.is_some());
         // told before it is settled: once the spool is drained, every receipt has been told
         let target = self.config.name.clone();
         let event = Event::Stored { target, batch: *batch, bytes, receipt: receipt.clone() };
@@ -276,6 +285,7 @@ impl Forwarder {
             return blocking(move || spool.skip(&name)).await;
         };
         if let Some((is_fork, why)) = refusal {
+            self.meter.refuse(&why);
             let what = if is_fork {
                 "FORK: the target holds other bytes under this name"
             } else {

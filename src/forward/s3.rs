@@ -280,7 +280,7 @@ impl Bucket {
                     tracing::warn!("{object} has more than one version, or was deleted; sealtail verify tells more");
                 }
             }
-            Err(failure) if failure.is_denied() => {
+            Err(failure) if failure.is_denied() || failure.is_unknown_there() => {
                 tracing::warn!(
                     "{object} was stored by an earlier attempt; whether it has other versions is for verify to see: {}",
                     failure.why
@@ -294,7 +294,7 @@ impl Bucket {
 
     /// Whether the object has the batch's bytes: by the checksum that the store keeps, or else by reading them back.
     async fn is_same(&self, head: &HeadObjectOutput, upload: &Upload) -> Result<bool, Failure> {
-        if head.content_length() != i64::try_from(upload.batch.len).ok() {
+        if head.content_length().is_some_and(|len| Some(len) != i64::try_from(upload.batch.len).ok()) {
             return Ok(false);
         }
         let whole = head.checksum_sha256().and_then(|text| BASE64_STANDARD.decode(text).ok());

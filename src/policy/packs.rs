@@ -1,4 +1,6 @@
-//! The policies that come with sealtail, built into the program for `quickstart`.
+//! The policies that come with sealtail, built into the program for `quickstart` and `init`.
+
+use std::path::Path;
 
 /// The packs without their tests: the path below `policies/`, and the content. Those of [`LEFT_OUT`] are not among them.
 pub const PACKS: &[(&str, &str)] = &[
@@ -25,3 +27,13 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("personal/email.rego", include_str!("../../policies/personal/email.rego")),
     ("personal/numbers.rego", include_str!("../../policies/personal/numbers.rego")),
 ];
+
+/// Writes [`PACKS`] into `dir`.
+pub fn unpack(dir: &Path) -> Result<(), String> {
+    for (name, text) in PACKS {
+        let path = dir.join(name);
+        let written = std::fs::create_dir_all(path.parent().unwrap_or(dir)).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}

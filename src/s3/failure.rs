@@ -84,7 +84,7 @@ const RETRY_AFTER_MAX_S: u64 = 300;
 fn mend(code: &str) -> &'static str {
     match code {
         "AccessDenied" | "AllAccessDisabled" => {
-            "give these credentials the permission (README names those that are needed), and look for a Deny in the bucket's policy"
+            "give these credentials the permission (docs/targets.md names those that are needed), and look for a Deny in the bucket's policy"
         }
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" => "give the right access key and secret key",
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" | "RequestExpired" => {

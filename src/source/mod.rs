@@ -22,7 +22,7 @@ mod stdin;
 mod stop;
 mod watch;
 
-pub use file::Files;
+pub use file::{Files, Preview, preview};
 pub use handover::Handover;
 pub use journald::{Journald, JournaldConfig, Namespaces, Priority, Since};
 pub use labels::LabelConfig;
@@ -178,6 +178,15 @@ impl Config {
             Config::File(file) => &file.name,
             Config::Journald(journald) => &journald.name,
             Config::Stdin(stdin) => &stdin.name,
+        }
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Config::File(_) => "file",
+            Config::Journald(_) => "journald",
+            Config::Stdin(_) => "stdin",
         }
     }
 

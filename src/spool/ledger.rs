@@ -3,6 +3,7 @@
 //! One JSON document, replaced as a whole (`durable::replace`), so that a crash leaves the old or the new one. It is
 //! written before what it permits: before a stream's first byte, before a batch is sent, before a file is deleted.
 
+use super::Error;
 use super::cursors::KnownSource;
 use crate::chain::header::{Hash, Prev};
 use crate::chain::receipt::Receipt;
@@ -10,6 +11,8 @@ use crate::chain::tree::Edge;
 use crate::record::{HashKey, Seq, StreamId, hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 /// Everything that must survive a restart besides the lines themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,8 +98,33 @@ pub struct Snapshot {
     pub sources: Vec<KnownSource>,
 }
 
+/// Its name in the spool's folder.
+pub(crate) const FILE: &str = "ledger.json";
+
+/// A random key for the hashes in cursors.
+pub(crate) fn new_key(dir: &Path) -> Result<HashKey, Error> {
+    let mut key = HashKey::default();
+    let failed = |e| Error::Ledger { path: dir.join(FILE), reason: format!("no random numbers for a new one: {e}") };
+    getrandom::fill(&mut key.0).map_err(failed)?;
+    Ok(key)
+}
+
 impl Ledger {
-    /// The ledger of a new spool.
+    /// That of the spool in `dir`, if there is one.
+    pub(crate) fn load(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join(FILE);
+        let bad = |reason| Error::Ledger { path: path.clone(), reason };
+        let ledger: Self = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::Io { what: "read", path, error }),
+        };
+        match ledger.version {
+            1 => Ok(Some(ledger)),
+            version => Err(Error::Version { path, version }),
+        }
+    }
+
     /// Of a new spool; `hash_key` is random.
     pub(crate) fn new(host: &str, hash_key: HashKey) -> Self {
         let (streams, targets) = (Vec::new(), BTreeMap::new());

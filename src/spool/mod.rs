@@ -6,6 +6,7 @@
 //! `<dir>/ledger.json` says which streams there are, how far the targets got, and the state after a line from which on
 //! recovery reads ([`ledger`]). `<dir>/quarantine/` keeps what a target refused for good and what was found damaged.
 //! `<dir>/receipts/` keeps what targets signed, for the auditor ([`receipts`]).
+//! [`survey`] says what is there and what is damaged, by recovery on a disk that takes no changes ([`damage`], [`repair`]).
 //! `<dir>/reserve` is room for the ledger on a full disk; `<dir>/.lock` keeps a second agent out.
 //!
 //! # Invariants
@@ -18,21 +19,32 @@
 //! 6. An optional target holds no more than its `max_lag` beyond what every required one has: over that it is skipped, and the
 //!    next stream says so ([`release`]).
 
+mod aside;
 mod cursors;
+mod damage;
+mod error;
 mod ledger;
 mod quarantine;
 mod queue;
 mod receipts;
 mod recovery;
 mod release;
+mod repair;
 pub(crate) mod segment;
+mod survey;
+mod view;
 mod writer;
 
 pub use cursors::{Cursors, KnownSource};
+pub use damage::{Damage, Harm};
+pub use error::Error;
 pub use ledger::{Frozen, Snapshot};
 pub use queue::BatchLimits;
 pub use recovery::Recovered;
 pub use release::Skipped;
+pub use repair::{Repair, repair};
+pub use survey::{Survey, last_receipts, survey};
+pub use view::{Position, View, Viewer};
 pub use writer::Writer;
 
 use crate::chain::receipt::Receipt;
@@ -44,7 +56,7 @@ use quarantine::Quarantine;
 use queue::{Next, Queue, SegmentRef};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -60,6 +72,13 @@ pub struct Config {
     pub drain_timeout: Duration,
 }
 
+impl Config {
+    /// Of a spool that is looked at, and neither filled nor drained.
+    fn at_rest(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), max_size_bytes: u64::MAX, drain_timeout: Duration::ZERO }
+    }
+}
+
 /// A target as far as the spool is concerned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -67,72 +86,6 @@ pub struct Target {
     pub name: String,
     /// What it may hold of the spool that every required target has; `None`: it is required itself.
     pub max_lag_bytes: Option<u64>,
-}
-
-/// Why the spool can't go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The operating system said no.
-    #[error("cannot {what} {path}: {error}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
-    /// Another agent has it.
-    #[error(
-        "the spool {0} is in use by another sealtail; stop that one, or give this one a spool of its own ([spool] dir)"
-    )]
-    Locked(PathBuf),
-    /// The ledger is not one.
-    #[error(
-        "the ledger {path} is damaged: {reason}; nothing was changed. Restore it, or move the whole spool folder away: a new spool begins then, and files are read from `start_at` again"
-    )]
-    Ledger {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Another host's spool.
-    #[error(
-        "the spool {dir} belongs to host {theirs:?}, this is {ours:?}; give each host name a spool of its own ([spool] dir)"
-    )]
-    OtherHost {
-        /// The folder.
-        dir: PathBuf,
-        /// As the ledger says.
-        theirs: String,
-        /// As the configuration says.
-        ours: String,
-    },
-    /// Stopped while the disk was full.
-    #[error("stopped while the disk of {dir} was full; the lines that did not fit are read again at the next start")]
-    DiskFull {
-        /// The spool.
-        dir: PathBuf,
-    },
-    /// The sync thread failed before.
-    #[error("{0}; the stream ends here and the next start begins a new one")]
-    Failed(String),
-    /// The writer is gone.
-    #[error("the spool was stopped")]
-    Stopped,
-}
-
-impl Error {
-    /// The stream can't go on, but what is durable is: the spool may be opened again, as after a crash.
-    pub fn ends_stream(&self) -> bool {
-        matches!(self, Error::Io { .. } | Error::Failed(_) | Error::Stopped)
-    }
-
-    /// Somebody has the spool; perhaps this process itself, whose last threads are about to end.
-    pub fn is_locked(&self) -> bool {
-        matches!(self, Error::Locked(_))
-    }
 }
 
 /// The spool; clones share it.

@@ -28,7 +28,7 @@ pub(crate) struct SpoolFile {
 }
 
 impl SpoolFile {
-    fn last(&self) -> Option<Seq> {
+    pub(super) fn last(&self) -> Option<Seq> {
         self.segments.back().map(|segment| segment.last)
     }
 }

@@ -4,11 +4,11 @@
 //! rename, and only then the ledger says what was found.
 
 use super::cursors::Cursors;
-use super::ledger::{Ledger, Snapshot, TargetState};
+use super::ledger::{self, Ledger, Snapshot, TargetState};
 use super::quarantine::Quarantine;
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
-use super::{Config, Error, Phase, Shared, Spool, State, Target, writer};
+use super::{Config, Damage, Error, Harm, Phase, Shared, Spool, State, Target, aside};
 use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
@@ -33,6 +33,8 @@ pub struct Recovered {
     pub prev: Option<Prev>,
     /// What the hashes in cursors are keyed with.
     pub hash_key: HashKey,
+    /// What was found damaged, and mended or set aside.
+    pub damage: Vec<Damage>,
 }
 
 pub(super) fn open(
@@ -44,19 +46,34 @@ pub(super) fn open(
     let dir = config.dir.clone();
     let io = |what, error| Error::Io { what, path: dir.clone(), error };
     durable::create_dir_all(&*fs, &dir, 0o700).map_err(|e| io("make the spool", e))?;
-    let lock = durable::Lock::acquire(&dir).map_err(|e| io("lock the spool", e))?;
-    let lock = lock.ok_or_else(|| Error::Locked(dir.clone()))?;
+    let lock = lock(&dir)?;
     durable::remove_leftovers(&*fs, &dir).map_err(|e| io("clean the spool", e))?;
     let mut ledger = load_ledger(&dir, host)?;
     follow_config(&mut ledger, targets);
-    let quarantine = Quarantine::measure(&dir);
-    let shared = Shared {
+    let shared = Shared { targets: targets.to_vec(), ..shared(config, ledger, fs, lock) };
+    make_reserve(&shared);
+    let recovered = Recovery::new(&shared).run()?;
+    shared.delete_released()?;
+    Ok((Spool { shared: Arc::new(shared) }, recovered))
+}
+
+/// Keeps every other process out of the spool in `dir`.
+pub(super) fn lock(dir: &Path) -> Result<durable::Lock, Error> {
+    let lock = durable::Lock::acquire(dir);
+    let lock = lock.map_err(|error| Error::Io { what: "lock the spool", path: dir.to_owned(), error })?;
+    lock.ok_or_else(|| Error::Locked(dir.to_owned()))
+}
+
+/// A spool whose files are not looked at yet.
+pub(super) fn shared(config: &Config, ledger: Ledger, fs: Arc<dyn FileSystem>, lock: durable::Lock) -> Shared {
+    let quarantine = Quarantine::measure(&config.dir);
+    Shared {
         fs,
-        dir: dir.clone(),
-        host: host.to_owned(),
+        dir: config.dir.clone(),
+        host: ledger.host.clone(),
         max_bytes: config.max_size_bytes,
         roll_bytes: (config.max_size_bytes / 16).clamp(1 << 20, 8 << 20),
-        targets: targets.to_vec(),
+        targets: Vec::new(),
         state: Mutex::new(State { queue: Queue::default(), ledger, quarantine, failed: None, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
@@ -64,11 +81,12 @@ pub(super) fn open(
         durable: watch::Sender::new(None),
         pulse: Arc::default(),
         _lock: lock,
-    };
-    make_reserve(&shared);
-    let recovered = Recovery::new(&shared).run()?;
-    shared.delete_released()?;
-    Ok((Spool { shared: Arc::new(shared) }, recovered))
+    }
+}
+
+/// Brings what is there into the state that the running agent would have left; what was wrong with it.
+pub(super) fn recover(shared: &Shared) -> Result<Vec<Damage>, Error> {
+    Ok(Recovery::new(shared).run()?.damage)
 }
 
 /// Without it the spool still works; it is missed only on a full disk.
@@ -80,21 +98,12 @@ pub(super) fn make_reserve(shared: &Shared) {
 }
 
 fn load_ledger(dir: &Path, host: &str) -> Result<Ledger, Error> {
-    let path = dir.join("ledger.json");
-    let bad = |reason: String| Error::Ledger { path: path.clone(), reason };
-    let ledger = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice::<Ledger>(&bytes).map_err(|e| bad(e.to_string()))?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join(host).exists() => {
-            let mut key = HashKey::default();
-            getrandom::fill(&mut key.0).map_err(|e| bad(format!("no random numbers for a new one: {e}")))?;
-            Ledger::new(host, key)
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(bad("it is missing beside spooled lines".into())),
-        Err(error) => return Err(Error::Io { what: "read", path, error }),
+    let bad = |reason: &str| Error::Ledger { path: dir.join(ledger::FILE), reason: reason.to_owned() };
+    let ledger = match Ledger::load(dir)? {
+        Some(ledger) => ledger,
+        None if dir.join(host).exists() => return Err(bad("it is missing beside spooled lines")),
+        None => Ledger::new(host, ledger::new_key(dir)?),
     };
-    if ledger.version != 1 {
-        return Err(bad(format!("version {} is not one that this sealtail knows", ledger.version)));
-    }
     if ledger.host != host {
         return Err(Error::OtherHost { dir: dir.to_owned(), theirs: ledger.host, ours: host.to_owned() });
     }
@@ -137,6 +146,7 @@ struct Recovery<'a> {
     at: Option<Position>,
     /// The stream that is being read is older than the snapshot's: its lines are listed, not applied.
     known: bool,
+    damage: Vec<Damage>,
 }
 
 /// After the last line read.
@@ -157,7 +167,7 @@ impl<'a> Recovery<'a> {
             let (stream, edge, leaf) = (snapshot.stream, snapshot.tree()?, snapshot.leaf.0);
             Some(Position { stream, edge, leaf, close_seen: snapshot.closed, closed: snapshot.closed })
         });
-        Self { shared, cursors, at, known: false }
+        Self { shared, cursors, at, known: false, damage: Vec::new() }
     }
 
     fn run(mut self) -> Result<Recovered, Error> {
@@ -183,7 +193,7 @@ impl<'a> Recovery<'a> {
         let prev = snapshot.as_ref().and_then(Snapshot::prev);
         self.shared.update_ledger(|ledger| ledger.snapshot = snapshot)?;
         let hash_key = self.shared.lock().ledger.hash_key;
-        Ok(Recovered { cursors: self.cursors, prev, hash_key })
+        Ok(Recovered { cursors: self.cursors, prev, hash_key, damage: self.damage })
     }
 
     /// A stream that left no line never was: targets that were to begin with it begin with the next, unless there are lines
@@ -200,15 +210,18 @@ impl<'a> Recovery<'a> {
     }
 
     /// A batch whose bytes were set aside can't be sent again.
-    fn thaw_lost(&self) {
+    fn thaw_lost(&mut self) {
         let mut state = self.shared.lock();
         let State { queue, ledger, .. } = &mut *state;
-        for target in ledger.targets.values_mut() {
+        for (name, target) in &mut ledger.targets {
             let Some(frozen) = target.frozen else { continue };
             let stream = queue.streams.iter().find(|stream| stream.id == frozen.stream);
             let file = stream.and_then(|stream| stream.files.iter().find(|file| file.first == frozen.file));
             if file.is_none_or(|file| frozen.offset + frozen.len > file.len) {
                 target.frozen = None;
+                let [first, last] = frozen.seq;
+                let what = format!("target {name:?} may have been sent lines {first} to {last}, which are not here");
+                self.damage.push(Damage::new(Harm::LostBatch, self.shared.file_path(frozen.stream, frozen.file), what));
             }
         }
     }
@@ -223,7 +236,12 @@ impl<'a> Recovery<'a> {
         let names = list(&dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
         let count = names.len();
         for (at, (first, path)) in names.into_iter().enumerate() {
-            match self.file(stream, first, &path, at + 1 == count)? {
+            let follows = spooled.files.back().and_then(SpoolFile::last).map_or(first, |last| last + 1);
+            let found = match follows == first {
+                true => self.file(stream, first, &path, at + 1 == count)?,
+                false => self.lost(first, &path, Harm::MissingLines, format!("lines {follows} on are not here")),
+            };
+            match found {
                 Found::File(file) => spooled.files.push_back(file),
                 Found::Nothing => {}
                 Found::Damaged(good) => {
@@ -249,10 +267,12 @@ impl<'a> Recovery<'a> {
             // only what was being written when the crash came may be torn; whatever a snapshot vouches for was whole
             let may_be_torn = newest && !self.known && !self.snapshot_covers(stream, next + 1);
             if !frame.whole && !may_be_torn {
-                return Ok(Found::Damaged(file));
+                let what = format!("byte {} on is no whole frame; lines {next} on can't be read", frame.offset);
+                return Ok(self.damaged(file, path, Harm::BadFrame, what));
             }
             let Some(lines) = self.lines(stream, next, &frame.lines) else {
-                return Ok(Found::Damaged(file));
+                let what = format!("byte {} on has other lines than {next} and those that follow it", frame.offset);
+                return Ok(self.damaged(file, path, Harm::BadLines, what));
             };
             let mut len = frame.len as u64;
             if !frame.whole {
@@ -278,6 +298,15 @@ impl<'a> Recovery<'a> {
         Ok(if file.segments.is_empty() { Found::Nothing } else { Found::File(file) })
     }
 
+    fn lost(&mut self, first: Seq, path: &Path, harm: Harm, what: String) -> Found {
+        self.damaged(SpoolFile { first, len: 0, segments: VecDeque::new(), rolled: true }, path, harm, what)
+    }
+
+    fn damaged(&mut self, good: SpoolFile, path: &Path, harm: Harm, what: String) -> Found {
+        self.damage.push(Damage::new(harm, path.to_owned(), what));
+        Found::Damaged(good)
+    }
+
     /// Whether the ledger's snapshot, which is written after the lines are durable, stands at or past this line.
     fn snapshot_covers(&self, stream: StreamId, next: Seq) -> bool {
         let state = self.shared.lock();
@@ -285,7 +314,9 @@ impl<'a> Recovery<'a> {
     }
 
     /// Puts the whole lines of a torn frame in its place; returns the length of what stands there now.
-    fn mend(&self, path: &Path, before: &[u8], torn: &Frame) -> Result<u64, Error> {
+    fn mend(&mut self, path: &Path, before: &[u8], torn: &Frame) -> Result<u64, Error> {
+        let what = format!("a torn end of {} bytes from byte {} on", torn.len, torn.offset);
+        self.damage.push(Damage::new(Harm::TornEnd, path.to_owned(), what));
         let io = |e| self.shared.io("cut the torn end off", path.to_owned(), e);
         tracing::warn!(path = %path.display(), at = torn.offset, "a crash left a torn end; its whole lines are kept, the rest is read again");
         let frame = if torn.lines.is_empty() { Vec::new() } else { segment::encode(&torn.lines).map_err(io)? };
@@ -353,17 +384,14 @@ impl<'a> Recovery<'a> {
     /// the successor's genesis bears witness that lines are missing.
     fn set_aside(&self, stream: StreamId, from: Seq) -> Result<(), Error> {
         let shared = self.shared;
-        let kept = shared.dir.join("quarantine").join("damaged").join(&shared.host).join(stream.to_string());
+        let kept = aside::folder(&shared.dir).join(&shared.host).join(stream.to_string());
         let dir = shared.stream_dir(stream);
         let io = |e| shared.io("set a damaged file aside from", dir.clone(), e);
         tracing::error!(stream = %stream, from, kept = %kept.display(), "the spool is damaged from this line on: what can't be sent is kept aside");
-        durable::create_dir_all(&*shared.fs, &kept, 0o700).map_err(io)?;
-        for (first, path) in list(&dir).map_err(io)? {
-            if first >= from {
-                shared.fs.rename(&path, &kept.join(writer::file_name(first))).map_err(io)?;
-            }
-        }
-        shared.fs.sync_dir(&kept).and_then(|()| shared.fs.sync_dir(&dir)).map_err(io)
+        let damaged = list(&dir).map_err(io)?.into_iter().filter(|(first, _)| *first >= from);
+        let paths: Vec<PathBuf> = damaged.map(|(_, path)| path).collect();
+        aside::put(&*shared.fs, &paths, &kept).map_err(io)?;
+        shared.fs.sync_dir(&dir).map_err(io)
     }
 }
 
@@ -375,7 +403,7 @@ enum Found {
 }
 
 /// The spool files of a folder by their first seq.
-fn list(dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
+pub(super) fn list(dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

@@ -1,8 +1,24 @@
-//! What the agent says of itself: logs on standard error, for people on a terminal, JSON elsewhere; metrics over HTTP.
+//! What the agent says of itself: logs on standard error, for people on a terminal, JSON elsewhere; metrics and health over HTTP; its
+//! status over a local socket.
+//!
+//! ```text
+//!  agent --Status, when somebody asks--> metrics   /metrics, Prometheus' text format      | serve
+//!                                        health    /healthz, /readyz                      | serve
+//!                                        status    itself, as JSON: `status` and `top`    | socket, client
+//! ```
+//! Nothing is computed on the line's path but counters, a batch at a time; gauges are asked of the stages by whoever asks for a status.
 
+mod client;
+pub mod health;
+pub mod metrics;
+mod off_thread;
 mod serve;
+pub mod socket;
+pub mod status;
+pub mod text;
 
-pub use serve::serve;
+pub use client::{Error, Watch, ask, watch};
+pub use serve::{serve, serve_agent};
 
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;

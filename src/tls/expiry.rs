@@ -28,7 +28,7 @@ pub struct Expiry {
 
 impl Expiry {
     /// Whether it should have been renewed by `now`.
-    fn is_near(&self, now_unix_s: i64) -> bool {
+    pub fn is_near(&self, now_unix_s: i64) -> bool {
         let lifetime_s = self.until_unix_s.saturating_sub(self.from_unix_s);
         let ahead_s = AHEAD_S.min(lifetime_s.saturating_mul(AHEAD_PERCENT) / 100);
         // lists are renewed close to their end as a rule

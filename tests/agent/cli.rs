@@ -5,7 +5,20 @@ use std::fs;
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["quickstart", "run", "check", "receive", "verify", "cat", "keys", "policy"] {
+    for command in [
+        "quickstart",
+        "init",
+        "doctor",
+        "run",
+        "check",
+        "spool",
+        "config",
+        "receive",
+        "verify",
+        "cat",
+        "keys",
+        "policy",
+    ] {
         let output = run(&[command, "--help"]);
         assert!(output.status.success(), "{command}");
         assert!(text(&output).contains("Usage: sealtail"), "{command}: {}", text(&output));

@@ -273,6 +273,35 @@ async fn a_large_batch_is_divided_and_goes_on_where_it_was_interrupted() {
     }
 }
 
+// what an attempt that failed had read of the batch is read again by the next
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ends_in_an_interrupted_batch_is_known_to_the_end() {
+    for protocol in BOTH {
+        let (collector, front) = collector(protocol, []).await;
+        let (mut target, mut stream) = (front.target(), Stream::begin(HOST));
+        is_stored(&mut target, &rich(&mut stream)).await;
+        let before = collector.records().len();
+        for n in 0..24u8 {
+            log(&mut stream, &vec![b'a' + n; 512 << 10], End::Newline, "");
+        }
+        source(&mut stream, &SourceEvent::Ended);
+        let upload = next(&mut stream, 0);
+        let fault = match protocol {
+            Protocol::Http => Answer::Http(503, "text/plain", b"tired".to_vec()),
+            Protocol::Grpc => Answer::Grpc(Status::unavailable("tired")),
+        };
+        let taken = [(); 3].map(|()| Answer::Rejected(0, ""));
+        collector.answers.lock().unwrap().extend(taken.into_iter().chain([fault]));
+        assert!(is_put_off(&mut target, &upload).await.contains("tired"));
+        is_stored(&mut target, &upload).await;
+        let records = collector.records().split_off(before);
+        let named = |record: &LogRecord| {
+            attributes(&record.attributes).get("sealtail.source").map(String::as_str) == Some("app")
+        };
+        assert_eq!((records.len(), records.iter().filter(|record| named(record)).count()), (24, 24));
+    }
+}
+
 /// `google.rpc.Status` with a RetryInfo of 9 seconds.
 fn in_nine_seconds() -> Vec<u8> {
     let kind = b"type.googleapis.com/google.rpc.RetryInfo";

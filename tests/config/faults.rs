@@ -240,6 +240,11 @@ fn tables_that_cannot_be_are_told() {
         ("[telemetry]\nlog = \"verbose\"", "16:7: [telemetry] log", "no filter"),
         ("[telemetry]\nlog = \"sealtail=loud\"", "16:7: [telemetry] log", "choose error, warn"),
         ("[telemetry]\nlog = \"\"", "16:7: [telemetry] log", "no filter"),
+        (
+            "[telemetry]\nsocket = \"/run/sealtail/a/folder/with/a/name/that/no/socket/of/this/kernel/can/have/because/it/is/long.sock\"",
+            "16:10: [telemetry] socket",
+            "longer than a socket's path can be",
+        ),
         ("[[alert]]\nname = \"a\"", "15:1: [[alert]] type", "missing; choose type = \"webhook\""),
         ("[erasure]\nkeys = [\"\"]", "16:9: [erasure] keys", "no path"),
         ("[polcy]\npaths = []", "15:2: [polcy]", "did you mean policy?"),

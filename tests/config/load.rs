@@ -34,6 +34,7 @@ fn defaults_are_filled_in_and_paths_made_absolute() {
     );
     assert_eq!((target.batch_max_size_bytes, target.batch_max_age), (4 << 20, Duration::from_secs(1)));
     assert_eq!(https.tls.ca, Some(folder.path().join("ca.pem")));
+    assert_eq!((config.telemetry.listen, config.telemetry.socket), (None, None));
     assert_eq!((config.telemetry.log.as_str(), config.receive), ("info", None));
 }
 
@@ -113,6 +114,8 @@ fn what_is_written_counts() {
         argv = ["/usr/local/bin/page", "{{id}}"]
         min_severity = "info"
         [telemetry]
+        listen = "127.0.0.1:9598"
+        socket = "status.sock"
         log = "warn,sealtail=debug"
         "#
     );
@@ -140,6 +143,8 @@ fn what_is_written_counts() {
     let Kind::Https(https) = &agent.targets[0].kind else { panic!("{:?}", agent.targets[0]) };
     assert_eq!((https.url.as_str(), agent.targets[1].required), ("https://a.internal:7443/base", true));
     assert_eq!(config.telemetry.log, "warn,sealtail=debug");
+    assert_eq!(config.telemetry.listen, Some(([127, 0, 0, 1], 9598).into()));
+    assert_eq!(config.telemetry.socket, Some(folder.path().join("status.sock")));
 }
 
 fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
@@ -322,7 +327,7 @@ fn the_digest_is_that_of_the_bytes() {
 fn shipped(change: impl Fn(String) -> String) -> Result<Config, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("auditor.pub"), format!("{RECIPIENT}\n")).unwrap();
-    fs::write(folder.path().join("webhook.secret"), "s3cret\n").unwrap();
+    put_secret(&folder.path().join("webhook.secret"), "s3cret\n");
     load_in(folder.path(), &change(include_str!("../../config/sealtail.toml").to_owned()))
 }
 

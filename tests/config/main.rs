@@ -6,6 +6,7 @@ mod faults;
 mod keys;
 mod load;
 mod queues;
+mod reference;
 mod s3;
 mod trust;
 

@@ -25,6 +25,7 @@ use crate::policy::format::container::{self, Piece, Stream};
 use crate::policy::redact::Layout;
 use crate::policy::{Evaluator, LineContext, PolicySet, SourceContext};
 use crate::record::{AuditId, Batch, Cursor, End, Format, Item, LineItem, Redaction, SourceEvent, SourceKey, Verdicts};
+use crate::service::Pulse;
 use crossbeam_channel::Receiver;
 use events::Events;
 use hold::{Hold, Ticket};
@@ -80,6 +81,8 @@ pub(super) struct Labeller {
     wait: Duration,
     /// Sources that have ended, of which lines may still be held.
     gone: Vec<SourceKey>,
+    /// Moves with each line: a batch of costly ones is slow, and not stuck.
+    pulse: Arc<Pulse>,
 }
 
 /// A source, as policies see it.
@@ -96,7 +99,7 @@ struct Followed {
 }
 
 impl Labeller {
-    pub(super) fn new(live: &Arc<Live>, host: &str, formats: HashMap<String, Format>) -> Self {
+    pub(super) fn new(live: &Arc<Live>, host: &str, formats: HashMap<String, Format>, pulse: Arc<Pulse>) -> Self {
         let (policies, wake) = live.attach();
         let evaluator = Evaluator::new(&policies);
         Self {
@@ -115,6 +118,7 @@ impl Labeller {
             ticket: 0,
             wait: WAIT_MAX,
             gone: Vec::new(),
+            pulse,
         }
     }
 
@@ -198,6 +202,7 @@ impl Labeller {
 
     /// Looks at lines as they stand that wait for others, of those that `may`; false if there are none.
     fn cut_one(&mut self, may: &dyn Fn(Ticket) -> bool, time: &str) -> bool {
+        self.pulse.work();
         if let Some(pending) = self.events.cut(may) {
             pending.into_iter().for_each(|(ticket, verdicts)| self.hold.decide(ticket, verdicts));
             return true;
@@ -232,6 +237,7 @@ impl Labeller {
 
     /// What the policies say of a line; None if that is not known before another came.
     fn line(&mut self, line: &LineItem, bytes: &[u8], time: &str) -> Option<Verdicts> {
+        self.pulse.work();
         self.ticket += 1;
         self.wait = WAIT_MAX;
         let Some(source) = self.sources.get_mut(&line.source) else {

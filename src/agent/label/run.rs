@@ -2,11 +2,11 @@
 
 use super::hold::Ticket;
 use super::{Labelled, Labeller, Swapped, WAIT_MAX};
+use crate::agent::tally::Counts;
 use crate::chain::header::Hash;
 use crate::chain::stamp::rfc3339;
 use crate::policy::{Evaluator, PolicySet};
 use crate::record::Batch;
-use crate::service::Pulse;
 use crate::source::Stop;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 use std::time::{Duration, Instant, SystemTime};
@@ -21,7 +21,7 @@ impl Labeller {
         input: &Receiver<Batch>,
         output: &Sender<Labelled>,
         stop: &Stop,
-        pulse: &Pulse,
+        counts: &Counts,
     ) {
         loop {
             let due = self.hold.due().into_iter().chain(self.swap_due).min();
@@ -29,8 +29,11 @@ impl Labeller {
             let labelled = select! {
                 recv(input) -> batch => match batch {
                     Ok(batch) => {
-                        pulse.work();
-                        self.batch(batch)
+                        self.pulse.work();
+                        let begun = Instant::now();
+                        let labelled = self.batch(batch);
+                        counts.looked(begun.elapsed());
+                        labelled
                     }
                     Err(_) => break,
                 },
@@ -43,7 +46,7 @@ impl Labeller {
                     Labelled::default()
                 }
                 recv(timer) -> _ => {
-                    pulse.work();
+                    self.pulse.work();
                     let mut out = Labelled::default();
                     self.overdue(&mut out);
                     out
@@ -51,7 +54,7 @@ impl Labeller {
             };
             let swapped = self.swap_if_due();
             // handing over may wait for the chain's thread, which has a pulse of its own
-            pulse.rest();
+            self.pulse.rest();
             let labelled = [labelled].into_iter().chain(swapped.into_iter().flatten());
             for labelled in labelled.filter(|labelled| !labelled.is_empty()) {
                 if output.send(labelled).is_err() {
@@ -61,6 +64,7 @@ impl Labeller {
         }
         // what waits is read again after a stop, but of a pipe; at the end of all sources nothing more will come
         let rest = self.rest(stop.is_set());
+        self.pulse.rest();
         if !rest.is_empty() {
             // the chain ends with its input
             drop(output.send(rest));

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::follow::{LINE_MAX, Lines};
 use crate::chain::stamp::rfc3339;
-use crate::cli::show::{name, printable};
+use crate::cli::show::printable;
 use crate::policy::{Explained, LineContext, Outcome, SourceContext, Step, explain};
 
 /// Arguments of `sealtail policy explain`.
@@ -104,7 +104,7 @@ fn show(found: &Explained) {
     let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
     let rule = &found.rule;
     let fell = if found.fell { "fell" } else { "did not fall" };
-    let severity = rule.metadata.severity.map(|severity| format!(" {}", name(severity))).unwrap_or_default();
+    let severity = rule.metadata.severity.map(|severity| format!(" {}", severity.name())).unwrap_or_default();
     let id = if rule.ids.is_empty() { "(an id made at run time)".to_owned() } else { rule.ids.join(", ") };
     anstream::println!("\n{bold}{id}{bold:#}{severity} {fell}  {dim}{}:{}{dim:#}", rule.file, rule.line);
     for said in [&rule.metadata.title, &rule.metadata.description].into_iter().flatten() {

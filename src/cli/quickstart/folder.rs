@@ -1,7 +1,7 @@
 //! What `quickstart` makes in its folder: a development CA, certificates, keys, policies, a configuration.
 
 use crate::chain::{auditor_key, host_key::HostKey, key_file};
-use crate::policy::packs::PACKS;
+use crate::policy::packs;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::io;
 use std::net::TcpListener;
@@ -26,11 +26,7 @@ pub(super) fn make(dir: &Path, host: &str, include: &[String]) -> Result<(), Str
     auditor_key::save_new(&aside.join("auditor.key")).map_err(|e| e.to_string())?;
     let key = HostKey::generate_ed25519().map_err(|e| e.to_string())?;
     key.save_new(&aside.join("host.key")).map_err(|e| e.to_string())?;
-    for (name, text) in PACKS {
-        let path = aside.join("policies").join(name);
-        let folder = path.parent().unwrap_or(&aside);
-        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)).map_err(at(&path))?;
-    }
+    packs::unpack(&aside.join("policies"))?;
     for folder in ["spool", "archive"] {
         make_private_dir(&aside.join(folder)).map_err(at(&aside))?;
     }
@@ -44,7 +40,7 @@ pub(super) fn make(dir: &Path, host: &str, include: &[String]) -> Result<(), Str
 }
 
 /// The machine's name, as far as it can name a host of sealtail's.
-pub(super) fn host_name() -> String {
+pub(in crate::cli) fn host_name() -> String {
     let machine = rustix::system::uname();
     let name = machine.nodename().to_string_lossy();
     let name: String =
@@ -101,8 +97,13 @@ fn recipient(dir: &Path) -> Result<String, String> {
 }
 
 fn include_line(include: &[String]) -> String {
-    let quoted: Vec<String> = include.iter().map(|glob| toml::Value::String(glob.clone()).to_string()).collect();
-    format!("include = [{}]", quoted.join(", "))
+    format!("include = {}", toml_list(include))
+}
+
+/// Strings as a list of TOML.
+pub(in crate::cli) fn toml_list(items: &[String]) -> String {
+    let quoted: Vec<String> = items.iter().map(|item| toml::Value::String(item.clone()).to_string()).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 fn config_text(host: &str, recipient: &str, port: u16, include: &[String]) -> String {

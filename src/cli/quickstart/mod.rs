@@ -1,8 +1,9 @@
 //! `sealtail quickstart`: everything on one machine, in one folder, with one command.
 
-mod folder;
+pub(super) mod folder;
 
-use super::show::{self, Show};
+use super::found;
+use super::show::Show;
 use super::stop;
 use crate::agent::{Agent, Options};
 use crate::chain::host_key::HostPublic;
@@ -11,6 +12,7 @@ use crate::chain::trust::Trust;
 use crate::config::{self, Config};
 use crate::forward::Event;
 use crate::receive::Server;
+use crate::record::Severity;
 use crate::telemetry;
 use crate::verify;
 use clap::Args;
@@ -37,17 +39,6 @@ pub struct QuickstartArgs {
     files: Vec<PathBuf>,
 }
 
-/// Where hosts keep text logs.
-const USUAL_LOGS: [&str; 7] = [
-    "/var/log/*.log",
-    "/var/log/syslog",
-    "/var/log/messages",
-    "/var/log/secure",
-    "/var/log/cron",
-    "/var/log/apt/*.log",
-    "/var/log/audit/audit.log",
-];
-
 /// Runs the command.
 pub fn run(args: &QuickstartArgs) -> ExitCode {
     match try_run(args) {
@@ -71,7 +62,7 @@ fn try_run(args: &QuickstartArgs) -> Result<ExitCode, String> {
     writeln!(out, "sealtail: following {} into {place}/archive; Ctrl-C stops", sources(agent)).map_err(told)?;
     out.flush().map_err(told)?;
     let mut show = Show::new();
-    let shipped = super::runtime()?.block_on(ship(agent, config.digest, receive, args.once, &mut show, &mut out));
+    let shipped = super::runtime()?.block_on(ship(&config, agent, receive, args.once, &mut show, &mut out));
     summary(&show, &args.dir, &mut out).map_err(told)?;
     shipped?;
     if !args.once {
@@ -98,16 +89,7 @@ fn prepare(dir: &Path, files: &[PathBuf]) -> Result<(), String> {
 }
 
 fn usual_logs() -> Result<Vec<String>, String> {
-    let readable = |glob: &&&str| {
-        let (folder, name) = glob.rsplit_once('/').unwrap_or(("/", glob));
-        let suffix = name.strip_prefix('*');
-        let fits = |file: &str| suffix.map_or(file == name, |suffix| file.ends_with(suffix));
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries
-            .into_iter()
-            .any(|entry| entry.file_name().to_str().is_some_and(fits) && std::fs::File::open(entry.path()).is_ok())
-    };
-    let found: Vec<String> = USUAL_LOGS.iter().filter(readable).map(|glob| (*glob).to_owned()).collect();
+    let found: Vec<String> = found::text_logs().into_iter().flat_map(|group| group.readable).collect();
     match found.is_empty() {
         true => Err("no readable text log under /var/log; name some: sealtail quickstart FILE…, or run as a user who may read them".into()),
         false => Ok(found),
@@ -116,15 +98,16 @@ fn usual_logs() -> Result<Vec<String>, String> {
 
 /// Receiver and agent, until the end.
 async fn ship(
-    config: &config::Agent,
-    digest: [u8; 32],
+    config: &Config,
+    agent: &config::Agent,
     receive: &crate::receive::Config,
     once: bool,
     show: &mut Show,
     out: &mut impl Write,
 ) -> Result<(), String> {
     let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
-    let agent = Agent::new(config, digest).await.map_err(|e| e.to_string())?;
+    let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
+    let _socket = super::run::listen(config, &agent);
     let stop = stop::on_signal(|| {}).map_err(|e| format!("cannot wait for signals: {e}"))?;
     let (end, ended) = oneshot::channel::<()>();
     let receiver = tokio::spawn(server.run(async {
@@ -159,7 +142,7 @@ fn summary(show: &Show, dir: &Path, out: &mut impl Write) -> io::Result<()> {
         .verdicts
         .iter()
         .rev()
-        .map(|(severity, count)| format!("{count} {}", severity.map_or("without severity", show::name)))
+        .map(|(severity, count)| format!("{count} {}", severity.map_or("without severity", Severity::name)))
         .collect();
     let verdicts = if verdicts.is_empty() { "none".to_owned() } else { verdicts.join(", ") };
     let dir = dir.display();

@@ -17,7 +17,6 @@ pub(super) fn config(table: &Table<'_>) -> Option<KafkaConfig> {
     let given = [
         ("tls.pin", !tls.pins.is_empty()),
         ("tls.crl", !tls.crls.is_empty()),
-        ("tls.server_name", tls.server_name.is_some()),
         ("tls.min_version", tls.min_version != Version::default()),
     ];
     for (key, is_given) in given {

@@ -64,7 +64,7 @@ impl Session {
             other => {
                 close(&producer).await;
                 let why = other.err().map_or_else(|| "it is not there".into(), |error| causes(&error));
-                return Err(format!("topic {}: {why}; README says how to make one that is fit", config.topic));
+                return Err(format!("topic {}: {why}; docs/targets.md says how to make one that is fit", config.topic));
             }
         };
         Ok(Session { config: config.clone(), producer, partitions, part_max_bytes, last: None })
@@ -293,12 +293,14 @@ fn reason(error: &KrafkaError, config: &KafkaConfig) -> String {
             format!("the broker takes smaller messages than topic {topic} says; raise its message.max.bytes")
         }
         ErrorCode::TopicAuthorizationFailed => {
-            format!("this user may not use topic {topic}; README says what it needs")
+            format!("this user may not use topic {topic}; docs/targets.md says what it needs")
         }
         ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
             "too few replicas are in sync; start the brokers that are down".into()
         }
-        ErrorCode::UnknownTopicOrPartition => format!("topic {topic} is not there; README says how to make one"),
+        ErrorCode::UnknownTopicOrPartition => {
+            format!("topic {topic} is not there; docs/targets.md says how to make one")
+        }
         _ => return text,
     };
     format!("{mend} ({text})")

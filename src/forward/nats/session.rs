@@ -289,7 +289,7 @@ fn end(event: &Event) -> Option<String> {
     match event {
         Event::Disconnected | Event::Closed => Some("the connection broke".into()),
         Event::ServerError(ServerError::Other(said)) if said.to_lowercase().contains("permissions violation") => {
-            Some(format!("the server says: {said}; README says which permissions the user needs"))
+            Some(format!("the server says: {said}; docs/targets.md says which permissions the user needs"))
         }
         Event::ServerError(error) => Some(format!("the server says: {error}")),
         _ => None,

@@ -61,7 +61,8 @@ impl Otlp {
     async fn send_all(&mut self, upload: &Upload) -> Outcome {
         let begin = (upload.batch.stream, upload.batch.seq[0]);
         let taken = self.taken.filter(|(stream, first, _)| (*stream, *first) == begin).map_or(0, |(_, _, taken)| taken);
-        let mut sources = std::mem::take(&mut self.sources);
+        // each attempt begins with what was known before the batch, so that its requests are those of the attempt before
+        let mut sources = self.sources.clone();
         let mut requests = Requests::new(upload, &mut sources);
         let mut count = 0;
         let outcome = loop {
@@ -80,7 +81,9 @@ impl Otlp {
             }
             self.taken = Some((begin.0, begin.1, count));
         };
-        self.sources = sources;
+        if matches!(outcome, Outcome::Stored(_)) {
+            self.sources = sources;
+        }
         outcome
     }
 

@@ -32,7 +32,7 @@ const SOURCES_MAX: usize = 65_536;
 
 /// What the lines of a stream said of their sources so far. After a restart of this process nothing is known of those of an older
 /// stream whose lines were sent before.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sources {
     stream: Option<StreamId>,
     known: HashMap<u32, Source>,

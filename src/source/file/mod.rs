@@ -32,11 +32,14 @@ mod look_around;
 mod packed;
 mod patterns;
 mod prefix;
+mod preview;
 mod resume;
 mod table;
 mod turns;
 mod unpack;
 mod whereabouts;
+
+pub use preview::{Preview, preview};
 
 use super::labels::SourceLabels;
 use super::lines::{ITEMS_MAX, Shape};

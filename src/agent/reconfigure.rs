@@ -10,7 +10,7 @@ use super::{Agent, Error, Reload};
 use crate::chain::key::Bytes32;
 use crate::config::{self, Config, Telemetry};
 use crate::forward;
-use crate::hardening;
+use crate::hardening::{self, Places};
 use crate::record::{Cursor, Item, Known, SourceEvent};
 use crate::source::{self, Handover, Keys, Source};
 use crate::spool::{Cursors, KnownSource};
@@ -33,6 +33,8 @@ pub(super) struct File {
     pub path: PathBuf,
     pub telemetry: Telemetry,
     pub hardening: hardening::Config,
+    /// What is within reach of this process; None: all is.
+    pub reach: Option<Places>,
 }
 
 /// What stays while configurations follow each other in one process.
@@ -107,10 +109,11 @@ impl Parting {
 }
 
 impl Agent {
-    /// Says by which file it was configured: from now on [`Reload::ask`] reads that again, too.
+    /// Says by which file it was configured, and what is within this process's reach: from now on [`Reload::ask`] reads that again, too.
     #[must_use]
-    pub fn reloadable(mut self, path: PathBuf, telemetry: Telemetry, hardening: hardening::Config) -> Self {
-        self.lasting.file = Some(File { path, telemetry, hardening });
+    pub fn reloadable(mut self, path: PathBuf, config: &Config, reach: Option<Places>) -> Self {
+        let (telemetry, hardening) = (config.telemetry.clone(), config.hardening.clone());
+        self.lasting.file = Some(File { path, telemetry, hardening, reach });
         self
     }
 
@@ -166,10 +169,15 @@ impl Agent {
             ("[hardening]", config.hardening != file.hardening),
             ("the first [[alert]] of type \"command\"", now.may_execute() && !self.config.may_execute()),
         ];
+        let lack = file.reach.as_ref().and_then(|reach| reach.lack(&now.places(&file.path)));
+        let lack = lack.map(|path| {
+            let path = path.display();
+            format!("{path} is not within reach: an agent that runs can't take back what it gave up when it started ([hardening] landlock); restart it")
+        });
+        let fixed = fixed.iter().filter(|(_, is_other)| *is_other);
         let faults: Vec<String> = fixed
-            .iter()
-            .filter(|(_, is_other)| *is_other)
             .map(|(key, _)| format!("{key} can't change while the agent runs; restart it, or put it back"))
+            .chain(lack)
             .collect();
         if faults.is_empty() { Ok(now) } else { Err(faults) }
     }

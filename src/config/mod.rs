@@ -16,6 +16,7 @@ mod alerting;
 mod bundle;
 mod document;
 mod fault;
+mod places;
 mod receive;
 pub mod reference;
 mod sections;

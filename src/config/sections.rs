@@ -217,9 +217,12 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
 }
 
 fn hardening(table: Table<'_>) -> Option<hardening::Config> {
-    let (seccomp, require) = (table.boolean("seccomp", true), table.boolean("require", false));
+    let (seccomp, landlock) = (table.boolean("seccomp", true), table.boolean("landlock", true));
+    let [read, write] = ["read", "write"].map(|key| table.list(key, Text::into_path));
+    let require = table.boolean("require", false);
     table.finish();
-    Some(hardening::Config { seccomp: seccomp?, require: require? })
+    let more = hardening::Places { read: read?, write: write? };
+    Some(hardening::Config { seccomp: seccomp?, landlock: landlock?, more, require: require? })
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {

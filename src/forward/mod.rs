@@ -50,8 +50,9 @@ pub use save::{Saved, save};
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
+use crate::durable::real;
 use crate::spool::{self, BatchLimits, Frozen, Phase, Spool, Work};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -138,12 +139,6 @@ pub fn apart(targets: &[Config], spool: &Path) -> Result<(), (String, Error)> {
         taken.push((format!("target {:?}'s", target.name), place));
     }
     Ok(())
-}
-
-/// A path without symbolic links, as far as it is there.
-fn real(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|folder| Some((folder.canonicalize().ok()?, folder)));
-    there.map_or_else(|| path.to_owned(), |(real, folder)| real.join(path.strip_prefix(folder).unwrap_or(path)))
 }
 
 /// Checks a target without sending anything: its certificates, its place.

@@ -200,6 +200,16 @@ impl Config {
         }
     }
 
+    /// The folders that it reads, by what is there now.
+    pub fn places(&self) -> Vec<PathBuf> {
+        let own = match self {
+            Config::File(config) => file::places(config),
+            Config::Journald(journald) => journald.directories.clone(),
+            Config::Stdin(_) => Vec::new(),
+        };
+        own.into_iter().chain(self.labels().and_then(|labels| labels.downward_api.clone())).collect()
+    }
+
     /// What is known of it besides its lines.
     pub fn labels(&self) -> Option<&LabelConfig> {
         match self {

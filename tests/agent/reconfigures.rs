@@ -33,6 +33,12 @@ impl World {
             + &format!("# {n}\n")
     }
 
+    /// A target of a configuration to come may have this folder.
+    pub(crate) fn will_write(&self, folder: &str) {
+        let hardening = format!("[hardening]\nwrite = [\"{}\"]\n\n", self.text_path(folder));
+        self.configure(|config| config.replace("[telemetry]\n", &format!("{hardening}[telemetry]\n")));
+    }
+
     fn reconfigure(&self, config: &str) {
         fs::write(self.config(), config).unwrap();
         self.signal_agent(Signal::HUP);
@@ -73,6 +79,7 @@ fn sources_and_targets_come_and_go_thirty_times_without_a_line_lost_or_repeated(
     const TIMES: usize = 30;
     let mut world = World::new();
     fs::create_dir(world.path("folder")).unwrap();
+    world.will_write("folder");
     let base = fs::read_to_string(world.config()).unwrap();
     fs::write(world.config(), world.other(&base, 0)).unwrap();
     world.start_receiver();

@@ -223,6 +223,9 @@ const TELEMETRY: &[Key] = &[
 
 const HARDENING: &[Key] = &[
     key("seccomp", Boolean, Or("true"), "System calls that nothing here needs are denied, to start programs among them unless an `[[alert]]` of type `command` is configured."),
+    key("landlock", Boolean, Or("true"), "Files are denied to the agent that this file doesn't name, also to root: it reads what `include`, `directories`, `paths` and certificates are in, and writes the spool and `dir` of file targets. Not with an `[[alert]]` of type `command`."),
+    key("read", List, May(r#"["/srv"]"#), "Folders that may be read besides: those that links among the logs lead to, and those of configurations to come."),
+    key("write", List, May(r#"["/mnt/worm"]"#), "The same for file targets to come."),
     key("require", Boolean, Or("false"), "`true`: where that can't be had nothing starts. Default: it is said in the log."),
 ];
 

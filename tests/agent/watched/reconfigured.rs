@@ -1,6 +1,6 @@
 //! What is said of an agent whose configuration changes while it runs.
 
-use super::{at_rest, status};
+use super::{at_rest_in, status};
 use crate::tells::get;
 use crate::world::{World, await_that};
 use rustix::process::Signal;
@@ -28,7 +28,10 @@ fn await_status(world: &World, what: &str, holds: impl Fn(&Value) -> bool) -> Va
 
 #[test]
 fn what_came_is_shown_what_went_is_not_and_the_rest_counts_on() {
-    let (mut world, port) = at_rest();
+    let world = World::new();
+    fs::create_dir(world.path("folder")).unwrap();
+    world.will_write("folder");
+    let (mut world, port) = at_rest_in(world);
     let before = fs::read_to_string(world.config()).unwrap();
     let (source, target) = {
         let status = status(&world).unwrap();
@@ -39,7 +42,6 @@ fn what_came_is_shown_what_went_is_not_and_the_rest_counts_on() {
         (lines, of(status, "targets", &target, "batches").as_u64().unwrap())
     };
     let first = counted(&status(&world).unwrap());
-    fs::create_dir(world.path("folder")).unwrap();
     fs::write(world.path("logs/more.txt"), "a line of another source\n").unwrap();
     let more =
         format!("[[source]]\ntype = \"file\"\nname = \"more\"\ninclude = [\"{}\"]\n\n", world.text_path("logs/*.txt"));

@@ -1,6 +1,11 @@
-//! What a command that runs on gives up before it takes anything from outside: system calls that nothing in it needs and that
-//! whoever took it over would want. The filter is the process's for good, and that of what it starts.
+//! What a command that runs on gives up before it takes anything from outside: files and system calls that nothing in it needs
+//! and that whoever took it over would want. Both are the process's for good, and that of what it starts.
 
+mod files;
+
+pub use files::Places;
+
+use landlock::RulesetStatus;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use std::collections::BTreeMap;
 
@@ -9,13 +14,17 @@ use std::collections::BTreeMap;
 pub struct Config {
     /// Whether system calls are denied.
     pub seccomp: bool,
+    /// Whether files are.
+    pub landlock: bool,
+    /// Folders that are within reach besides, for configurations to come.
+    pub more: Places,
     /// Whether what can't be denied ends the command; else it is said in the log.
     pub require: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { seccomp: true, require: false }
+        Self { seccomp: true, landlock: true, more: Places::default(), require: false }
     }
 }
 
@@ -74,15 +83,39 @@ pub fn confine(config: &Config, may_execute: bool) -> Result<(), String> {
     if !config.seccomp {
         return Ok(());
     }
-    let why = match deny(may_execute) {
+    match deny(may_execute) {
         Ok(()) => {
             tracing::debug!(may_execute, "system calls that nothing here needs are denied from now on");
-            return Ok(());
+            Ok(())
         }
-        Err(error) => format!("[hardening] seccomp: system calls can't be denied here: {error}"),
+        Err(error) => lacking(config, &format!("[hardening] seccomp: system calls can't be denied here: {error}")),
+    }
+}
+
+/// Puts all files out of reach but these, and returns those that are within; None where all are. It is to be called before
+/// [`confine`], and before there are other threads.
+pub fn confine_files(config: &Config, places: &Places) -> Result<Option<Places>, String> {
+    if !config.landlock {
+        return Ok(None);
+    }
+    let [read, write] = [(&places.read, &config.more.read), (&places.write, &config.more.write)]
+        .map(|(all, more)| all.iter().chain(more).cloned().collect());
+    let places = Places { read, write }.resolved();
+    let why = match files::confine(&places) {
+        Ok(RulesetStatus::NotEnforced) => "this kernel has no Landlock".to_owned(),
+        Ok(RulesetStatus::PartiallyEnforced) => {
+            tracing::info!("this kernel's Landlock is older than Linux 6.10's: it denies less than it could");
+            return Ok(Some(places));
+        }
+        Ok(RulesetStatus::FullyEnforced) => return Ok(Some(places)),
+        Err(error) => error.to_string(),
     };
+    lacking(config, &format!("[hardening] landlock: files can't be denied here: {why}")).map(|()| None)
+}
+
+fn lacking(config: &Config, why: &str) -> Result<(), String> {
     if config.require {
-        return Err(format!("{why}; run on a kernel with seccomp filters, or set `require = false`"));
+        return Err(format!("{why}; run on a kernel that can, or set `require = false`"));
     }
     tracing::warn!("{why}; going on without");
     Ok(())

@@ -11,6 +11,7 @@ mod generic;
 mod kafka;
 mod kafka_server;
 mod link;
+mod log;
 mod long;
 mod nats;
 mod nats_server;

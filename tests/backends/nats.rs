@@ -3,6 +3,7 @@
 use crate::agent::{sealtail, ships_saves_verifies, text};
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, is_stored, named, next};
 use crate::link::Link;
+use crate::log::Log;
 use crate::nats_server::{NatsServer, STREAM, fit, write_pair};
 use crate::pki::Authority;
 use crate::stream::Stream;
@@ -52,6 +53,27 @@ async fn past_the_window_of_message_ids_there_is_no_second_copy() {
     forged.bytes.truncate(10);
     forged.digest = Hash(crate::stream::digest(&forged.bytes));
     assert!(matches!(open(&server).store(&forged).await, Outcome::Refused { is_fork: true, .. }));
+}
+
+// what was known of the subject is older than what is there: another process went on meanwhile, or a follower that lags was asked
+#[tokio::test]
+async fn only_what_the_server_confirms_to_be_missing_is_an_alarm() {
+    let Some(server) = NatsServer::start().await else { return };
+    let mut batches = Stream::begin(HOST);
+    let uploads: Vec<_> = (0..4).map(|_| next(&mut batches, 2)).collect();
+    let (log, _listening) = Log::listen();
+    let mut target = open(&server);
+    is_stored(&mut target, &uploads[0]).await;
+    is_stored(&mut open(&server), &uploads[1]).await;
+    is_stored(&mut target, &uploads[2]).await;
+    assert!(!log.text().contains("ALARM"), "{}", log.text());
+    assert_eq!(server.messages().await, 3);
+    // and what is missing indeed is one, once
+    let after = next(&mut batches, 2);
+    for _ in 0..2 {
+        is_stored(&mut target, &after).await;
+    }
+    assert_eq!(log.text().matches("ALARM").count(), 1, "{}", log.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

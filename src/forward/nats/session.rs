@@ -135,10 +135,8 @@ impl Session {
                 Standing::Settled(outcome) => return Ok(outcome),
                 Standing::Until(from) => from,
             };
-            if let Some(gap) = message::gap_before(last.as_ref(), upload) {
-                tracing::error!(stream = %self.config.stream, subject = %self.subject, "ALARM: {gap}; it was removed, or another agent writes under this host's name");
-            }
-            if self.parts(upload, from, tail.sequence).await? {
+            let gap = message::gap_before(last.as_ref(), upload);
+            if self.parts(upload, from, tail.sequence, gap).await? {
                 return Ok(Outcome::Stored(None));
             }
             self.tail = None;
@@ -146,8 +144,15 @@ impl Session {
         Err(format!("others write to {} meanwhile; let only this host's user publish there", self.subject))
     }
 
-    /// Publishes the batch from a byte on; false if the last message is another than was thought.
-    async fn parts(&mut self, upload: &Upload, mut from: u64, mut last: u64) -> Result<bool, String> {
+    /// Publishes the batch from a byte on; false if the last message is another than was thought. The gap is told once a message was
+    /// taken: whoever was asked for the last one may lag.
+    async fn parts(
+        &mut self,
+        upload: &Upload,
+        mut from: u64,
+        mut last: u64,
+        mut gap: Option<String>,
+    ) -> Result<bool, String> {
         loop {
             let label = Label::of(upload, from, self.part_max_bytes);
             let mut headers = HeaderMap::new();
@@ -172,6 +177,9 @@ impl Session {
             }
             if ack.duplicate {
                 return Ok(false);
+            }
+            if let Some(gap) = gap.take() {
+                tracing::error!(stream = %self.config.stream, subject = %self.subject, "ALARM: {gap}; it was removed, or another agent writes under this host's name");
             }
             (from, last) = (label.range.end, ack.sequence);
             self.tail = Some(Tail { sequence: last, label: Some(label) });

@@ -75,7 +75,7 @@ impl Generic {
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
         // a status is not believed before its answer has come whole
-        match read_answer(response).await {
+        match read_answer(response, http::ANSWER_MAX_BYTES).await {
             Ok(_) if status.is_success() => Outcome::Stored(None),
             Ok(said) => Outcome::Later { why: format!("{status}: {}", in_one_line(&said)), after },
             Err(error) => Outcome::Later { why: explain(error), after },

@@ -6,8 +6,8 @@ use crate::tls::explain;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
-/// An answer is a receipt or a short error; more is not read.
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// Most answers are a receipt or a short error; more is not read.
+pub(super) const ANSWER_MAX_BYTES: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An attempt is over after this, and a second more for each of so many bytes: the slowest link that is worth it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,12 +71,12 @@ pub(super) fn in_one_line(said: &[u8]) -> String {
 }
 
 /// An answer's body, up to a limit.
-pub(super) async fn read_answer(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+pub(super) async fn read_answer(mut response: reqwest::Response, max_bytes: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX_BYTES {
-            body.truncate(ANSWER_MAX_BYTES);
+        if body.len() > max_bytes {
+            body.truncate(max_bytes);
             break;
         }
     }

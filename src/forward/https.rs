@@ -51,7 +51,7 @@ impl Https {
             Err(error) => return Outcome::Later { why: explain(error), after: None },
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
-        let body = match read_answer(response).await {
+        let body = match read_answer(response, http::ANSWER_MAX_BYTES).await {
             Ok(body) => body,
             Err(error) => return Outcome::Later { why: explain(error), after },
         };
@@ -65,7 +65,10 @@ impl Https {
         let status = response.status();
         match status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(format!("{status}: {}", said(&read_answer(response).await.unwrap_or_default()))),
+            _ => Err(format!(
+                "{status}: {}",
+                said(&read_answer(response, http::ANSWER_MAX_BYTES).await.unwrap_or_default())
+            )),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Error, Proxy};
 use crate::record::Secret;
-use crate::tls::explain;
+use crate::tls::{explain, origin};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn builder(tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Resul
 
 /// The client of `url`.
 pub(super) fn built(url: &str, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
-    builder.build().map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
+    builder.build().map_err(|e| Error::Place { place: origin(url).to_owned(), reason: explain(e) })
 }
 
 /// Headers of the configuration, whose values are never shown.
@@ -56,18 +56,12 @@ pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<Head
         let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value.expose()).ok());
         let Some((header, mut value)) = header else {
             let reason = format!("the header {name:?} can't be sent; use ASCII, and no line breaks");
-            return Err(Error::Place { place: url.to_owned(), reason });
+            return Err(Error::Place { place: origin(url).to_owned(), reason });
         };
         value.set_sensitive(true);
         headers.append(header, value);
     }
     Ok(headers)
-}
-
-/// What a server said, in one line, and not much of it.
-pub(super) fn in_one_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 
 /// An answer's body, up to a limit.

@@ -18,7 +18,7 @@ use super::backend::{Backend, Outcome, Pending, Upload};
 use super::http::{self, read_answer, retry_after};
 use super::{Error, OtlpConfig, Protocol, tls};
 use crate::record::{Seq, StreamId};
-use crate::tls::explain;
+use crate::tls::{explain, said_by};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message;
@@ -115,7 +115,7 @@ impl Otlp {
         if status.is_success() && !is_page {
             return Ok(self.taken(&body, is_protobuf));
         }
-        Err(answer::of_failure(status, after, &body, is_protobuf))
+        Err(answer::of_failure(status, after, &body, is_protobuf, &self.config.url))
     }
 
     async fn call(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
@@ -124,7 +124,7 @@ impl Otlp {
         let timeout = http::time_for(request.encoded_len() as u64);
         let channel = Channel { client: self.client.clone(), headers: self.headers.clone(), timeout };
         let answer = LogsServiceClient::with_origin(channel, origin).export(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status))
+        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status, &self.config.url))
     }
 
     /// A success is one whatever else was said; what the server's own words add is read if it can be.
@@ -139,7 +139,7 @@ impl Otlp {
     /// Records that the server took note of and will never store. They stand in the required targets.
     fn tell_rejected(&self, answer: ExportLogsServiceResponse) {
         let Some(partial) = answer.partial_success else { return };
-        let why = http::in_one_line(partial.error_message.as_bytes());
+        let why = said_by(&self.config.url, partial.error_message.as_bytes());
         match partial.rejected_log_records {
             0 if why.is_empty() => {}
             0 => tracing::warn!(target_name = %self.name, "the target took all log records with a warning: {why}"),

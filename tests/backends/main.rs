@@ -25,6 +25,7 @@ mod receiver;
 mod receiver_faults;
 mod rotel;
 mod s3;
+mod s3_answers;
 mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]

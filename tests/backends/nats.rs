@@ -107,6 +107,31 @@ async fn a_batch_over_the_limit_goes_in_parts_and_goes_on_where_it_was_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_forged_last_part_of_a_batch_that_is_under_way_is_a_fork() {
+    let Some(server) = NatsServer::start_with("max_payload: 32KB", fit()).await else { return };
+    let mut upload = next(&mut Stream::begin(HOST), 2);
+    upload.bytes = vec![0; 100 << 10];
+    getrandom::fill(&mut upload.bytes).unwrap();
+    upload.digest = Hash(crate::stream::digest(&upload.bytes));
+    upload.batch.len = upload.bytes.len() as u64;
+    let (total, admin) = (upload.bytes.len(), server.admin().await);
+    let send = async |begin: usize, bytes: Vec<u8>| {
+        let range = format!("bytes {begin}-{}/{total}", begin + bytes.len() - 1);
+        let mut headers = async_nats::HeaderMap::new();
+        for (name, value) in crate::conformance::headers(&upload, &range) {
+            headers.insert(name, value);
+        }
+        admin.publish_with_headers(format!("audit.{HOST}"), headers, bytes.into()).await.unwrap().await.unwrap();
+    };
+    send(0, upload.bytes[..20 << 10].to_vec()).await;
+    send(total - 1000, vec![7; 1000]).await;
+    match open(&server).store(&upload).await {
+        Outcome::Refused { is_fork: true, why } => assert!(why.contains("other bytes"), "{why}"),
+        other => panic!("what was forged is taken for the batch: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_in_the_middle_of_an_upload_gets_it_once() {
     let Some(mut server) = NatsServer::start().await else { return };
     let mut batches = Stream::begin(HOST);

@@ -9,11 +9,14 @@
 
 mod fit;
 mod handshake;
+mod look;
+mod record;
 mod session;
 
 use super::backend::{Backend, Outcome, Pending, Upload};
 use super::save::Saver;
 use super::{Error, KafkaConfig, TlsConfig, http, tls, within};
+use look::Look;
 use rustls::ClientConfig;
 use session::Session;
 
@@ -25,6 +28,8 @@ pub(super) struct Kafka {
     tls: ClientConfig,
     certificates: tls::Watch,
     session: Option<Session>,
+    /// How far the last look back came, should it have come to no end.
+    look: Option<Look>,
 }
 
 impl Kafka {
@@ -32,7 +37,7 @@ impl Kafka {
         // the client reads the files itself, and says less of what is wrong with them
         let (certificates, tls) = tls::Watch::load(name, &config.tls, host)?;
         let (name, config) = (name.to_owned(), config.clone());
-        Ok(Self { name, config, batch_max_size_bytes, tls, certificates, session: None })
+        Ok(Self { name, config, batch_max_size_bytes, tls, certificates, session: None, look: None })
     }
 
     async fn open(&self) -> Result<Session, String> {
@@ -48,6 +53,11 @@ impl Kafka {
             Some(session) => session,
             None => self.open().await?,
         };
+        // in a time of its own: what there is to read has nothing to do with the batch's size
+        if let Err(why) = session.look(upload, &mut self.look).await {
+            session.close().await;
+            return Err(why);
+        }
         let stored = within(http::time_for(upload.batch.len), session.store(upload)).await;
         match stored {
             Ok(_) => self.session = Some(session),

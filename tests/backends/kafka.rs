@@ -212,6 +212,14 @@ async fn another_authoritys_certificate_is_refused_and_the_right_one_taken_up() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_knows_only_tls_1_2_is_refused() {
+    let Some(server) = KafkaServer::start_speaking(&rustls::version::TLS12).await else { return };
+    server.create_topic(&["retention.ms=-1"]);
+    let why = is_put_off(&mut open(&server), &next(&mut Stream::begin(HOST), 2)).await;
+    assert!(why.contains("does not speak TLS 1.3"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_with_another_clock_is_told_apart() {
     let Some(server) = KafkaServer::start().await else { return };
     let upload = next(&mut Stream::begin(HOST), 2);

@@ -210,7 +210,7 @@ fn each_value_that_cannot_be_is_told() {
         (
             "type = \"https\"",
             "type = \"kafka\"\nbatch = { max_size = \"17MiB\" }",
-            "12:9: [[target]] batch.max_size",
+            "13:22: [[target]] batch.max_size",
             "choose 64KiB to 16MiB",
         ),
         ("type = \"https\"", "type = \"otlp\"", "10:1: [[target]] protocol", "choose protocol = \"http\" or \"grpc\""),

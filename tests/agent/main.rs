@@ -43,6 +43,7 @@ mod rotates_for_real;
 mod s3;
 mod service;
 mod skips;
+mod soak;
 mod spool_check;
 mod survives_crash;
 mod swaps;

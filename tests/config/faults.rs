@@ -207,12 +207,6 @@ fn each_value_that_cannot_be_is_told() {
             "14:7: [[target]] url",
             "a host of its own",
         ),
-        (
-            "type = \"https\"",
-            "type = \"kafka\"\nbatch = { max_size = \"17MiB\" }",
-            "13:22: [[target]] batch.max_size",
-            "choose 64KiB to 16MiB",
-        ),
         ("type = \"https\"", "type = \"otlp\"", "10:1: [[target]] protocol", "choose protocol = \"http\" or \"grpc\""),
         (
             "type = \"https\"",

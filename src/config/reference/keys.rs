@@ -115,7 +115,8 @@ const TARGET: &[Key] = &[
     key("max_lag", Size("1MiB", "512MiB"), May(r#""256MiB""#), "Of an optional target: what it may hold of the spool that every required one has, to half of the spool's `max_size` (512MiB of the default). What it lacks beyond that is not kept: it goes on with the next stream, and a `skip` line there says what it was not sent. Default: a quarter of `max_size`."),
     key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first.").of(&["https", "generic", "otlp", "file"]),
     key("batch", Inline(S3_BATCH), May(r#"{ max_size = "32MiB", max_age = "60s" }"#), "When a batch goes; whichever comes first. Each object costs.").of(&["s3"]),
-    key("batch", Inline(QUEUE_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the server takes in a message goes in parts.").of(&["nats", "kafka"]),
+    key("batch", Inline(QUEUE_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the server takes in a message goes in parts.").of(&["nats"]),
+    key("batch", Inline(KAFKA_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the topic takes in a record goes in parts.").of(&["kafka"]),
     key("protocol", Word(&["sealtail", "generic"]), Or(r#""sealtail""#), "`sealtail`: it signs receipts. `generic`: any server that takes NDJSON; a 2xx is success.").of(&["https"]),
     key("url", Text, Must(r#""https://archive.internal:7443""#), "Where it is.").of(&["https", "otlp"]),
     key("url", Text, Must(r#""https://logs.internal/audit/{name}""#), "Where to; also `{host} {stream} {first} {last}`. An Idempotency-Key names the batch too.").of(&["generic"]),
@@ -153,6 +154,11 @@ const BATCH: &[Key] = &[
 
 const QUEUE_BATCH: &[Key] = &[
     key("max_size", Size("64KiB", "64MiB"), Or(r#""960KiB""#), "So many bytes at most."),
+    key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
+];
+
+const KAFKA_BATCH: &[Key] = &[
+    key("max_size", Size("64KiB", "16MiB"), Or(r#""960KiB""#), "So many bytes at most."),
     key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
 ];
 

@@ -1,7 +1,7 @@
 //! Optional targets that fall behind: they lose what they lack, the chain says so, and nobody else notices.
 
 use crate::rides_out_outage::incompressible;
-use crate::targets::{add_folder, archived, verify};
+use crate::targets::{add_folder, archived, verify, verify_as};
 use crate::world::{World, await_that, stream_files, text};
 use sealtail::chain::header::Hash;
 use sealtail::chain::host_key::HostKey;
@@ -45,7 +45,7 @@ fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
     let lines = world.archive();
     let skips: Vec<_> = lines.iter().filter(|line| line["h"]["type"] == "skip").collect();
     let [skip] = skips[..] else { panic!("{skips:?}") };
-    let told = verify(&world, "copy");
+    let told = verify_as(&world, "copy", "copy");
     let said = text(&told);
     let words = format!(
         "target copy was not sent lines {} to {} of stream {}",
@@ -55,16 +55,22 @@ fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
     );
     assert!(told.status.success() && said.contains("SKIPPED") && said.contains(&words), "{said}");
 
+    // nobody has said that it is the copy's, or somebody that it is another's
+    let said = verify(&world, "copy");
+    assert!(said.status.code() == Some(2) && text(&said).contains("--target copy"), "{}", text(&said));
+    let said = verify_as(&world, "copy", "archive");
+    assert!(said.status.code() == Some(1) && text(&said).contains("ROLLBACK"), "{}", text(&said));
+
     // what the copy had is not explained by what it was not sent
     let first = skip["h"]["stream"].as_str().unwrap();
     let host =
         fs::read_dir(world.path("q/archive")).unwrap().map(|e| e.unwrap().file_name()).find(|name| name != ".lock");
     let stream = world.path("copy").join(host.unwrap()).join(first);
     fs::remove_file(stream_files(&stream).last().unwrap()).unwrap();
-    let said = verify(&world, "copy");
+    let said = verify_as(&world, "copy", "copy");
     assert!(!said.status.success() && text(&said).contains("ROLLBACK"), "{}", text(&said));
     fs::remove_dir_all(&stream).unwrap();
-    let said = verify(&world, "copy");
+    let said = verify_as(&world, "copy", "copy");
     assert!(!said.status.success() && text(&said).contains("STREAM-MISSING"), "{}", text(&said));
 }
 

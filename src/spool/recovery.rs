@@ -205,6 +205,7 @@ impl<'a> Recovery<'a> {
             let at = queue.streams.iter().position(|stream| Some(stream.id) == target.stream);
             if at.is_some_and(|at| queue.streams.range(at..).all(|stream| stream.files.is_empty())) {
                 target.stream = None;
+                target.lacks.iter_mut().for_each(|lack| lack.told = None);
             }
         }
     }

@@ -74,6 +74,38 @@ fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
     assert!(!said.status.success() && text(&said).contains("STREAM-MISSING"), "{}", text(&said));
 }
 
+// the stream that said what it lacked was one that it never got: its archive ended in a silence
+#[test]
+fn a_target_that_is_skipped_again_before_it_comes_back_is_told_all_that_it_lacks() {
+    const LINES: usize = 40_000;
+    let mut world = World::new();
+    world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
+    fs::create_dir(world.path("copy")).unwrap();
+    add_folder(&world, "copy", false);
+    world.configure(|config| config.replace("required = false", "required = false\nmax_lag = \"1MiB\""));
+    world.start_receiver();
+    world.start_agent();
+    world.append("early\n");
+    await_that("the copy has it", || archived(&world.path("copy")) == 1);
+    fs::rename(world.path("copy"), world.path("away")).unwrap();
+    for time in 1..=2 {
+        world.append(incompressible(LINES).join("\n") + "\n");
+        await_that("it is skipped", || world.agent_log().matches("an optional target is too far behind").count() == 1);
+        world.await_archived(1 + time * LINES);
+        assert_eq!(world.stop_agent(), Some(0));
+        if time == 1 {
+            world.start_agent();
+        }
+    }
+    fs::rename(world.path("away"), world.path("copy")).unwrap();
+    world.append("late\n");
+    world.start_agent();
+    await_that("the copy has what comes after", || archived(&world.path("copy")) == 2);
+    assert_eq!(world.stop_agent(), Some(0));
+    let told = verify_as(&world, "copy", "copy");
+    assert!(told.status.success() && text(&told).matches("SKIPPED").count() == 2, "{}", text(&told));
+}
+
 /// Where a required target refused much, the spool is full with it until somebody takes it away.
 #[test]
 fn what_is_in_quarantine_counts_until_it_is_taken_away() {
@@ -142,6 +174,13 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let spool = open(dir.path(), max_lag_bytes);
         Bench { dir, spool, key: HostKey::generate_ed25519().unwrap() }
+    }
+
+    /// As after a crash.
+    fn reopened(self) -> Bench {
+        let Bench { dir, spool, key } = self;
+        drop(spool);
+        Bench { spool: open(dir.path(), 0), dir, key }
     }
 
     fn begin(&self) -> Open {
@@ -241,16 +280,43 @@ fn a_target_at_the_end_of_a_stream_is_skipped_as_any_other() {
     // told in a stream that left no line, it is told again
     let lost = bench.begin();
     drop(lost);
-    let Bench { dir, spool, key } = bench;
-    drop(spool);
-    let bench = Bench { spool: open(dir.path(), 0), dir, key };
+    let bench = bench.reopened();
     assert_eq!(bench.spool.skipped(), std::slice::from_ref(&expected));
     assert_eq!(bench.spool.joining(), ["may"]);
     let mut third = bench.begin();
     third.file();
-    bench.spool.told(&[expected]).unwrap();
+    bench.spool.told(&[expected], third.id(), 0).unwrap();
     assert_eq!(bench.spool.skipped(), []);
     assert_eq!(bench.next("may").map(|batch| (batch.stream, batch.seq[0])), Some((third.id(), 0)));
+}
+
+#[test]
+fn what_a_target_lacks_is_told_until_it_has_the_line_that_says_so() {
+    let mut bench = Bench::new(0);
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        let mut stream = bench.begin();
+        let id = stream.id();
+        bench.spool.told(&expected, id, 0).unwrap();
+        assert_eq!(bench.spool.skipped(), [], "it is on its way to the target");
+        (0..2).for_each(|_| stream.file());
+        bench.take_all("must");
+        assert_eq!(bench.next("may"), None, "it is skipped again");
+        expected.push(Skipped { target: "may".into(), stream: id, from: 0, to: stream.close() });
+        assert_eq!(bench.spool.skipped(), expected);
+        bench = bench.reopened();
+        assert_eq!(bench.spool.skipped(), expected);
+        bench.take_all("must");
+    }
+    let mut last = bench.begin();
+    bench.spool.told(&expected, last.id(), 0).unwrap();
+    last.file();
+    // what stands in a ledger from before is known to one that is opened now
+    last.close();
+    bench = bench.reopened();
+    assert!(!bench.take_all("may").is_empty());
+    bench.spool.skip("may").unwrap();
+    assert_eq!(bench.spool.skipped(), [], "it has the lines that say so, and everything since");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod weed;
 mod alerts;
 mod authenticates;
 mod bad_input;
+mod bench;
 mod bundle_server;
 mod bundles;
 mod cli;

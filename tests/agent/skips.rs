@@ -1,16 +1,13 @@
 //! Optional targets that fall behind: they lose what they lack, the chain says so, and nobody else notices.
 
+use crate::bench::Bench;
 use crate::rides_out_outage::incompressible;
 use crate::targets::{add_folder, archived, verify, verify_as};
 use crate::world::{World, await_that, stream_files, text};
-use sealtail::chain::header::Hash;
-use sealtail::chain::host_key::HostKey;
-use sealtail::chain::{Chain, Facts, Tip};
-use sealtail::durable::Disk;
-use sealtail::record::StreamId;
-use sealtail::spool::{BatchLimits, Config, Frozen, Skipped, Snapshot, Spool, Target, Work, Writer};
+use sealtail::forward::{self, Event, FileConfig, Forwarder, Kind};
+use sealtail::spool::Skipped;
 use std::fs;
-use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,106 +152,6 @@ fn a_stop_wakes_a_target_that_waits_to_try_again() {
     world.verify().assert_intact(&[]);
 }
 
-/// A spool with a required target, `must`, and an optional one, `may`, that nobody sends to but the test.
-struct Bench {
-    dir: tempfile::TempDir,
-    spool: Spool,
-    key: HostKey,
-}
-
-/// A stream in it.
-struct Open {
-    chain: Chain,
-    writer: Writer,
-    lines: Vec<u8>,
-}
-
-impl Bench {
-    fn new(max_lag_bytes: u64) -> Bench {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path(), max_lag_bytes);
-        Bench { dir, spool, key: HostKey::generate_ed25519().unwrap() }
-    }
-
-    /// As after a crash.
-    fn reopened(self) -> Bench {
-        let Bench { dir, spool, key } = self;
-        drop(spool);
-        Bench { spool: open(dir.path(), 0), dir, key }
-    }
-
-    fn begin(&self) -> Open {
-        let (config, policy, targets) = ([1; 32], [2; 32], self.spool.joining());
-        let facts = Facts { host: "web-1".into(), config, policy, erasure: Vec::new(), targets, prev: None };
-        let mut lines = Vec::new();
-        let auditor = age::x25519::Identity::generate().to_public();
-        let chain = Chain::begin(&facts, &[auditor], &self.key, &mut lines).unwrap();
-        let writer = self.spool.begin_stream(chain.stream()).unwrap();
-        Open { chain, writer, lines }
-    }
-
-    /// The target takes all there is; what it took.
-    fn take_all(&self, target: &str) -> Vec<Frozen> {
-        let mut taken = Vec::new();
-        while let Some(batch) = self.next(target) {
-            self.spool.acknowledge(target, &batch, None).unwrap();
-            taken.push(batch);
-        }
-        taken
-    }
-
-    fn next(&self, target: &str) -> Option<Frozen> {
-        let limits = BatchLimits { max_size_bytes: 1 << 20, max_age: Duration::ZERO };
-        match self.spool.work(target, limits).unwrap() {
-            Work::Batch(batch) => Some(batch),
-            Work::Wait(_) => None,
-        }
-    }
-}
-
-fn open(dir: &Path, max_lag_bytes: u64) -> Spool {
-    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20 };
-    let targets = [
-        Target { name: "must".into(), max_lag_bytes: None },
-        Target { name: "may".into(), max_lag_bytes: Some(max_lag_bytes) },
-    ];
-    Spool::open(&config, "web-1", &targets, Arc::new(Disk)).unwrap().0
-}
-
-impl Open {
-    fn id(&self) -> StreamId {
-        self.chain.stream()
-    }
-
-    /// A segment in a file of its own.
-    fn file(&mut self) {
-        let first = self.chain.segment_first();
-        let at = self.chain.stamp();
-        let last = self.chain.checkpoint(&mut self.lines, &at);
-        self.writer.append(&self.lines).unwrap();
-        self.lines.clear();
-        self.writer.seal(first, last, &|| false).unwrap();
-        let snapshot = snapshot(&self.chain.tip(), self.chain.edge().roots(), false);
-        self.writer.roll(last + 1, snapshot).unwrap();
-    }
-
-    /// Its last seq.
-    fn close(self) -> u64 {
-        let Open { chain, mut writer, mut lines } = self;
-        let first = chain.segment_first();
-        let (tip, edge) = chain.close(&mut lines, "stop");
-        writer.append(&lines).unwrap();
-        writer.seal(first, tip.size - 1, &|| false).unwrap();
-        writer.finish(snapshot(&tip, edge.roots(), true)).unwrap();
-        tip.size - 1
-    }
-}
-
-fn snapshot(tip: &Tip, edge: &[[u8; 32]], closed: bool) -> Snapshot {
-    let edge = edge.iter().copied().map(Hash).collect();
-    Snapshot { stream: tip.stream, size: tip.size, leaf: Hash(tip.leaf), edge, closed, sources: Vec::new() }
-}
-
 // it stood in no file that was deleted, and was then sent the middle of a stream
 #[test]
 fn a_target_at_the_end_of_a_stream_is_skipped_as_any_other() {
@@ -356,4 +253,43 @@ fn what_an_optional_target_refuses_is_kept_up_to_its_bound_and_then_skipped() {
     let to = stream.close();
     assert_eq!(bench.spool.skipped(), [Skipped { target: "may".into(), stream: id, from: 0, to }]);
     assert!(bench.dir.path().join("quarantine/may").exists());
+}
+
+// a batch that was released between its being settled and its being read ended the chain's stream
+#[test]
+fn a_batch_that_is_gone_when_it_is_read_does_not_end_a_forwarder() {
+    let bench = Bench::new(1 << 20);
+    let mut first = bench.begin();
+    first.file();
+    let batch = bench.next("may").unwrap();
+    // a pipe in the file's place: its reader waits for a writer, and can't read at an offset
+    let dir = bench.dir.path().join("web-1").join(first.id().to_string());
+    let file = dir.join(format!("{:020}.ndjson.zst", batch.file));
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+
+    let archive = tempfile::tempdir().unwrap();
+    let config = forward::Config {
+        name: "may".into(),
+        required: false,
+        max_lag_bytes: Some(1 << 20),
+        batch_max_size_bytes: 1 << 20,
+        batch_max_age: Duration::ZERO,
+        kind: Kind::File(FileConfig { dir: archive.path().to_owned(), immutable: false }),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (events, mut heard) = tokio::sync::mpsc::channel(16);
+    let forwarder = Forwarder::new(&config, "web-1", &bench.spool, events, Arc::default());
+    let running = runtime.spawn(forwarder.run());
+    let writer = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    bench.spool.skip("may").unwrap();
+    drop(writer);
+
+    first.close();
+    let mut second = bench.begin();
+    second.file();
+    match runtime.block_on(heard.recv()) {
+        Some(Event::Stored { batch, .. }) => assert_eq!((batch.stream, batch.seq[0]), (second.id(), 0)),
+        other => panic!("{other:?}: {:?}", runtime.block_on(running)),
+    }
 }

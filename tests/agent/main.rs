@@ -45,6 +45,7 @@ mod s3;
 mod service;
 mod skips;
 mod spool_check;
+mod spool_recovers;
 mod survives_crash;
 mod swaps;
 mod targets;

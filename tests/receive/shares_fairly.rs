@@ -80,6 +80,15 @@ impl Stuck {
     }
 }
 
+/// Lets it go on, also where the test fails.
+struct Free(Stuck);
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.free();
+    }
+}
+
 impl FileSystem for Stuck {
     fn create_new(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>> {
         Disk.create_new(path, mode)
@@ -110,6 +119,7 @@ impl FileSystem for Stuck {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_whose_batches_take_long_to_store_does_not_stop_another() {
     let disk = Stuck::default();
+    let free = Free(disk.clone());
     let mut world = World::prepare();
     world.run(Arc::new(disk.clone())).await;
     let mut sent = tokio::task::JoinSet::new();
@@ -126,7 +136,7 @@ async fn a_host_whose_batches_take_long_to_store_does_not_stop_another() {
     let batch = modest.batch(1);
     assert_eq!(world.send(&modest, 0, &batch).await.status, 201);
     assert_eq!(disk.state.0.lock().unwrap().stuck, 4);
-    disk.free();
+    drop(free);
     while let Some(answer) = sent.join_next().await {
         assert_eq!(answer.unwrap().status, 201);
     }

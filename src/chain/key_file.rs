@@ -85,10 +85,10 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     read_text(path, file)
 }
 
-/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group of one that root hands
-/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc).
+/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group to which root hands
+/// it (a Secret of Kubernetes, a credential of systemd, a key below /etc). So PostgreSQL has it, too.
 fn is_exposed(metadata: &Metadata) -> bool {
-    let is_handed_on = metadata.uid() == 0 && !rustix::process::geteuid().is_root();
+    let is_handed_on = metadata.uid() == 0;
     metadata.mode() & if is_handed_on { 0o037 } else { 0o077 } != 0
 }
 

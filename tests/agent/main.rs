@@ -44,6 +44,7 @@ mod rotates_for_real;
 mod s3;
 mod service;
 mod skips;
+mod soak;
 mod spool_check;
 mod spool_recovers;
 mod survives_crash;

@@ -60,6 +60,13 @@ pub(crate) fn verify(world: &World, archive: &str) -> std::process::Output {
     run(&["verify", &world.text_path(archive), "--identity", &identity, "--host-key", &key])
 }
 
+/// The same, where the auditor says whose archive it is, long after.
+pub(crate) fn verify_as(world: &World, archive: &str, target: &str) -> std::process::Output {
+    let (identity, key) = (world.text_path("q/auditor.key"), world.text_path("q/host.pub"));
+    let whose = ["--target", target, "--as-of", "2100-01-01T00:00:00Z"];
+    run(&[&["verify", &world.text_path(archive), "--identity", &identity, "--host-key", &key][..], &whose].concat())
+}
+
 /// Log lines in the archive below a folder.
 pub(crate) fn archived(dir: &Path) -> usize {
     let Ok(listed) = std::process::Command::new(env!("CARGO_BIN_EXE_sealtail")).arg("cat").arg(dir).output() else {

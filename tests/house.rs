@@ -63,7 +63,7 @@ const LAW: [(&str, &[&str]); 19] = [
     ("alert", &["tls"]),
     ("spool", &["chain", "service"]),
     ("forward", &["chain", "s3", "spool", "tls"]),
-    ("receive", &["chain", "service", "tls"]),
+    ("receive", &["chain", "service", "telemetry", "tls"]),
     ("verify", &["chain"]),
     ("erase", &["chain", "spool", "verify"]),
     ("config", &["alert", "chain", "forward", "hardening", "policy", "receive", "source", "spool", "tls"]),

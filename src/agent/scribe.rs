@@ -193,7 +193,7 @@ impl Scribe {
         }
         open.commit()?;
         open.writer.wait_durable()?;
-        Ok(self.spool.told(skipped)?)
+        Ok(self.spool.told(skipped, open.chain.stream(), open.chain.next_seq() - 1)?)
     }
 
     /// Sources that were being read in the stream before are named in this one too.

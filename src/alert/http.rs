@@ -1,13 +1,13 @@
 //! The HTTP client of webhooks and Alertmanagers. No address is ever shown: it may hold a secret.
 
 use super::deliver::Outcome;
-use crate::tls::{self, Watched, explain};
+use crate::tls::{self, Watched, explain, said_by};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use std::time::{Duration, SystemTime};
 
-/// What of an answer is told when it is a refusal.
-const SAID_MAX_BYTES: usize = 300;
+/// What of an answer is read when it is a refusal; less is told.
+const SAID_MAX_BYTES: usize = 4096;
 /// The longest that a server may make us wait.
 const AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -44,7 +44,7 @@ impl Http {
                 Outcome::Later { why: status.to_string(), after }
             }
             _ if status.is_server_error() => Outcome::Later { why: status.to_string(), after },
-            _ => Outcome::Refused { why: format!("{status}: {}", said(response).await) },
+            _ => Outcome::Refused { why: format!("{status}: {}", said(&self.url, response).await) },
         }
     }
 
@@ -78,7 +78,7 @@ fn client(url: &Url, tls: &tls::Config, timeout: Duration) -> Result<reqwest::Cl
 }
 
 /// The beginning of an answer's body, in one line.
-async fn said(mut response: reqwest::Response) -> String {
+async fn said(url: &Url, mut response: reqwest::Response) -> String {
     let mut body = Vec::new();
     while body.len() < SAID_MAX_BYTES
         && let Ok(Some(chunk)) = response.chunk().await
@@ -86,7 +86,7 @@ async fn said(mut response: reqwest::Response) -> String {
         body.extend_from_slice(&chunk[..chunk.len().min(SAID_MAX_BYTES)]);
     }
     body.truncate(SAID_MAX_BYTES);
-    String::from_utf8_lossy(&body).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    said_by(url.as_str(), &body)
 }
 
 /// Seconds, or a date.

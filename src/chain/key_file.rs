@@ -96,16 +96,10 @@ pub fn exposure(metadata: &Metadata) -> Option<u32> {
     is_exposed(metadata).then(|| metadata.permissions().mode() & 0o7777)
 }
 
-/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group of one that root hands
-/// to a service (a Secret of Kubernetes, a credential of systemd, a key below /etc). To root as well, by a group that it was
-/// given, as `fsGroup` does.
+/// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group to which root hands
+/// it (a Secret of Kubernetes, a credential of systemd, a key below /etc). So PostgreSQL has it, too.
 fn is_exposed(metadata: &Metadata) -> bool {
-    let is_given = || {
-        metadata.gid() != 0
-            && rustix::process::getgroups()
-                .is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == metadata.gid()))
-    };
-    let is_handed_on = metadata.uid() == 0 && (!rustix::process::geteuid().is_root() || is_given());
+    let is_handed_on = metadata.uid() == 0;
     metadata.mode() & if is_handed_on { 0o037 } else { 0o077 } != 0
 }
 

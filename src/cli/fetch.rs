@@ -5,7 +5,7 @@
 
 use crate::chain::erasure;
 use crate::record::is_name;
-use crate::s3::{Access, History, Http, Lock, connect, histories, save};
+use crate::s3::{Access, History, Http, Lock, Version, connect, histories, save};
 use crate::tls::{self, ClientFiles};
 use crate::verify::{Finding, StoreReport, Word};
 use aws_sdk_s3::Client;
@@ -23,6 +23,8 @@ const SCHEME: &str = "s3://";
 const EXTENSION: &str = ".ndjson.zst";
 /// Objects that are fetched side by side.
 const SIDE_BY_SIDE: usize = 8;
+/// Versions and delete markers of an archive that are held in memory.
+const VERSIONS_MAX: usize = 2_000_000;
 /// Attempts of a request, by AWS' own rules.
 const ATTEMPTS: u32 = 5;
 /// A store that says nothing for so long is given up.
@@ -154,16 +156,21 @@ impl Place {
         let Self { bucket, prefix } = self;
         let listed =
             if prefix.is_empty() || prefix.ends_with(EXTENSION) { prefix.clone() } else { format!("{prefix}/") };
-        let histories = histories(client, bucket, &listed).await;
-        let mut histories =
-            histories.map_err(|failure| format!("s3://{bucket}/{prefix}: {}", named_as_here(&failure.why)))?;
+        let listed = histories(client, bucket, &listed, VERSIONS_MAX).await;
+        let listed = listed.map_err(|failure| format!("s3://{bucket}/{prefix}: {}", named_as_here(&failure.why)))?;
+        if !listed.is_whole {
+            return Err(format!(
+                "s3://{bucket}/{prefix}: not all versions can be listed, or there are more than {VERSIONS_MAX}; verify a host or a stream at a time"
+            ));
+        }
+        let mut histories = listed.by_key;
         histories.retain(|key, _| key.ends_with(EXTENSION) || key.ends_with(erasure::EXTENSION));
         report.findings.extend(histories.iter().filter_map(|(key, history)| mutation(bucket, key, history)));
         let asked = folder.join(bucket).join(prefix);
         let kept = download(client, bucket, &histories, folder, report).await?;
         report.notes.extend(retention(bucket, &kept));
         let unversioned = histories.values().flat_map(|history| &history.versions);
-        if unversioned.filter(|version| version.put.version_id == "null").count() > 0 {
+        if unversioned.filter(|version| version.put.version_id.as_deref().unwrap_or("null") == "null").count() > 0 {
             report.notes.push(format!("bucket {bucket} keeps no versions: what was overwritten there left no trace"));
         }
         if !asked.exists() {
@@ -196,8 +203,8 @@ async fn download(
             let parent = path.parent().unwrap_or(folder);
             std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}; set TMPDIR", parent.display()))?;
             let (client, bucket, key) = (client.clone(), bucket.to_owned(), key.clone());
-            let version_id = version.put.version_id.clone();
-            running.spawn(async move { save(&client, &bucket, &key, &version_id, &path).await });
+            let version = version.clone();
+            running.spawn(async move { save(&client, &bucket, &key, &version, &path).await });
         }
         match running.join_next().await {
             Some(Ok(Ok(lock))) => kept.push(lock),
@@ -213,9 +220,12 @@ fn mutation(bucket: &str, key: &str, history: &History) -> Option<Finding> {
     let mut tried = Vec::new();
     if let Some((first, later)) = history.versions.split_first() {
         tried.extend(later.iter().map(|version| {
-            let same = version.size_bytes == first.size_bytes && version.e_tag == first.e_tag;
-            let bytes = if same { "the same bytes" } else { "other bytes" };
-            format!("overwritten with {bytes} ({} bytes): {}", version.size_bytes, version.put.told())
+            let bytes = match version.has(first.size_bytes, first.e_tag.as_deref()) {
+                Some(true) => "the same bytes",
+                Some(false) => "other bytes",
+                None => "bytes that the store tells nothing of",
+            };
+            format!("overwritten with {bytes} ({} bytes): {}", size(version), version.put.told())
         }));
     }
     tried.extend(history.markers.iter().map(|marker| format!("deleted: marker, {}", marker.told())));
@@ -223,7 +233,7 @@ fn mutation(bucket: &str, key: &str, history: &History) -> Option<Finding> {
         return None;
     }
     tried.push(match history.versions.first() {
-        Some(first) => format!("checked is what was stored first: {} ({} bytes)", first.put.told(), first.size_bytes),
+        Some(first) => format!("checked is what was stored first: {} ({} bytes)", first.put.told(), size(first)),
         None => "nothing of it is left".to_owned(),
     });
     let word = Word::StoreMutated;
@@ -232,6 +242,10 @@ fn mutation(bucket: &str, key: &str, history: &History) -> Option<Finding> {
     let host = parts.next().filter(|host| is_name(host)).map(str::to_owned);
     let detail = format!("s3://{bucket}/{key}: {}", tried.join("; "));
     Some(Finding { word, weight: word.weight(), host, stream, seq: None, detail })
+}
+
+fn size(version: &Version) -> String {
+    version.size_bytes.map_or_else(|| "?".to_owned(), |size| size.to_string())
 }
 
 /// What there is to say of how objects are kept.

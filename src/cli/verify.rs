@@ -50,6 +50,9 @@ pub struct VerifyArgs {
     /// Streams that must be there, one <host>/<stream> a line
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
+    /// The target whose archive this is, as the hosts' configuration names it: only what this one was not sent may be missing
+    #[arg(long, value_name = "NAME", value_parser = target_name)]
+    target: Option<String>,
     /// Check what was chained after this time, such as 2026-01-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<SystemTime>,
@@ -108,7 +111,9 @@ fn after_help() -> String {
         "Exit status: 0 intact (no alarm), 1 alarms, 2 something could not be checked and nothing was found.\n\n\
          Who can say what:\n  \
          with --identity and --host-key  every tag, the endorsement, roots, order, links between streams\n  \
-         with --host-key alone           what the public can check: endorsement, checkpoints, order, links (PUBLIC-ONLY)\n\n\
+         with --host-key alone           what the public can check: endorsement, checkpoints, order, links (PUBLIC-ONLY)\n  \
+         with --target                   that lines are missing which another target was not sent: those are alarms; without it what\n  \
+                                         could be right for one target is SKIPPED and the result unchecked, as the lines may be deleted\n\n\
          Examples:\n  \
          sealtail verify archive/ --identity auditor.key --host-key host.pub\n  \
          sealtail verify archive/ --identity auditor.key --trust trust.toml --receipts receipts.ndjson --json\n  \
@@ -132,6 +137,11 @@ fn name(weight: Weight) -> &'static str {
         Weight::Warning => "warning",
         Weight::Info => "info",
     }
+}
+
+fn target_name(text: &str) -> Result<String, String> {
+    let name = Some(text).filter(|text| is_name(text));
+    name.map(str::to_owned).ok_or_else(|| "not a target's name: 1 to 64 of A-Z a-z 0-9 . _ -, the first no dot".into())
 }
 
 fn instant(text: &str) -> Result<SystemTime, String> {
@@ -162,6 +172,7 @@ fn options(args: &VerifyArgs) -> Result<Options, String> {
         receipts: args.receipts.as_deref().map_or(Ok(Vec::new()), |path| entries(path, receipt))?,
         receipt_key,
         inventory: args.inventory.as_deref().map_or(Ok(Vec::new()), |path| entries(path, stream_name))?,
+        target: args.target.clone(),
         since_ns: args.since.map(unix_ns),
         as_of: args.as_of.unwrap_or_else(SystemTime::now),
         ..Options::default()

@@ -88,7 +88,7 @@ fn webhook(table: &Table<'_>) -> Option<Kind> {
 fn alertmanager(table: &Table<'_>) -> Option<Kind> {
     let url = table.required("url", "say where it is, such as \"http://127.0.0.1:9093\"", |text| {
         match text.value.contains('?') {
-            true => text.fault("has a query, and a path is put after it", "end it before the ?"),
+            true => text.url_fault("has a query, and a path is put after it", "end it before the ?"),
             false => url(text),
         }
     });
@@ -137,13 +137,13 @@ fn tls(table: &Table<'_>, url: Option<&str>) -> Option<tls::Config> {
     Some(tls::Config { ca: ca?, client, min_version, ..tls::Config::default() })
 }
 
-/// An address; it may hold a secret, and is quoted as it stands in the file only.
+/// An address; it may hold a secret.
 fn url(text: Text<'_>) -> Option<String> {
     let url = match reqwest::Url::parse(&text.value) {
         Ok(url) => url,
         Err(error) => {
             let what = format!("no URL ({})", text.detail(error));
-            return text.fault(&what, "write one such as \"https://hooks.internal/audit\"");
+            return text.url_fault(&what, "write one such as \"https://hooks.internal/audit\"");
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -160,12 +160,12 @@ fn url(text: Text<'_>) -> Option<String> {
         "http" if is_loopback => {}
         "http" => {
             let what = "plain http lets everybody on the way read what is alerted";
-            return text.fault(what, "write https; plain http is for 127.0.0.1, [::1] and localhost");
+            return text.url_fault(what, "write https; plain http is for 127.0.0.1, [::1] and localhost");
         }
-        _ => return text.fault("not an https URL", "write one such as \"https://hooks.internal/audit\""),
+        _ => return text.url_fault("not an https URL", "write one such as \"https://hooks.internal/audit\""),
     }
     if url.fragment().is_some() {
-        return text.fault("has a fragment, which no server sees", "end it before the #");
+        return text.url_fault("has a fragment, which no server sees", "end it before the #");
     }
     Some(text.value)
 }

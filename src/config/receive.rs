@@ -38,10 +38,11 @@ fn limits(table: Table<'_>) -> Option<Limits> {
     let default = Limits::default();
     let seconds = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
     let max_batch = table.size("max_batch", default.batch_max_bytes, 64 * KIB..=64 * MIB);
-    // a host's share is two of the largest batches, and must fit in here
+    // the largest batch must fit in a host's share, which is half of this at most
     let in_flight = table.size("in_flight", default.in_flight_max_bytes, 128 * MIB..=TIB);
     let connections = table.integer("connections", default.connections as u64, 1..=100_000);
     let per_host = table.integer("connections_per_host", default.connections_per_host as u64, 1..=100_000);
+    let handshakes = table.integer("handshakes", default.handshakes as u64, 4..=100_000);
     let handshake = table.duration("handshake_timeout", default.handshake_timeout, seconds.clone());
     let idle = table.duration("idle_timeout", default.idle_timeout, seconds.clone());
     let body = table.duration("body_timeout", default.body_timeout, seconds);
@@ -52,6 +53,7 @@ fn limits(table: Table<'_>) -> Option<Limits> {
         in_flight_max_bytes: in_flight?,
         connections: usize::try_from(connections?).ok()?,
         connections_per_host: usize::try_from(per_host?).ok()?,
+        handshakes: usize::try_from(handshakes?).ok()?,
         handshake_timeout: handshake?,
         idle_timeout: idle?,
         body_timeout: body?,

@@ -5,6 +5,7 @@
 use super::document::Place;
 use super::substitute::{May, substitute};
 use super::value;
+use crate::tls::origin;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -320,6 +321,14 @@ impl Text<'_> {
     /// Notes what is wrong with it.
     pub(super) fn fault<T>(&self, what: &str, mend: impl Into<String>) -> Option<T> {
         self.place.fault(format!("\"{}\": {what}", self.raw), mend);
+        None
+    }
+
+    /// The same of a URL, of which only the beginning is quoted.
+    pub(super) fn url_fault<T>(&self, what: &str, mend: impl Into<String>) -> Option<T> {
+        let shown = origin(self.raw);
+        let cut = if shown.len() < self.raw.len() { "/…" } else { "" };
+        self.place.fault(format!("\"{shown}{cut}\": {what}"), mend);
         None
     }
 

@@ -2,6 +2,7 @@
 
 use super::{S3Config, TlsConfig};
 use crate::record::Secret;
+use crate::tls::origin;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,9 +46,9 @@ impl Kind {
     /// Where it is, for people.
     pub fn place(&self) -> String {
         match self {
-            Kind::Https(https) => https.url.clone(),
-            Kind::Generic(generic) => generic.shown().to_owned(),
-            Kind::Otlp(otlp) => otlp.url.clone(),
+            Kind::Https(https) => origin(&https.url).to_owned(),
+            Kind::Generic(generic) => origin(&generic.url).to_owned(),
+            Kind::Otlp(otlp) => origin(&otlp.url).to_owned(),
             Kind::File(file) => file.dir.display().to_string(),
             Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
             Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),
@@ -115,13 +116,6 @@ pub struct GenericConfig {
     pub tls: TlsConfig,
     /// The way there.
     pub proxy: Option<Proxy>,
-}
-
-impl GenericConfig {
-    /// The URL without its query, which may be a secret.
-    pub(super) fn shown(&self) -> &str {
-        self.url.split('?').next().unwrap_or_default()
-    }
 }
 
 /// What a body is.

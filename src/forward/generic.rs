@@ -5,10 +5,10 @@
 //! but 2xx is final, since no other status means the same to all servers: 409 is no fork here.
 
 use super::backend::{Backend, Outcome, Pending, Upload};
-use super::http::{self, in_one_line, read_answer, retry_after};
+use super::http::{self, read_answer, retry_after};
 use super::{Error, Format, GenericConfig, tls};
 use crate::record::StreamId;
-use crate::tls::explain;
+use crate::tls::{explain, said_by};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -40,10 +40,10 @@ impl Generic {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
         }
         // the operator's own come instead of these
-        for (header, value) in &http::headers(config.shown(), &config.headers)? {
+        for (header, value) in &http::headers(&config.url, &config.headers)? {
             headers.insert(header, value.clone());
         }
-        let client = http::client(config.shown(), tls, config.proxy.as_ref())?;
+        let client = http::client(&config.url, tls, config.proxy.as_ref())?;
         Ok(Self { host: host.to_owned(), config: config.clone(), headers, client, certificates })
     }
 
@@ -75,9 +75,9 @@ impl Generic {
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
         // a status is not believed before its answer has come whole
-        match read_answer(response).await {
+        match read_answer(response, http::ANSWER_MAX_BYTES).await {
             Ok(_) if status.is_success() => Outcome::Stored(None),
-            Ok(said) => Outcome::Later { why: format!("{status}: {}", in_one_line(&said)), after },
+            Ok(said) => Outcome::Later { why: format!("{status}: {}", said_by(&self.config.url, &said)), after },
             Err(error) => Outcome::Later { why: explain(error), after },
         }
     }
@@ -119,7 +119,7 @@ impl Backend for Generic {
     }
 
     fn reload(&mut self) {
-        let make = |tls| http::client(self.config.shown(), tls, self.config.proxy.as_ref());
+        let make = |tls| http::client(&self.config.url, tls, self.config.proxy.as_ref());
         self.certificates.renew(&mut self.client, make);
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{Error, Proxy};
 use crate::record::Secret;
-use crate::tls::explain;
+use crate::tls::{explain, origin};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
-/// An answer is a receipt or a short error; more is not read.
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// Most answers are a receipt or a short error; more is not read.
+pub(super) const ANSWER_MAX_BYTES: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An attempt is over after this, and a second more for each of so many bytes: the slowest link that is worth it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ pub(super) fn builder(tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Resul
 
 /// The client of `url`.
 pub(super) fn built(url: &str, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
-    builder.build().map_err(|e| Error::Place { place: url.to_owned(), reason: explain(e) })
+    builder.build().map_err(|e| Error::Place { place: origin(url).to_owned(), reason: explain(e) })
 }
 
 /// Headers of the configuration, whose values are never shown.
@@ -56,7 +56,7 @@ pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<Head
         let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value.expose()).ok());
         let Some((header, mut value)) = header else {
             let reason = format!("the header {name:?} can't be sent; use ASCII, and no line breaks");
-            return Err(Error::Place { place: url.to_owned(), reason });
+            return Err(Error::Place { place: origin(url).to_owned(), reason });
         };
         value.set_sensitive(true);
         headers.append(header, value);
@@ -64,19 +64,13 @@ pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<Head
     Ok(headers)
 }
 
-/// What a server said, in one line, and not much of it.
-pub(super) fn in_one_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
-}
-
 /// An answer's body, up to a limit.
-pub(super) async fn read_answer(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+pub(super) async fn read_answer(mut response: reqwest::Response, max_bytes: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX_BYTES {
-            body.truncate(ANSWER_MAX_BYTES);
+        if body.len() > max_bytes {
+            body.truncate(max_bytes);
             break;
         }
     }

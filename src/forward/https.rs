@@ -5,7 +5,7 @@ use super::http::{self, read_answer, retry_after};
 use super::{Error, HttpsConfig, Proxy, tls};
 use crate::chain::receipt::Receipt;
 use crate::record::StreamId;
-use crate::tls::explain;
+use crate::tls::{explain, origin, said_by};
 use base64::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -24,7 +24,7 @@ impl Https {
     pub(super) fn new(name: &str, config: &HttpsConfig, host: &str) -> Result<Self, Error> {
         if !config.url.starts_with("https://") {
             return Err(Error::Place {
-                place: config.url.clone(),
+                place: origin(&config.url).to_owned(),
                 reason: "only https:// is sent to: logs cross no wire in the clear".into(),
             });
         }
@@ -51,7 +51,7 @@ impl Https {
             Err(error) => return Outcome::Later { why: explain(error), after: None },
         };
         let (status, after) = (response.status(), retry_after(response.headers()));
-        let body = match read_answer(response).await {
+        let body = match read_answer(response, http::ANSWER_MAX_BYTES).await {
             Ok(body) => body,
             Err(error) => return Outcome::Later { why: explain(error), after },
         };
@@ -65,7 +65,10 @@ impl Https {
         let status = response.status();
         match status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(format!("{status}: {}", said(&read_answer(response).await.unwrap_or_default()))),
+            _ => Err(format!(
+                "{status}: {}",
+                self.said(&read_answer(response, http::ANSWER_MAX_BYTES).await.unwrap_or_default())
+            )),
         }
     }
 
@@ -79,10 +82,18 @@ impl Https {
             StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE
                 if error_in(body).is_some() =>
             {
-                Outcome::Refused { is_fork: status == StatusCode::CONFLICT, why: format!("{status}: {}", said(body)) }
+                Outcome::Refused {
+                    is_fork: status == StatusCode::CONFLICT,
+                    why: format!("{status}: {}", self.said(body)),
+                }
             }
-            other => Outcome::Later { why: format!("{other}: {}", said(body)), after },
+            other => Outcome::Later { why: format!("{other}: {}", self.said(body)), after },
         }
+    }
+
+    /// What the server said, in one line.
+    fn said(&self, body: &[u8]) -> String {
+        said_by(&self.url, error_in(body).as_ref().map_or(body, String::as_bytes))
     }
 }
 
@@ -114,9 +125,4 @@ fn receipt(body: &[u8], upload: &Upload) -> Result<Receipt, String> {
 fn error_in(body: &[u8]) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(answer.get("error")?.as_str()?.to_owned())
-}
-
-/// What the server said, in one line.
-fn said(body: &[u8]) -> String {
-    http::in_one_line(error_in(body).as_ref().map_or(body, String::as_bytes))
 }

@@ -16,6 +16,7 @@
 
 use super::backend::{Outcome, Upload};
 use crate::chain::header::Hash;
+use crate::chain::key::sha256;
 use crate::record::{Seq, StreamId, is_name};
 use base64::prelude::*;
 use std::ops::Range;
@@ -89,9 +90,36 @@ impl Label {
         (is_range && seq[0] <= seq[1] && header("Sealtail-Name")? == label.name()).then_some(label)
     }
 
+    /// Of a message with these headers and bytes; `None` if it is no batch.
+    pub(super) fn of_message<'a>(header: impl Fn(&str) -> Option<&'a str>, bytes: &[u8]) -> Option<Label> {
+        Label::read(header).filter(|label| label.range.end - label.range.start == bytes.len() as u64)
+    }
+
     /// Whether this message is of the upload's stream, and not of a later batch.
     pub(super) fn is_at_or_before(&self, upload: &Upload) -> bool {
         self.host == upload.host && self.stream == upload.batch.stream && self.seq[0] <= upload.batch.seq[0]
+    }
+}
+
+/// A message that is there. Whoever may write there can put what he likes into the headers, and so they are not believed for the bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub label: Label,
+    /// SHA-256 of the message's own bytes.
+    own: Hash,
+}
+
+impl Found {
+    pub(super) fn new(label: Label, bytes: &[u8]) -> Found {
+        Found { label, own: Hash(sha256(&[bytes])) }
+    }
+
+    /// Of a message of the upload.
+    fn has_other_bytes(&self, upload: &Upload) -> bool {
+        let range = self.label.range.start as usize..self.label.range.end as usize;
+        self.label.digest != upload.digest
+            || self.label.total != upload.bytes.len() as u64
+            || upload.bytes.get(range).is_none_or(|bytes| Hash(sha256(&[bytes])) != self.own)
     }
 }
 
@@ -105,21 +133,27 @@ pub(super) enum Standing {
 }
 
 /// What the target has of the batch, going by the newest stored message that [is at or before](Label::is_at_or_before) it.
-pub(super) fn standing(last: Option<&Label>, upload: &Upload) -> Standing {
-    match last.filter(|last| last.seq[0] == upload.batch.seq[0]) {
+pub(super) fn standing(last: Option<&Found>, upload: &Upload) -> Standing {
+    match last.filter(|last| last.label.seq[0] == upload.batch.seq[0]) {
         None => Standing::Until(0),
-        Some(last) if last.digest != upload.digest || last.total != upload.bytes.len() as u64 => {
-            let why = format!("{} is there with other bytes; whoever wrote them was not this stream", last.name());
+        Some(last) if last.has_other_bytes(upload) => {
+            let (name, range) = (last.label.name(), &last.label.range);
+            let why = format!(
+                "{name} is there with other bytes ({} to {}); whoever wrote them was not this stream",
+                range.start,
+                range.end - 1
+            );
             Standing::Settled(Outcome::Refused { is_fork: true, why })
         }
-        Some(last) if last.range.end == last.total => Standing::Settled(Outcome::Stored(None)),
-        Some(last) => Standing::Until(last.range.end),
+        Some(last) if last.label.range.end == last.label.total => Standing::Settled(Outcome::Stored(None)),
+        Some(last) => Standing::Until(last.label.range.end),
     }
 }
 
 /// What is wrong with that which the target has of what came before the batch; nothing can be done about it here, so that it is
 /// told and sending goes on.
-pub(super) fn gap_before(last: Option<&Label>, upload: &Upload) -> Option<String> {
+pub(super) fn gap_before(last: Option<&Found>, upload: &Upload) -> Option<String> {
+    let last = last.map(|last| &last.label);
     let first = upload.batch.seq[0];
     let stream = upload.batch.stream;
     match last.filter(|last| last.seq[0] < first) {
@@ -164,18 +198,23 @@ mod tests {
         Label::read(|name| headers.get(name).map(String::as_str))
     }
 
+    fn upload(bytes: Vec<u8>) -> Upload {
+        let len = bytes.len() as u64;
+        let batch = crate::spool::Frozen { stream: StreamId([7; 16]), seq: [4, 9], file: 0, offset: 0, len };
+        Upload { host: "web-1".into(), batch, bytes, digest: Hash([3; 32]) }
+    }
+
     /// A part that says of the batch what its bytes do not.
     #[test]
-    fn a_part_of_another_size_of_batch_is_a_fork() {
-        let upload = |len: usize| {
-            let batch =
-                crate::spool::Frozen { stream: StreamId([7; 16]), seq: [4, 9], file: 0, offset: 0, len: len as u64 };
-            Upload { host: "web-1".into(), batch, bytes: vec![0; len], digest: Hash([3; 32]) }
-        };
-        assert!(matches!(standing(Some(&label()), &upload(30)), Standing::Until(20)));
-        for len in [10, 20, 29, 31] {
-            let standing = standing(Some(&label()), &upload(len));
-            assert!(matches!(standing, Standing::Settled(Outcome::Refused { is_fork: true, .. })), "{len}");
+    fn a_part_of_another_size_of_batch_or_with_other_bytes_is_a_fork() {
+        let there = |bytes: &[u8]| Found::new(label(), bytes);
+        assert!(matches!(standing(Some(&there(&[0; 10])), &upload(vec![0; 30])), Standing::Until(20)));
+        let mut cases: Vec<_> = [10, 20, 29, 31].map(|len| (there(&[0; 10]), upload(vec![0; len]))).into();
+        cases.push((there(&[1; 10]), upload(vec![0; 30])));
+        for (there, upload) in cases {
+            let standing = standing(Some(&there), &upload);
+            let is_fork = matches!(standing, Standing::Settled(Outcome::Refused { is_fork: true, .. }));
+            assert!(is_fork, "{there:?} {upload:?}");
         }
     }
 

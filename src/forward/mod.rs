@@ -219,7 +219,11 @@ impl Forwarder {
     /// Until the target has the batch, or refuses it for good.
     async fn deliver(&mut self, backend: &mut dyn Backend, batch: &Frozen) -> Result<(), Error> {
         let (spool, frozen) = (self.spool.clone(), *batch);
-        let bytes = blocking(move || spool.read(&frozen)).await?;
+        let bytes = match blocking(move || spool.read(&frozen)).await {
+            // an optional target that was skipped just now has no claim on the file any more
+            Err(_) if !self.spool.is_frozen(&self.config.name, batch) => return Ok(()),
+            read => read?,
+        };
         if self.spool.is_refused(&self.config.name, batch.stream) {
             return self.quarantine(batch, bytes, None).await;
         }

@@ -7,7 +7,7 @@
 use super::backend::{Backend, Outcome, Pending, Upload};
 use super::{Error, Proxy, TlsConfig, http, tls};
 use crate::chain::header::Hash;
-use crate::s3::{Access, Failure, Http, connect, histories};
+use crate::s3::{Access, Failure, Http, Version, connect, histories};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
@@ -189,6 +189,9 @@ struct Bucket {
     config: S3Config,
 }
 
+/// Of an object that is there already so many versions are looked at. Whoever puts more there shows in `verify`.
+const VERSIONS_MAX: usize = 10_000;
+
 /// How long before the retention that is wanted one may end that an earlier attempt began: clocks differ by as much.
 const SKEW: Duration = Duration::from_secs(15 * 60);
 
@@ -265,18 +268,16 @@ impl Bucket {
             let why = format!("{object} holds other bytes; whoever wrote them was not this stream");
             return Ok(Outcome::Refused { is_fork: true, why });
         }
-        match histories(&self.client, bucket, &key).await {
+        match histories(&self.client, bucket, &key, VERSIONS_MAX).await {
             Ok(mut histories) => {
-                let history = histories.remove(&key).unwrap_or_default();
+                let history = histories.by_key.remove(&key).unwrap_or_default();
                 let size_bytes = i64::try_from(upload.batch.len).ok();
-                let other = history.versions.iter().find(|version| {
-                    Some(version.size_bytes) != size_bytes || head.e_tag().is_some_and(|e_tag| e_tag != version.e_tag)
-                });
-                if let Some(other) = other {
+                let is_other = |version: &&Version| version.has(size_bytes, head.e_tag()) == Some(false);
+                if let Some(other) = history.versions.iter().find(is_other) {
                     let why = format!("{object} has another version besides, with other bytes: {}", other.put.told());
                     return Ok(Outcome::Refused { is_fork: true, why });
                 }
-                if history.versions.len() > 1 || !history.markers.is_empty() {
+                if history.versions.len() > 1 || !history.markers.is_empty() || !histories.is_whole {
                     tracing::warn!("{object} has more than one version, or was deleted; sealtail verify tells more");
                 }
             }
@@ -316,38 +317,67 @@ impl Bucket {
         Ok(Hash(digest.finalize().into()) == upload.digest)
     }
 
-    /// Sees to it that an object that was there has the retention that is wanted, whoever put it.
+    /// Sees to it that an object that was there has the retention that is wanted, whoever put it. What is stronger than that stays; what is
+    /// weaker, and can't be made stronger, is told: the bytes are there, and no other attempt would find it otherwise.
     async fn keep(&self, head: &HeadObjectOutput, key: &str, object: &str) -> Result<(), Failure> {
         let ObjectLock::Kept { mode, retain, legal_hold } = self.config.object_lock else { return Ok(()) };
-        let mode_fits = match head.object_lock_mode() {
-            Some(ObjectLockMode::Compliance) => true,
-            Some(ObjectLockMode::Governance) => mode == LockMode::Governance,
-            _ => false,
+        let there = match head.object_lock_mode() {
+            Some(ObjectLockMode::Compliance) => Some(LockMode::Compliance),
+            Some(ObjectLockMode::Governance) => Some(LockMode::Governance),
+            _ => None,
         };
         let stored_at = head.last_modified().and_then(|at| SystemTime::try_from(*at).ok());
         let until = head.object_lock_retain_until_date().and_then(|at| SystemTime::try_from(*at).ok());
         let lasts = stored_at.zip(until).is_some_and(|(stored_at, until)| until + SKEW >= stored_at + retain);
-        let version = head.version_id().map(str::to_owned);
-        if !(mode_fits && lasts) {
-            let retention = ObjectLockRetention::builder()
-                .mode(match mode {
-                    LockMode::Compliance => ObjectLockRetentionMode::Compliance,
-                    LockMode::Governance => ObjectLockRetentionMode::Governance,
-                })
-                .retain_until_date(DateTime::from(SystemTime::now() + retain))
-                .build();
-            let kept = self.client.put_object_retention().bucket(&self.config.bucket).key(key);
-            let kept = kept.set_version_id(version.clone()).retention(retention).send().await;
-            let what = format!("{object} is there, and not with the retention that object_lock says");
-            kept.map_err(|error| Failure::of(&what, &error))?;
+        let version = head.version_id();
+        // never shorter than it is, which no store would take
+        let end = (SystemTime::now() + retain).max(until.unwrap_or(SystemTime::UNIX_EPOCH));
+        match there {
+            Some(LockMode::Compliance) if lasts => {}
+            Some(LockMode::Governance) if lasts && mode == LockMode::Governance => {}
+            // compliance stays compliance, whatever is configured
+            Some(LockMode::Compliance) => self.retain(key, object, version, (LockMode::Compliance, end)).await?,
+            Some(LockMode::Governance) if mode == LockMode::Compliance => {
+                if let Err(failure) = self.retain(key, object, version, (mode, end)).await {
+                    if !failure.is_denied() {
+                        return Err(failure);
+                    }
+                    if !lasts {
+                        self.retain(key, object, version, (LockMode::Governance, end)).await?;
+                    }
+                    tracing::error!(
+                        "{object} is kept in governance mode, and not in compliance mode as object_lock says: whoever has s3:BypassGovernanceRetention can delete it ({})",
+                        failure.why
+                    );
+                }
+            }
+            _ => self.retain(key, object, version, (mode, end)).await?,
         }
         if legal_hold && head.object_lock_legal_hold_status() != Some(&ObjectLockLegalHoldStatus::On) {
             let hold = ObjectLockLegalHold::builder().status(ObjectLockLegalHoldStatus::On).build();
             let held = self.client.put_object_legal_hold().bucket(&self.config.bucket).key(key);
-            let held = held.set_version_id(version).legal_hold(hold).send().await;
+            let held = held.set_version_id(version.map(str::to_owned)).legal_hold(hold).send().await;
             held.map_err(|error| Failure::of(&format!("{object} is there, and without a legal hold"), &error))?;
         }
         Ok(())
+    }
+
+    async fn retain(
+        &self,
+        key: &str,
+        object: &str,
+        version: Option<&str>,
+        (mode, end): (LockMode, SystemTime),
+    ) -> Result<(), Failure> {
+        let mode = match mode {
+            LockMode::Compliance => ObjectLockRetentionMode::Compliance,
+            LockMode::Governance => ObjectLockRetentionMode::Governance,
+        };
+        let retention = ObjectLockRetention::builder().mode(mode).retain_until_date(DateTime::from(end)).build();
+        let kept = self.client.put_object_retention().bucket(&self.config.bucket).key(key);
+        let kept = kept.set_version_id(version.map(str::to_owned)).retention(retention).send().await;
+        let what = format!("{object} is there, and not with the retention that object_lock says");
+        kept.map(drop).map_err(|error| Failure::of(&what, &error))
     }
 
     fn key(&self, upload: &Upload) -> String {

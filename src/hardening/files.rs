@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// The rights that are handled are those of Linux 6.10; an older kernel enforces those that it knows.
 const RIGHTS: ABI = ABI::V5;
 
+/// Under this is everything.
+pub(super) const ALL: &str = "/";
 /// What every program reads: libraries, certificates that the machine trusts, names and how they are looked up, itself.
 const SYSTEM: [&str; 15] = [
     "/etc",
@@ -83,10 +85,17 @@ fn nearest(path: &Path) -> Option<PathBuf> {
 
 /// Gives up all other files, and the execution of any, for this thread and all that it starts.
 pub(super) fn confine(places: &Places) -> Result<RulesetStatus, RulesetError> {
-    let (all, read) = (AccessFs::from_all(RIGHTS), AccessFs::from_read(RIGHTS));
-    let ruleset = Ruleset::default().handle_access(all)?.create()?;
-    let ruleset = ruleset.add_rules(path_beneath_rules(&places.read, read & !AccessFs::Execute))?;
-    let ruleset = ruleset.add_rules(path_beneath_rules(&places.write, all & !AccessFs::Execute))?;
+    let reads_all = places.read.iter().any(|place| place == Path::new(ALL));
+    let handled = match reads_all {
+        true => AccessFs::from_write(RIGHTS) | AccessFs::Execute,
+        false => AccessFs::from_all(RIGHTS),
+    };
+    let mut ruleset = Ruleset::default().handle_access(handled)?.create()?;
+    if !reads_all {
+        let read = AccessFs::from_read(RIGHTS) & !AccessFs::Execute;
+        ruleset = ruleset.add_rules(path_beneath_rules(&places.read, read))?;
+    }
+    let ruleset = ruleset.add_rules(path_beneath_rules(&places.write, handled & !AccessFs::Execute))?;
     Ok(ruleset.restrict_self()?.ruleset)
 }
 
@@ -105,13 +114,22 @@ mod tests {
             fs::create_dir(at(folder)).unwrap();
             fs::write(at(folder).join("file"), "").unwrap();
         }
-        let places = Places { read: vec![at("read")], write: vec![at("write")] }.resolved();
+        for reads_all in [false, true] {
+            let read = if reads_all { PathBuf::from(ALL) } else { at("read") };
+            let places = Places { read: vec![read], write: vec![at("write")] }.resolved();
+            check(&places, reads_all, &at);
+        }
+    }
+
+    fn check(places: &Places, reads_all: bool, at: &(impl Fn(&str) -> PathBuf + Sync)) {
         // on a thread of its own, since it is for good
         let work = || {
-            let status = confine(&places).unwrap();
+            let status = confine(places).unwrap();
             fs::write(at("write/new"), "").unwrap();
             fs::rename(at("write/new"), at("write/newer")).unwrap();
-            symlink(at("else"), at("write/link")).unwrap();
+            if !reads_all {
+                symlink(at("else"), at("write/link")).unwrap();
+            }
             let opened =
                 ["read/file", "write/file", "else/file", "write/link/file"].map(|name| File::open(at(name)).is_ok());
             let made =
@@ -123,7 +141,7 @@ mod tests {
             assert!(std::env::var_os("CI").is_none(), "CI must have Landlock");
             return eprintln!("SKIPPED: this kernel has no Landlock");
         }
-        assert_eq!(opened, [true, true, false, false]);
+        assert_eq!(opened, [true, true, reads_all, reads_all]);
         assert_eq!(made, [Some(ErrorKind::PermissionDenied); 3]);
     }
 

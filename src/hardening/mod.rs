@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 pub struct Config {
     /// Whether system calls are denied.
     pub seccomp: bool,
-    /// Whether files are.
+    /// Whether files are: to write and to execute them, and also to read them where `more` has any to read.
     pub landlock: bool,
-    /// Folders that are within reach besides, for configurations to come.
+    /// Folders that are within reach besides what the configuration names.
     pub more: Places,
     /// Whether what can't be denied ends the command; else it is said in the log.
     pub require: bool,
@@ -92,14 +92,16 @@ pub fn confine(config: &Config, may_execute: bool) -> Result<(), String> {
     }
 }
 
-/// Puts all files out of reach but these, and returns those that are within; None where all are. It is to be called before
-/// [`confine`], and before there are other threads.
+/// Puts all files out of reach but these, and returns those that are within; None where all are. What is read is out of reach only
+/// where that is asked for: links among logs may lead elsewhere tomorrow. It is to be called before [`confine`], and before there
+/// are other threads.
 pub fn confine_files(config: &Config, places: &Places) -> Result<Option<Places>, String> {
     if !config.landlock {
         return Ok(None);
     }
     let [read, write] = [(&places.read, &config.more.read), (&places.write, &config.more.write)]
         .map(|(all, more)| all.iter().chain(more).cloned().collect());
+    let read = if config.more.read.is_empty() { vec![files::ALL.into()] } else { read };
     let places = Places { read, write }.resolved();
     let why = match files::confine(&places) {
         Ok(RulesetStatus::NotEnforced) => "this kernel has no Landlock".to_owned(),

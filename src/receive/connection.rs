@@ -1,6 +1,7 @@
 //! One client's connection, from its TLS handshake to its end, with bounds of time on each part.
 
 use super::client::Client;
+use super::handshakes::{Handshake, Handshakes};
 use super::limits::Limits;
 use super::metrics::Metrics;
 use axum::Router;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -39,6 +40,10 @@ pub(super) struct Service {
     pub(super) router: Router,
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Arc<Metrics>,
+    /// Those whose TLS handshake is not done.
+    pub(super) handshakes: Arc<Handshakes>,
+    /// Places of connections whose client is known.
+    pub(super) free: Arc<Semaphore>,
     pub(super) places: Arc<Places>,
     /// Whether the receiver stops.
     pub(super) stopping: watch::Receiver<bool>,
@@ -60,27 +65,21 @@ struct Place {
 pub(super) async fn serve(tcp: TcpStream, peer: SocketAddr, tls: Arc<ServerConfig>, service: Service) {
     let metrics = service.metrics.clone();
     let _counted = metrics.connected();
-    let handshake = service.limits.handshake_timeout;
-    let stream = match timeout(handshake, TlsAcceptor::from(tls).accept(tcp)).await {
-        Ok(Ok(stream)) => stream,
-        // load balancers look whether the port is open, and say nothing
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return tracing::debug!(%peer, "a connection ended before its TLS handshake did");
-        }
-        Ok(Err(error)) => {
-            metrics.refused("handshake");
-            return tracing::warn!(%peer, "refused: its TLS handshake failed: {error}");
-        }
-        Err(_) => {
-            metrics.refused("handshake_timeout");
-            return tracing::warn!(%peer, "refused: no TLS handshake within {} s", handshake.as_secs());
-        }
-    };
+    let Some(stream) = shake_hands(tcp, peer, tls, &service).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let client = certificate.map(|certificate| Client::of(peer, certificate));
     match client {
         Some(Ok(client)) => match Places::take(&service.places, &client, service.limits.connections_per_host) {
-            Some(_place) => serve_requests(stream, client, service).await,
+            Some(_place) => {
+                // who waits here has a place among its own, so that they are no more than hosts may have
+                match timeout(service.limits.idle_timeout, service.free.clone().acquire_owned()).await {
+                    Ok(_permit) => serve_requests(stream, client, service).await,
+                    Err(_) => {
+                        metrics.refused("connections");
+                        tracing::warn!(%peer, client = client.name(), "refused: [receive.limits] connections are open");
+                    }
+                }
+            }
             None => {
                 metrics.refused("connections");
                 tracing::warn!(%peer, client = client.name(), "refused: [receive.limits] connections_per_host are open");
@@ -89,6 +88,41 @@ pub(super) async fn serve(tcp: TcpStream, peer: SocketAddr, tls: Arc<ServerConfi
         Some(Err(error)) => tracing::warn!(%peer, "refused: {error}"),
         None => tracing::warn!(%peer, "refused: it has no certificate"),
     }
+}
+
+/// The TLS handshake; `None` where it came to nothing.
+async fn shake_hands(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    tls: Arc<ServerConfig>,
+    service: &Service,
+) -> Option<TlsStream<TcpStream>> {
+    let (metrics, within) = (&service.metrics, service.limits.handshake_timeout);
+    let mut handshake: Handshake = Handshakes::begin(&service.handshakes, peer.ip());
+    let done = tokio::select! {
+        done = timeout(within, TlsAcceptor::from(tls).accept(tcp)) => done,
+        () = handshake.closed() => {
+            metrics.refused("handshakes");
+            tracing::debug!(%peer, "refused: [receive.limits] handshakes are open, and this was the oldest");
+            return None;
+        }
+    };
+    match done {
+        Ok(Ok(stream)) => return Some(stream),
+        // load balancers look whether the port is open, and say nothing
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            tracing::debug!(%peer, "a connection ended before its TLS handshake did");
+        }
+        Ok(Err(error)) => {
+            metrics.refused("handshake");
+            tracing::warn!(%peer, "refused: its TLS handshake failed: {error}");
+        }
+        Err(_) => {
+            metrics.refused("handshake_timeout");
+            tracing::warn!(%peer, "refused: no TLS handshake within {} s", within.as_secs());
+        }
+    }
+    None
 }
 
 async fn serve_requests(stream: TlsStream<TcpStream>, client: Client, service: Service) {

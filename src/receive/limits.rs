@@ -10,10 +10,12 @@ pub struct Limits {
     pub batch_max_bytes: u64,
     /// Bytes of batches that are on their way at once, on the disk, of all hosts together.
     pub in_flight_max_bytes: u64,
-    /// Connections at once.
+    /// Connections at once of clients that are known.
     pub connections: usize,
     /// Those of one client certificate.
     pub connections_per_host: usize,
+    /// TLS handshakes at once.
+    pub handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
     /// How long a connection stays open without a request, whose head must have come by then too.
@@ -40,9 +42,10 @@ impl Default for Limits {
         Self {
             batch_max_bytes: BATCH_MAX,
             in_flight_max_bytes: 1 << 30,
-            // fewer than the 1,024 open files that a process usually may have
+            // with the handshakes fewer than the 1,024 open files that a process usually may have
             connections: 512,
             connections_per_host: 16,
+            handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(60),

@@ -1,8 +1,8 @@
 //! What the receiver counts, as Prometheus takes it.
 
 use super::quota::Accounts;
+use crate::telemetry::text::{Kind, Text};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,30 +70,35 @@ impl Metrics {
         Counted(self)
     }
 
-    /// Prometheus' text format, version 0.0.4. Neither a host's name nor a reason has a character that needs an escape.
+    /// Prometheus' text format.
     pub(super) fn text(&self, accounts: &Accounts) -> String {
-        let mut text = String::new();
+        let mut text = Text::default();
         self.host_text(&mut text);
-        family(&mut text, "sealtail_receive_refusals_total", "counter", "Requests and connections that were refused.");
+        let help = "Requests and connections that were refused.";
+        let mut refusals = text.metric("sealtail_receive_refusals_total", Kind::Counter, help);
         for (reason, count) in &*lock(&self.refusals) {
-            sample(&mut text, "sealtail_receive_refusals_total", "reason", reason, *count);
+            refusals.sample(&[("reason", reason)], count);
         }
         let (used, size) = accounts.used();
-        family(&mut text, "sealtail_receive_quota_used_bytes", "gauge", "What a host has stored, where a quota asks.");
+        let help = "What a host has stored, where a quota asks.";
+        let mut quota = text.metric("sealtail_receive_quota_used_bytes", Kind::Gauge, help);
         for (host, bytes) in used {
-            sample(&mut text, "sealtail_receive_quota_used_bytes", "host", &host, bytes);
+            quota.sample(&[("host", &host)], bytes);
         }
         if let Some(size) = size {
-            family(&mut text, "sealtail_receive_quota_bytes", "gauge", "What each host may store.");
-            line(&mut text, format_args!("sealtail_receive_quota_bytes {size}"));
+            let help = "What each host may store.";
+            text.metric("sealtail_receive_quota_bytes", Kind::Gauge, help).sample(&[], size);
         }
-        family(&mut text, "sealtail_receive_connections", "gauge", "Connections that are open.");
-        line(&mut text, format_args!("sealtail_receive_connections {}", self.connections.load(Ordering::Relaxed)));
-        self.sync_text(&mut text);
-        text
+        let mut connections = text.metric("sealtail_receive_connections", Kind::Gauge, "Connections that are open.");
+        connections.sample(&[], self.connections.load(Ordering::Relaxed));
+        let help = "How long it took to make a batch durable.";
+        let sum_s = Duration::from_micros(self.synced_us.load(Ordering::Relaxed)).as_secs_f64();
+        let counts = self.synced.iter().map(|count| count.load(Ordering::Relaxed));
+        text.metric("sealtail_receive_fsync_seconds", Kind::Histogram, help).buckets(&BOUNDS_S, counts, sum_s);
+        text.finish()
     }
 
-    fn host_text(&self, text: &mut String) {
+    fn host_text(&self, text: &mut Text) {
         type Counter = (&'static str, &'static str, fn(&Host) -> u64);
         let counters: [Counter; 4] = [
             ("sealtail_receive_batches_total", "Batches that were stored.", |host| host.batches),
@@ -103,25 +108,11 @@ impl Metrics {
         ];
         let hosts = lock(&self.hosts);
         for (name, help, value) in counters {
-            family(text, name, "counter", help);
+            let mut metric = text.metric(name, Kind::Counter, help);
             for (host, counts) in &*hosts {
-                sample(text, name, "host", host, value(counts));
+                metric.sample(&[("host", host)], value(counts));
             }
         }
-    }
-
-    fn sync_text(&self, text: &mut String) {
-        let name = "sealtail_receive_fsync_seconds";
-        family(text, name, "histogram", "How long it took to make a batch durable.");
-        let mut count = 0;
-        let bounds = BOUNDS_S.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
-        for (bound, within) in bounds.zip(&self.synced) {
-            count += within.load(Ordering::Relaxed);
-            line(text, format_args!("{name}_bucket{{le=\"{bound}\"}} {count}"));
-        }
-        let sum_s = Duration::from_micros(self.synced_us.load(Ordering::Relaxed)).as_secs_f64();
-        line(text, format_args!("{name}_sum {sum_s}"));
-        line(text, format_args!("{name}_count {count}"));
     }
 
     fn host(&self, name: &str, change: impl FnOnce(&mut Host)) {
@@ -137,19 +128,6 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
-}
-
-fn sample(text: &mut String, name: &str, label: &str, value: &str, count: u64) {
-    line(text, format_args!("{name}{{{label}=\"{value}\"}} {count}"));
-}
-
-fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
-    // writing to a String does not fail
-    let _ = writeln!(text, "{what}");
 }
 
 fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {

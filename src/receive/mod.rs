@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - `connection`: TLS handshake, HTTP, bounds of time; `tls`: the certificates; `client`: who the other end is
+//! - `handshakes`: connections that did not prove yet who they are; `shares`: what one host may take of what all share
 //! - `routes`: what a client may ask; `upload`: a body on its way to the disk; `refusal`: every "no" and its status
 //! - `limits`: what may be asked of the receiver; `quota`: what each host has stored; `metrics`: what is counted
 //! - `store`: takes a batch or finds that it is there already; `tip`: where a stream stands
@@ -17,11 +18,13 @@ mod check;
 mod client;
 mod connection;
 mod frames;
+mod handshakes;
 mod limits;
 mod metrics;
 mod quota;
 mod refusal;
 mod routes;
+mod shares;
 mod store;
 mod tip;
 mod tls;
@@ -37,16 +40,18 @@ use crate::tls::{DAY, Expiry, Fault, Watched, expiries, warn};
 use archive::FOLDER_MODE;
 use connection::{GRACE, Places, Service};
 use ed25519_dalek::SigningKey;
+use handshakes::Handshakes;
 use quota::Accounts;
 use rustls::ServerConfig;
+use shares::Shares;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{CHECKED_AT_ONCE, Store, Tips};
+use store::{CHECKED_AT_ONCE, CHECKED_OF_HOST, Store, Tips};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use upload::Uploads;
@@ -177,7 +182,7 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (config, store) = (config.clone(), Arc::new(store));
-        let accounts = Arc::new(Accounts::new(&config.quota, &config.dir));
+        let accounts = Arc::new(Accounts::new(&config.quota, &config.dir, &store.checks));
         let (asked, pulse) = (Reload::default(), Arc::default());
         Ok(Self { listener, address, config, tls, tls_watch, trust_watch, store, accounts, asked, pulse })
     }
@@ -212,7 +217,8 @@ impl Server {
         let free = Arc::new(Semaphore::new(limits.connections));
         let (mut stop_all, stopping) = watch::channel(false);
         let (metrics, places) = (self.store.metrics.clone(), Arc::new(Places::default()));
-        let mut service = Service { router, limits, metrics, places, stopping };
+        let handshakes = Arc::new(Handshakes::new(limits.handshakes));
+        let mut service = Service { router, limits, metrics, handshakes, free, places, stopping };
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
         let mut daily = interval(DAY);
@@ -229,12 +235,8 @@ impl Server {
                     continue;
                 }
                 Some(_) = connections.join_next() => continue,
-                (tcp, peer, permit) = accept(&self.listener, &free) => {
-                    let connection = connection::serve(tcp, peer, self.tls.clone(), service.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                (tcp, peer) = accept(&self.listener) => {
+                    connections.spawn(connection::serve(tcp, peer, self.tls.clone(), service.clone()));
                     continue;
                 }
             };
@@ -304,15 +306,14 @@ impl Server {
     }
 }
 
-/// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+/// The next connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
-        let permit = free.clone().acquire_owned().await.expect("this semaphore is never closed");
         match listener.accept().await {
             Ok((tcp, peer)) => {
                 // small answers should not wait for more to come; without it they are only slower
                 drop(tcp.set_nodelay(true));
-                return (tcp, peer, permit);
+                return (tcp, peer);
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}; if files run out, raise the limit of open files");
@@ -333,7 +334,7 @@ fn open_store(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Store, Error> 
     if leftovers > 0 {
         tracing::info!("removed {leftovers} unfinished files that a crash had left in the archive");
     }
-    let (metrics, checks) = (Arc::default(), Arc::new(Semaphore::new(CHECKED_AT_ONCE)));
+    let (metrics, checks) = (Arc::default(), Arc::new(Shares::new(CHECKED_AT_ONCE, CHECKED_OF_HOST)));
     Ok(Store { dir, fs, trust, key, tips: Tips::default(), metrics, checks, _lock: lock })
 }
 

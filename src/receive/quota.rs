@@ -6,6 +6,7 @@
 
 use super::limits::Quota;
 use super::refusal::Refusal;
+use super::shares::Shares;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ const BURST_S: u64 = 10;
 pub(super) struct Accounts {
     quota: Quota,
     dir: PathBuf,
+    /// Of work on the disk.
+    checks: Arc<Shares>,
     hosts: Mutex<HashMap<String, Arc<Mutex<Account>>>>,
 }
 
@@ -54,8 +57,8 @@ struct Bucket {
 
 impl Accounts {
     /// Of the hosts whose archives are in `dir`.
-    pub(super) fn new(quota: &Quota, dir: &Path) -> Self {
-        Self { quota: quota.clone(), dir: dir.to_owned(), hosts: Mutex::default() }
+    pub(super) fn new(quota: &Quota, dir: &Path, checks: &Arc<Shares>) -> Self {
+        Self { quota: quota.clone(), dir: dir.to_owned(), checks: checks.clone(), hosts: Mutex::default() }
     }
 
     /// Counts a request.
@@ -80,8 +83,13 @@ impl Accounts {
         }
         let account = self.account(host);
         if lock(&account).stored.is_none() {
-            let (accounts, name) = (self.clone(), host.to_owned());
-            let counted = tokio::task::spawn_blocking(move || count(&accounts.dir.join(name))).await;
+            let (accounts, name, share) = (self.clone(), host.to_owned(), self.checks.take(host, 1).await);
+            let count = move || {
+                let counted = count(&accounts.dir.join(name));
+                drop(share);
+                counted
+            };
+            let counted = tokio::task::spawn_blocking(count).await;
             let [all, of_today] = counted.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
                 tracing::error!("cannot count what {host} has stored: {error}");
                 Refusal::later("the receiver can't tell what this host has stored; its log says why")

@@ -5,6 +5,7 @@ use super::archive::{self, Archive, Stored};
 use super::check::advance;
 use super::metrics::Metrics;
 use super::refusal::Refusal;
+use super::shares::Shares;
 use super::tip::{Ended, StreamName, Tip};
 use super::upload::Upload;
 use crate::chain::header::Hash;
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 
 /// Streams of which is remembered where they stand; the others are read again from the disk when a batch comes.
 const STREAMS_REMEMBERED: usize = 4096;
@@ -27,6 +28,8 @@ const STREAMS_REMEMBERED: usize = 4096;
 const LISTED_MAX: usize = 10_000;
 /// Batches that are decoded and checked at once: each takes some 10 MiB for that.
 pub(super) const CHECKED_AT_ONCE: usize = 16;
+/// Those of one host.
+pub(super) const CHECKED_OF_HOST: usize = CHECKED_AT_ONCE / 4;
 
 /// The store of all hosts' streams.
 pub(super) struct Store {
@@ -42,8 +45,8 @@ pub(super) struct Store {
     pub(super) tips: Tips,
     /// What it counts.
     pub(super) metrics: Arc<Metrics>,
-    /// [`CHECKED_AT_ONCE`].
-    pub(super) checks: Arc<Semaphore>,
+    /// [`CHECKED_AT_ONCE`], and what else is asked of the disk.
+    pub(super) checks: Arc<Shares>,
     /// Keeps a second receiver out.
     pub(super) _lock: Lock,
 }
@@ -97,28 +100,32 @@ impl Store {
     ) -> Result<(Outcome, Receipt), Refusal> {
         let mut tip = self.tips.lock(&name).await;
         // goes on to its end even if the client goes away
-        self.clone().blocking(move || self.put_next(&name, first, batch, &mut tip)).await
+        let host = name.host.clone();
+        self.clone().blocking(&host, move || self.put_next(&name, first, batch, &mut tip)).await
     }
 
     /// Whether a batch of this name is stored, so that another one of this name is not kept beside it.
     pub(super) async fn holds(self: Arc<Self>, name: StreamName, first: Seq) -> Result<bool, Refusal> {
-        self.clone().blocking(move || Ok(Archive::of(&self.dir, &name).holds(first))).await
+        let host = name.host.clone();
+        self.clone().blocking(&host, move || Ok(Archive::of(&self.dir, &name).holds(first))).await
     }
 
     /// What is stored of a stream, from the batch on that begins with line `from` or after it.
     pub(super) async fn list(self: Arc<Self>, name: StreamName, from: Seq) -> Result<Listing, Refusal> {
         let mut tip = self.tips.lock(&name).await;
-        self.clone().blocking(move || self.list_from(&name, from, &mut tip)).await
+        let host = name.host.clone();
+        self.clone().blocking(&host, move || self.list_from(&name, from, &mut tip)).await
     }
 
     async fn blocking<T: Send + 'static>(
         self: Arc<Self>,
+        host: &str,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let permit = self.checks.clone().acquire_owned().await.expect("this semaphore is never closed");
+        let share = self.checks.take(host, 1).await;
         let work = move || {
             let result = work();
-            drop(permit);
+            drop(share);
             result
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

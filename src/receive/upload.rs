@@ -5,19 +5,18 @@ use super::archive::{BATCH_MAX, FILE_MODE};
 use super::limits::Limits;
 use super::quota::Charge;
 use super::refusal::Refusal;
+use super::shares::{Share, Shares};
 use crate::chain::key::Bytes32;
 use crate::durable::{FileSystem, Unnamed};
 use axum::body::{Body, Bytes, HttpBody};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a body waits for its share of the disk.
@@ -31,8 +30,7 @@ pub(super) struct Uploads {
     fs: Arc<dyn FileSystem>,
     folder: PathBuf,
     limits: Limits,
-    all: Arc<Semaphore>,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    room: Shares,
 }
 
 /// A body on the disk, without its name yet.
@@ -45,12 +43,6 @@ pub(super) struct Upload {
     pub(super) charge: Charge,
     /// Held until it is stored or refused.
     _share: Share,
-}
-
-/// Room that is taken; given back when dropped.
-struct Share {
-    _host: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
 }
 
 /// A body as far as it has come.
@@ -71,8 +63,10 @@ impl Upload {
 impl Uploads {
     /// Bodies are written in `folder`, beside the hosts' folders.
     pub(super) fn new(fs: Arc<dyn FileSystem>, folder: PathBuf, limits: &Limits) -> Self {
-        let all = Arc::new(Semaphore::new(mib(limits.in_flight_max_bytes) as usize));
-        Self { fs, folder, limits: limits.clone(), all, hosts: Mutex::default() }
+        let all = mib(limits.in_flight_max_bytes) as usize;
+        // the largest batch fits twice, if that leaves half to the others; that it fits once is the configuration's bound
+        let of_host = (2 * mib(limits.batch_max_bytes) as usize).min(all / 2);
+        Self { fs, folder, limits: limits.clone(), room: Shares::new(all, of_host) }
     }
 
     /// How large a body may become; an error if that is too large, before anything of it is read.
@@ -91,8 +85,8 @@ impl Uploads {
         expected: u64,
         charge: Charge,
     ) -> Result<Upload, Refusal> {
-        let share = timeout(WAIT, self.share(host, expected)).await.unwrap_or(None);
-        let share = share.ok_or_else(|| Refusal::later("too many batches at once; send this one again later"))?;
+        let share = timeout(WAIT, self.room.take(host, mib(expected))).await;
+        let share = share.map_err(|_| Refusal::later("too many batches at once; send this one again later"))?;
         let Sink { file, hash, size } = self.collect(body, expected).await?;
         Ok(Upload { file, size, digest: hash.finalize().into(), charge, _share: share })
     }
@@ -136,22 +130,6 @@ impl Uploads {
                 return Ok(sink);
             }
         }
-    }
-
-    /// `None` never comes but when the semaphores are closed, and nobody closes them.
-    async fn share(&self, host: &str, size: u64) -> Option<Share> {
-        let of_host = {
-            // a panic elsewhere leaves the map itself sound
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            // only hosts that are sending now are kept
-            hosts.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
-            // the largest batch fits twice, and one host can't keep the others out
-            let share = 2 * mib(self.limits.batch_max_bytes) as usize;
-            hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(share))).clone()
-        };
-        let host = of_host.acquire_many_owned(mib(size)).await.ok()?;
-        let all = self.all.clone().acquire_many_owned(mib(size)).await.ok()?;
-        Some(Share { _host: host, _all: all })
     }
 
     fn too_large(&self) -> Refusal {

@@ -14,7 +14,7 @@ mod versions;
 
 pub(crate) use connector::Http;
 pub(crate) use failure::Failure;
-pub(crate) use versions::{History, Lock, histories, save};
+pub(crate) use versions::{History, Lock, Version, histories, save};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;

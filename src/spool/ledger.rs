@@ -47,7 +47,7 @@ pub(crate) struct TargetState {
     pub refused: Option<StreamId>,
     /// Its last receipt.
     pub receipt: Option<Receipt>,
-    /// What it was not sent, being skipped, as far as no durable line says so yet.
+    /// What it was not sent, being skipped, as far as it does not have the line that says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<Lack>,
 }
@@ -62,6 +62,19 @@ pub(crate) struct Lack {
     pub from: Seq,
     /// Last seq; not known before the stream's end.
     pub to: Option<Seq>,
+    /// Where a durable line says so that the target is still to get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+}
+
+/// Where `skip` lines stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Told {
+    /// The stream.
+    pub stream: StreamId,
+    /// The last of these lines.
+    pub last: Seq,
 }
 
 /// A batch as it was first sent; every retry sends the same bytes under the same name.

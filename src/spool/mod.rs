@@ -305,12 +305,18 @@ impl Spool {
         if let Some(receipt) = &receipt {
             receipts::keep(&self.shared, target, receipt);
         }
-        self.settle(target, batch, |state| state.receipt = receipt.or(state.receipt.take()))
+        self.settle(target, batch, |state| {
+            state.receipt = receipt.or(state.receipt.take());
+            state.has_lines(batch.stream, state.next);
+        })
     }
 
     /// The refused batch is settled, now that it is kept; the rest of its stream will be kept in the same way.
     pub fn give_up(&self, target: &str, batch: &Frozen) -> Result<(), Error> {
-        self.settle(target, batch, |state| state.refused = Some(batch.stream))
+        self.settle(target, batch, |state| {
+            state.refused = Some(batch.stream);
+            state.misses_lines(batch.stream);
+        })
     }
 
     /// Whether this batch is still what the target should have next: an optional one may have lost it meanwhile.

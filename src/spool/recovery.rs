@@ -205,6 +205,7 @@ impl<'a> Recovery<'a> {
             let at = queue.streams.iter().position(|stream| Some(stream.id) == target.stream);
             if at.is_some_and(|at| queue.streams.range(at..).all(|stream| stream.files.is_empty())) {
                 target.stream = None;
+                target.lacks.iter_mut().for_each(|lack| lack.told = None);
             }
         }
     }
@@ -233,7 +234,7 @@ impl<'a> Recovery<'a> {
             return Ok(spooled);
         }
         durable::remove_leftovers(&*self.shared.fs, &dir).map_err(|e| self.shared.io("clean", dir.clone(), e))?;
-        let names = list(&dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
+        let names = self.names(stream, &dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
         let count = names.len();
         for (at, (first, path)) in names.into_iter().enumerate() {
             let follows = spooled.files.back().and_then(SpoolFile::last).map_or(first, |last| last + 1);
@@ -245,18 +246,48 @@ impl<'a> Recovery<'a> {
                 Found::File(file) => spooled.files.push_back(file),
                 Found::Nothing => {}
                 Found::Damaged(good) => {
-                    let bytes = std::fs::read(&path).map_err(|e| self.shared.io("read", path.clone(), e))?;
-                    self.set_aside(stream, first)?;
-                    if !good.segments.is_empty() {
-                        durable::replace(&*self.shared.fs, &path, &bytes[..good.len as usize], 0o600)
-                            .map_err(|e| self.shared.io("keep the good part of", path.clone(), e))?;
-                        spooled.files.push_back(good);
-                    }
+                    spooled.files.extend(self.keep_good(stream, &path, good)?);
                     break;
                 }
             }
         }
         Ok(spooled)
+    }
+
+    /// The stream's files. A crash between the two steps of [`keep_good`](Self::keep_good) left a good part beside its place:
+    /// that is where it belongs, unless the damaged file is still there.
+    fn names(&self, stream: StreamId, dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
+        let (fs, mut names) = (&self.shared.fs, list(dir)?);
+        for (first, good) in listed(dir, GOOD)? {
+            let path = self.shared.file_path(stream, first);
+            if path.exists() {
+                fs.remove(&good)?;
+            } else {
+                fs.rename(&good, &path)?;
+                // on a disk that takes no changes it is where it was
+                names.push((first, if path.exists() { path } else { good }));
+            }
+            fs.sync_dir(dir)?;
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Puts what is good of a damaged file in its place. It is durable under another name before the file is set aside: a disk that
+    /// is full, or a crash, between the two loses nothing of it.
+    fn keep_good(&self, stream: StreamId, path: &Path, good: SpoolFile) -> Result<Option<SpoolFile>, Error> {
+        if good.segments.is_empty() {
+            return self.set_aside(stream, good.first).map(|()| None);
+        }
+        let fs = &*self.shared.fs;
+        let io = |e| self.shared.io("keep the good part of", path.to_owned(), e);
+        let bytes = std::fs::read(path).map_err(|e| self.shared.io("read", path.to_owned(), e))?;
+        let dir = self.shared.stream_dir(stream);
+        let beside = dir.join(format!("{:020}{GOOD}", good.first));
+        durable::replace(fs, &beside, &bytes[..good.len as usize], 0o600).map_err(io)?;
+        self.set_aside(stream, good.first)?;
+        fs.rename(&beside, path).and_then(|()| fs.sync_dir(&dir)).map_err(io)?;
+        Ok(Some(good))
     }
 
     fn file(&mut self, stream: StreamId, first: Seq, path: &Path, newest: bool) -> Result<Found, Error> {
@@ -389,7 +420,8 @@ impl<'a> Recovery<'a> {
         let io = |e| shared.io("set a damaged file aside from", dir.clone(), e);
         tracing::error!(stream = %stream, from, kept = %kept.display(), "the spool is damaged from this line on: what can't be sent is kept aside");
         let damaged = list(&dir).map_err(io)?.into_iter().filter(|(first, _)| *first >= from);
-        let paths: Vec<PathBuf> = damaged.map(|(_, path)| path).collect();
+        // the damaged one last: a crash leaves it to be found again, and no file without those before it
+        let paths: Vec<PathBuf> = damaged.rev().map(|(_, path)| path).collect();
         aside::put(&*shared.fs, &paths, &kept).map_err(io)?;
         shared.fs.sync_dir(&dir).map_err(io)
     }
@@ -402,13 +434,22 @@ enum Found {
     Damaged(SpoolFile),
 }
 
+/// What the name of a spool file ends with.
+const FILE: &str = ".ndjson.zst";
+/// What that of a damaged one's good part ends with, until it stands in its place.
+const GOOD: &str = ".ndjson.zst.good";
+
 /// The spool files of a folder by their first seq.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
+    listed(dir, FILE)
+}
+
+fn listed(dir: &Path, ending: &str) -> io::Result<Vec<(Seq, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(Ok(first)) = name.strip_suffix(".ndjson.zst").map(str::parse) {
+        if let Some(Ok(first)) = name.strip_suffix(ending).map(str::parse) {
             files.push((first, path));
         }
     }

@@ -2,15 +2,19 @@
 //!
 //! An optional target claims what it was not sent, as a required one does, until that is more than its bound: what every required
 //! target has and it lacks. Then it is *skipped*: its claim ends, the ledger notes what it lacks, and it begins anew with the next
-//! stream, in which a `skip` line for each stream that it lacks, wholly or in part, follows the genesis. Only once these lines
-//! are durable the ledger forgets them, so that a crash may have them told twice, never not at all.
+//! stream, in which a `skip` line for each stream that it lacks, wholly or in part, follows the genesis. Only once the target has
+//! these lines the ledger forgets what they say: a target that is skipped again before that never gets them, and is told all of it
+//! once more in the next stream. A crash may have them told twice too, never not at all.
 
-use super::ledger::{Lack, Ledger, TargetState};
+use super::ledger::{Lack, Ledger, TargetState, Told};
 use super::queue::{BatchLimits, Next, Queue};
 use super::{Error, Shared, Spool, State, recovery};
 use crate::record::{Seq, StreamId};
 use std::io;
 use std::time::{Duration, Instant};
+
+/// Lacks of a target that are kept: one that is away for good is skipped again and again.
+const LACKS_MAX: usize = 256;
 
 /// What a target was not sent and will not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +36,27 @@ impl Spool {
         settle_lacks(&mut ledger);
         let mut skipped = Vec::new();
         for (target, state) in ledger.targets {
-            let told = state.lacks.into_iter().filter_map(|Lack { stream, from, to }| {
-                Some(Skipped { target: target.clone(), stream, from, to: to? })
+            let untold = state.lacks.into_iter().filter(|lack| lack.told.is_none()).filter_map(|lack| {
+                Some(Skipped { target: target.clone(), stream: lack.stream, from: lack.from, to: lack.to? })
             });
-            skipped.extend(told);
+            skipped.extend(untold);
         }
         skipped
     }
 
-    /// The chain says, durably, that these were skipped.
-    pub fn told(&self, skipped: &[Skipped]) -> Result<(), Error> {
+    /// The chain says durably, in lines of `stream` up to `last`, that these were skipped.
+    pub fn told(&self, skipped: &[Skipped], stream: StreamId, last: Seq) -> Result<(), Error> {
         self.shared.update_ledger(|ledger| {
             for (target, position) in &mut ledger.targets {
                 let is_told = |lack: &Lack| {
                     skipped.iter().any(|s| s.target == *target && (s.stream, s.from) == (lack.stream, lack.from))
                 };
-                position.lacks.retain(|lack| !is_told(lack));
+                position.lacks.iter_mut().filter(|lack| is_told(lack)).for_each(|lack| {
+                    lack.told = Some(Told { stream, last });
+                });
+                if position.stream == Some(stream) {
+                    position.has_lines(stream, position.next);
+                }
             }
         })
     }
@@ -133,6 +142,30 @@ impl Shared {
     }
 }
 
+impl TargetState {
+    /// It has the lines of `stream` before `next`, and among them perhaps those that say what it lacks.
+    pub(super) fn has_lines(&mut self, stream: StreamId, next: Seq) {
+        self.lacks.retain(|lack| lack.told.is_none_or(|told| told.stream != stream || told.last >= next));
+    }
+
+    /// It never gets the lines of `stream` that it does not have: what they say of its lacks is to be said again.
+    pub(super) fn misses_lines(&mut self, stream: StreamId) {
+        let missed = |lack: &&mut Lack| lack.told.is_some_and(|told| told.stream == stream);
+        self.lacks.iter_mut().filter(missed).for_each(|lack| lack.told = None);
+    }
+
+    /// It never gets the line that says this, so that a later one has to.
+    fn lack(&mut self, lack: Lack) {
+        if self.lacks.len() >= LACKS_MAX {
+            // a stream that it never began leaves nothing in its archive that wants an explanation
+            let least = self.lacks.iter().position(|lack| lack.from == 0).unwrap_or(0);
+            let Lack { stream, from, .. } = self.lacks.remove(least);
+            tracing::warn!(%stream, from, "a target was skipped so often that no skip line will say all that it lacks");
+        }
+        self.lacks.push(lack);
+    }
+}
+
 /// Notes what the target lacks, up to the next stream.
 fn skip(queue: &Queue, target: &mut TargetState) {
     let Some(at) = target.stream else { return };
@@ -142,9 +175,10 @@ fn skip(queue: &Queue, target: &mut TargetState) {
         let from = if stream.id == at { target.next } else { 0 };
         let to = stream.last().filter(|_| stream.ended);
         if !stream.ended || to.is_some_and(|to| from <= to) {
-            target.lacks.push(Lack { stream: stream.id, from, to });
+            target.lack(Lack { stream: stream.id, from, to, told: None });
         }
     }
+    target.lacks.iter_mut().for_each(|lack| lack.told = None);
     (target.stream, target.next, target.frozen) = (None, 0, None);
 }
 

@@ -17,6 +17,8 @@ pub enum Kind {
     Counter,
     /// It comes and goes.
     Gauge,
+    /// How often something was within each of some bounds.
+    Histogram,
 }
 
 impl Text {
@@ -25,6 +27,7 @@ impl Text {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         // writing to a String does not fail
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -46,7 +49,25 @@ pub struct Metric<'a> {
 impl Metric<'_> {
     /// Writes a sample.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.part("", labels, value);
+    }
+
+    /// Writes the samples of a histogram: for each upper bound how many were within it and not within the one before, and last
+    /// how many were over all of them.
+    pub fn buckets(&mut self, bounds: &[f64], counts: impl IntoIterator<Item = u64>, sum: impl Display) {
+        let bounds = bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
+        let mut within = 0;
+        for (bound, count) in bounds.zip(counts) {
+            within += count;
+            self.part("_bucket", &[("le", &bound)], within);
+        }
+        self.part("_sum", &[], sum);
+        self.part("_count", &[], within);
+    }
+
+    fn part(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(self.name);
+        self.text.push_str(suffix);
         for (at, (label, value)) in labels.iter().enumerate() {
             self.text.push(if at == 0 { '{' } else { ',' });
             let _ = write!(self.text, "{label}=\"");

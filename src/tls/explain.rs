@@ -6,6 +6,26 @@ pub(crate) fn explain(error: reqwest::Error) -> String {
     causes(&error.without_url())
 }
 
+/// Of a URL what may be shown: scheme and authority. Its path may be a secret, as webhooks have it, and its query too.
+pub(crate) fn origin(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let end = url[authority..].find(['/', '\\', '?', '#']).map_or(url.len(), |at| authority + at);
+    &url[..end]
+}
+
+/// What the server of `url` said, in one line, and not much of it. Many repeat the path that they were asked for.
+pub(crate) fn said_by(url: &str, said: &[u8]) -> String {
+    const WORD_MIN_BYTES: usize = 6;
+    const SAID_MAX_CHARS: usize = 500;
+    let path = url.get(origin(url).len()..).unwrap_or_default();
+    let mut words: Vec<_> = path.split(['/', '\\', '?', '&', '=', '#']).collect();
+    words.retain(|word| word.len() >= WORD_MIN_BYTES && !word.contains('{'));
+    // before it is cut, since a half would show as much
+    let text = String::from_utf8_lossy(said).into_owned();
+    let text = words.iter().fold(text, |text, word| text.replace(word, "…"));
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_MAX_CHARS).collect()
+}
+
 const HUNG_UP: &str =
     "the server hung up after the handshake, which is how a refusal of our client certificate looks over HTTP/2";
 

@@ -19,7 +19,7 @@ mod watched;
 pub(crate) use client::{client, plain};
 pub use expiry::Expiry;
 pub(crate) use expiry::{DAY, expiries, warn};
-pub(crate) use explain::{causes, explain};
+pub(crate) use explain::{causes, explain, origin, said_by};
 pub use pem::Fault;
 pub(crate) use pem::{certificates, crls, private_key, roots};
 pub use server::Pin;

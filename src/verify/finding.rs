@@ -68,7 +68,7 @@ words! {
     ErasedUnauthorised "ERASED-UNAUTHORISED" Alarm "a payload was erased without leave",
     BadCheckpoint "BAD-CHECKPOINT" Alarm "a checkpoint's signature, size or root does not fit",
     StoreMutated "STORE-MUTATED" Alarm "the store holds another version of a file, or a mark that it was deleted",
-    Skipped "SKIPPED" Warning "lines that were not sent to this target, as the chain itself says",
+    Skipped "SKIPPED" Warning "lines that one target was not sent, as the chain itself says; of another's archive (--target) they are missing",
     UncleanEnd "UNCLEAN-END" Warning "the stream was cut off (crash, kill -9); the next confirms where",
     SourceGap "SOURCE-GAP" Warning "a source was truncated or removed before all of it was read",
     ClockStep "CLOCK-STEP" Warning "the host's clock was set back",

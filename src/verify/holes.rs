@@ -1,5 +1,5 @@
-//! Lines that are not there, until the whole archive was read: they may turn up out of order, or a later line may say that
-//! they were not sent.
+//! Lines that are not there, until the whole stream was read: they may turn up out of order. Nobody may lack them: a target is
+//! sent a stream in order, and nothing of it after what it was skipped over.
 
 use super::finding::{Found, Word};
 use crate::record::Seq;
@@ -12,14 +12,14 @@ const EXPLAINED_MAX: usize = 4096;
 
 /// Lines that are not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
-    pub(super) from: Seq,
-    pub(super) to: Seq,
+struct Hole {
+    from: Seq,
+    to: Seq,
 }
 
 impl Hole {
     /// For people.
-    pub(super) fn describe(self) -> String {
+    fn describe(self) -> String {
         match self.to - self.from {
             0 => format!("line {} is missing", self.from),
             more => format!("lines {} to {} ({} lines) are missing", self.from, self.to, more + 1),
@@ -87,8 +87,8 @@ impl Holes {
         }
     }
 
-    /// What is still missing.
-    pub(super) fn finish(self) -> Vec<Hole> {
-        self.pending
+    /// Says what is still missing.
+    pub(super) fn finish(&mut self, found: &mut Found) {
+        self.pending.drain(..).for_each(|hole| found.add(Word::Missing, hole.from, hole.describe()));
     }
 }

@@ -3,10 +3,11 @@
 use super::Options;
 use super::claim::Claim;
 use super::clock::SILENCE_NS;
-use super::finding::{Finding, Found, Word};
+use super::excuse::Excuses;
+use super::finding::{Found, Word};
 use super::opening::Start;
-use super::parse::SkipBody;
 use super::stream::StreamEnd;
+use crate::chain::header::Prev;
 use crate::chain::stamp::rfc3339;
 use crate::record::{Seq, StreamId};
 use std::collections::{HashMap, HashSet};
@@ -21,18 +22,20 @@ pub(super) struct Links<'a> {
     by_name: HashMap<(&'a str, StreamId), usize>,
     /// For each stream the one that names it as the stream before.
     successors: HashMap<usize, usize>,
+    excuses: Excuses<'a>,
     options: &'a Options,
-    emit: &'a mut dyn FnMut(Finding),
+    emit: &'a mut dyn FnMut(&mut Found),
 }
 
 impl<'a> Links<'a> {
     /// `ends` must be ordered by host and time.
-    pub(super) fn new(ends: &'a [StreamEnd], options: &'a Options, emit: &'a mut dyn FnMut(Finding)) -> Self {
+    pub(super) fn new(ends: &'a [StreamEnd], options: &'a Options, emit: &'a mut dyn FnMut(&mut Found)) -> Self {
         let mut by_name = HashMap::new();
         for (index, end) in ends.iter().enumerate() {
             by_name.entry((end.host.as_str(), end.stream)).or_insert(index);
         }
-        Self { ends, by_name, successors: HashMap::new(), options, emit }
+        let excuses = Excuses::new(ends, options.target.as_deref());
+        Self { ends, by_name, successors: HashMap::new(), excuses, options, emit }
     }
 
     /// Everything that more than one stream is needed for. `claimed` are receipts of streams that are not there.
@@ -50,7 +53,6 @@ impl<'a> Links<'a> {
             }
         }
         for index in 0..self.ends.len() {
-            self.holes(index);
             self.end(index);
         }
     }
@@ -68,29 +70,7 @@ impl<'a> Links<'a> {
                 continue;
             };
             match self.by_name.get(&(end.host.as_str(), prev.stream)) {
-                None if self.skip_of(&end.host, prev.stream, 0).is_some() => {
-                    let skip = self.skip_of(&end.host, prev.stream, 0).map_or_else(String::new, describe);
-                    self.report(end, Word::Skipped, 0, format!("the stream before it is not here: {skip}"));
-                }
-                None if self.had_beginning(&end.host, start, prev.stream) => {
-                    let why =
-                        format!("skip lines of stream {} say that its targets had the beginning of it", end.stream);
-                    self.stream_missing(&(end.host.clone(), prev.stream), &why);
-                }
-                None if !start.targets.is_empty() => {
-                    let targets: Vec<_> = start.targets.iter().map(|t| super::roots::printable(t)).collect();
-                    let detail = format!(
-                        "stream {} before it is not here, and the targets {} begin with this one; if this is the \
-                         archive of another target, that stream was deleted",
-                        prev.stream,
-                        targets.join(", ")
-                    );
-                    self.report(end, Word::Skipped, 0, detail);
-                }
-                None => self.stream_missing(
-                    &(end.host.clone(), prev.stream),
-                    &format!("stream {} follows it, and it had {} lines", end.stream, prev.size),
-                ),
+                None => self.before_missing(end, start, &prev),
                 Some(before) if self.successors.contains_key(before) => {
                     let detail = format!("two streams say that they follow {}", prev.stream);
                     self.report(end, Word::Fork, 0, detail);
@@ -109,16 +89,33 @@ impl<'a> Links<'a> {
         }
     }
 
-    fn holes(&mut self, index: usize) {
-        let end = &self.ends[index];
-        for hole in &end.holes {
-            match self.skipped(end, hole.from, hole.to) {
-                Some(skip) => {
-                    self.report(end, Word::Skipped, hole.from, format!("{}: {}", hole.describe(), describe(skip)))
-                }
-                None => self.report(end, Word::Missing, hole.from, hole.describe()),
-            }
+    /// The stream that `prev` names is not there.
+    fn before_missing(&mut self, end: &StreamEnd, start: &Start, prev: &Prev) {
+        if let Some(skip) = self.excuses.skip(&end.host, prev.stream, [0, 0]) {
+            let detail = format!("the stream before it is not here: {}", self.excuses.describe(skip));
+            return self.skipped(end, 0, detail, &[&skip.target]);
         }
+        let targets = self.excuses.beginning(&end.host, start, prev.stream);
+        if !targets.is_empty() {
+            let targets: Vec<_> = targets.into_iter().map(super::roots::printable).collect();
+            let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+            let before = format!("stream {} before it is not here", prev.stream);
+            let detail = match self.excuses.is_told() {
+                true => format!("{before}: target {} begins with this one", targets.join(", ")),
+                false => format!(
+                    "{before}, and the targets {} begin with this one; if this is the archive of another target, that \
+                     stream was deleted",
+                    targets.join(", ")
+                ),
+            };
+            return self.skipped(end, 0, detail, &targets);
+        }
+        let mut why = format!("stream {} follows it, and it had {} lines", end.stream, prev.size);
+        if self.excuses.is_told() && !start.targets.is_empty() {
+            let targets: Vec<_> = start.targets.iter().map(|target| super::roots::printable(target)).collect();
+            why += &format!("; that {} begin with that one excuses no other target's archive", targets.join(", "));
+        }
+        self.stream_missing(&(end.host.clone(), prev.stream), &why);
     }
 
     /// How a stream ends, and whether somebody knows of more.
@@ -163,9 +160,9 @@ impl<'a> Links<'a> {
 
     /// Lines at the end are missing.
     fn cut(&mut self, end: &StreamEnd, claim: &Claim) {
-        if let Some(skip) = self.skipped(end, end.size, claim.size - 1) {
-            let detail = format!("{}: {}", claim.more_lines(end.size), describe(skip));
-            return self.report(end, Word::Skipped, end.size, detail);
+        if let Some(skip) = self.excuses.skip(&end.host, end.stream, [end.size, claim.size - 1]) {
+            let detail = format!("{}: {}", claim.more_lines(end.size), self.excuses.describe(skip));
+            return self.skipped(end, end.size, detail, &[&skip.target]);
         }
         let word = if end.at_segment_end { Word::Rollback } else { Word::Truncated };
         self.report(end, word, end.size, claim.more_lines(end.size));
@@ -173,25 +170,27 @@ impl<'a> Links<'a> {
 
     /// Nobody but perhaps a `skip` line knows how far the stream went.
     fn end_unknown(&mut self, end: &StreamEnd) {
-        // of several the one that this archive's target got the most of, as far as it can be that
-        let skips = self.skips_of(&end.host, end.stream).filter(|skip| skip.to >= end.size);
-        match skips.max_by_key(|skip| (skip.from <= end.size, std::cmp::Reverse(skip.from.abs_diff(end.size)))) {
-            Some(skip) if skip.from <= end.size => {
-                self.report(
-                    end,
-                    Word::Skipped,
-                    end.size,
-                    format!("it goes on to line {}: {}", skip.to, describe(skip)),
-                );
+        if let Some(skip) = self.excuses.nearest(&end.host, end.stream, end.size) {
+            let said = self.excuses.describe(skip);
+            if skip.from <= end.size {
+                return self.skipped(end, end.size, format!("it goes on to line {}: {said}", skip.to), &[&skip.target]);
             }
+            return self.lost(end, skip.from - 1, &said);
+        }
+        match self.excuses.of_another(&end.host, end.stream, end.size) {
             Some(skip) => {
-                let word = if end.at_segment_end { Word::Rollback } else { Word::Truncated };
-                let detail = format!("lines {} to {} are missing: {}", end.size, skip.from - 1, describe(skip));
-                self.report(end, word, end.size, detail);
+                let said = "a skip line of target";
+                self.lost(end, skip.to, &format!("{said} {} names them, and this is not its archive", skip.target));
             }
             None if !end.closed => self.silence(end),
             None => {}
         }
+    }
+
+    /// The stream went on to line `to` at least, and nothing excuses that it is not here.
+    fn lost(&mut self, end: &StreamEnd, to: Seq, why: &str) {
+        let word = if end.at_segment_end { Word::Rollback } else { Word::Truncated };
+        self.report(end, word, end.size, format!("lines {} to {to} are missing: {why}", end.size));
     }
 
     fn silence(&mut self, end: &StreamEnd) {
@@ -207,54 +206,40 @@ impl<'a> Links<'a> {
         self.report(end, Word::Silence, last, detail);
     }
 
-    /// What `skip` lines say of a stream, as far as somebody who may vouches for them.
-    fn skips_of(&self, host: &str, stream: StreamId) -> impl Iterator<Item = &'a SkipBody> {
-        let counts = move |end: &&StreamEnd| end.host == host && end.start.as_ref().is_some_and(|start| start.counts);
-        let ends = self.ends;
-        ends.iter().filter(counts).flat_map(|end| &end.skips).filter(move |skip| skip.stream == stream)
-    }
-
-    /// The `skip` line that says that all lines from `from` on were not sent.
-    fn skip_of(&self, host: &str, stream: StreamId, from: Seq) -> Option<&'a SkipBody> {
-        self.skips_of(host, stream).find(|skip| skip.from <= from)
-    }
-
-    /// Whether each target that begins with a stream was skipped within the stream before.
-    fn had_beginning(&self, host: &str, start: &Start, before: StreamId) -> bool {
-        let had = |target: &String| self.skips_of(host, before).any(|skip| skip.target == *target && skip.from > 0);
-        !start.targets.is_empty() && start.targets.iter().all(had)
-    }
-
-    /// The `skip` line that says that these lines were not sent.
-    fn skipped(&self, end: &StreamEnd, from: Seq, to: Seq) -> Option<&'a SkipBody> {
-        self.skips_of(&end.host, end.stream).find(|skip| skip.from <= from && to <= skip.to)
-    }
-
     fn stream_missing(&mut self, (host, stream): &Name, why: &str) {
         let mut found = Found::new(host, *stream);
-        match self.skip_of(host, *stream, 0) {
+        match self.excuses.skip(host, *stream, [0, 0]) {
             Some(skip) => {
-                found.add(Word::Skipped, 0, format!("no line of this stream is here; {why}; {}", describe(skip)))
+                let detail = format!("no line of this stream is here; {why}; {}", self.excuses.describe(skip));
+                self.excuse(&mut found, 0, detail, &[&skip.target]);
             }
             None => found.add(Word::StreamMissing, 0, format!("no line of this stream is here; {why}")),
         }
-        found.findings.into_iter().for_each(|finding| {
-            (self.emit)(Finding { seq: None, ..finding });
-        });
+        found.findings.iter_mut().for_each(|finding| finding.seq = None);
+        (self.emit)(&mut found);
+    }
+
+    fn skipped(&mut self, end: &StreamEnd, seq: Seq, detail: String, targets: &[&str]) {
+        let mut found = Found::new(&end.host, end.stream);
+        self.excuse(&mut found, seq, detail, targets);
+        (self.emit)(&mut found);
+    }
+
+    /// Something is missing that need not be in the archive of one of `targets`.
+    fn excuse(&self, found: &mut Found, seq: Seq, detail: String, targets: &[&str]) {
+        if !self.excuses.is_told() {
+            let names = targets.join(" or ");
+            found.unchecked(format!(
+                "{detail}. Whose archive this is can't be told from it; if it is that of target {names}, give --target {}",
+                targets.first().unwrap_or(&"NAME")
+            ));
+        }
+        found.add(Word::Skipped, seq, detail);
     }
 
     fn report(&mut self, end: &StreamEnd, word: Word, seq: Seq, detail: impl Into<String>) {
         let mut found = Found::new(&end.host, end.stream);
         found.add(word, seq, detail);
-        found.findings.into_iter().for_each(|finding| (self.emit)(finding));
+        (self.emit)(&mut found);
     }
-}
-
-/// What a `skip` line says, and what it can't say.
-fn describe(skip: &SkipBody) -> String {
-    format!(
-        "a skip line says that target {} was not sent lines {} to {} of stream {}; if this is the archive of another target, \
-         they were deleted",
-        skip.target, skip.from, skip.to, skip.stream
-    )
 }

@@ -7,7 +7,7 @@
 //! - `stream` folds the units one after the other: gaps, order (`order`, `disorder`, `repeat`, `holes`), the tree (`roots`), clocks
 //!   (`clock`), what lines say (`meaning`), and finds its place again after damage (`resync`). `opening` reads line 0, `erasure` the statements beside
 //!   the files.
-//! - `link` judges streams together: which follows which, receipts, the inventory.
+//! - `link` judges streams together: which follows which, receipts, the inventory; `excuse` what the archive may lack.
 //!
 //! Memory: two batches of 16 MiB of lines, 2.6 MB of roots for the stream at hand, and a few hundred bytes for each file and
 //! stream. Nothing else grows with the archive.
@@ -19,6 +19,7 @@ mod claim;
 mod clock;
 mod disorder;
 pub(crate) mod erasure;
+mod excuse;
 mod finding;
 mod frame;
 mod holes;
@@ -63,6 +64,8 @@ pub struct Options {
     pub receipt_key: Option<ed25519_dalek::VerifyingKey>,
     /// Streams that must be there.
     pub inventory: Vec<(String, StreamId)>,
+    /// The target whose archive this is, so that what only this one was not sent may be missing.
+    pub target: Option<String>,
     /// Lines before this (nanoseconds since 1970) need not be checked.
     pub since_ns: Option<i128>,
     /// When it is now.
@@ -133,6 +136,7 @@ impl Default for Options {
             receipts: Vec::new(),
             receipt_key: None,
             inventory: Vec::new(),
+            target: None,
             since_ns: None,
             as_of: SystemTime::now(),
             store: StoreReport::default(),
@@ -178,7 +182,7 @@ pub fn verify(
     let mut unmet: Vec<(Name, Claim)> =
         claims.into_iter().flat_map(|(n, c)| c.into_iter().next().map(|c| (n, c))).collect();
     unmet.sort_by(|a, b| a.0.cmp(&b.0));
-    Links::new(&ends, options, &mut |finding| tally.finding(finding)).judge(&unmet);
+    Links::new(&ends, options, &mut |found| tally.take(found)).judge(&unmet);
 
     let sum = |count: fn(&stream::Counts) -> u64| ends.iter().map(|end| count(&end.counts)).sum();
     let lines = sum(|c| c.lines);

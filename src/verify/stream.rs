@@ -6,7 +6,7 @@ use super::claim::Claim;
 use super::clock::Clock;
 use super::erasure::Leave;
 use super::finding::{Found, Word};
-use super::holes::{Hole, Holes};
+use super::holes::Holes;
 use super::lines::Lines;
 use super::opening::{self, Start};
 use super::order::{Ordered, order};
@@ -47,7 +47,6 @@ pub(super) struct StreamEnd {
     /// The last line is a checkpoint.
     pub(super) at_segment_end: bool,
     pub(super) last_time_ns: Option<i128>,
-    pub(super) holes: Vec<Hole>,
     /// A receipt of more lines than there are.
     pub(super) unreached: Option<Claim>,
     /// What heartbeats say of other streams of this host.
@@ -388,6 +387,7 @@ impl<'a> Fold<'a> {
             self.tampered(seq);
         }
         self.repeats.flush(&mut self.found);
+        self.holes.finish(&mut self.found);
         if self.holes.explains(self.next) {
             self.cut_at = Some(self.next);
         }
@@ -412,7 +412,6 @@ impl<'a> Fold<'a> {
             end_reported: self.cut_at == Some(self.next) || self.after_end,
             at_segment_end: self.last.is_some_and(|(_, _, checkpoint)| checkpoint),
             last_time_ns: self.last_time_ns,
-            holes: self.holes.finish(),
             unreached: self.roots.unreached(self.next),
             claims: self.claims,
             skips: self.skips,

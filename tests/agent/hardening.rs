@@ -75,6 +75,8 @@ fn a_link_in_the_place_of_a_targets_folder_leads_to_nothing_that_can_be_written(
 #[test]
 fn a_configuration_with_files_that_were_given_up_needs_a_restart() {
     let mut world = World::new();
+    let only = "[hardening]\nread = [\"/usr\"]\nrequire = true\n\n";
+    world.configure(|config| config.replace("[telemetry]\n", &format!("{only}[telemetry]\n")));
     world.start_receiver();
     world.start_agent();
     world.await_said("a stream begins", 1);

@@ -2,6 +2,7 @@
 
 use crate::random;
 use crate::rotates_certificates;
+use crate::soak;
 use crate::survives_crash;
 use crate::world::{World, await_that};
 use std::time::Duration;
@@ -20,6 +21,11 @@ fn a_minute_of_certificates_that_rotate_every_second() {
 #[test]
 fn twenty_thousand_sequences_of_rotation_and_restarts() {
     random::play(200);
+}
+
+#[test]
+fn an_agent_that_runs_long_holds_no_more_than_before() {
+    soak::soak(400);
 }
 
 #[test]

@@ -126,6 +126,32 @@ fn an_archive_in_s3_is_intact_until_somebody_tries_to_change_it() {
     assert!(!text(&one).contains("sealtail-verify-"), "{}", text(&one));
 }
 
+// what was put before a bucket had versioning has the version "null"; what is put over it afterwards is the newest
+#[test]
+fn the_oldest_version_is_fetched_where_its_id_is_null() {
+    let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    let Some(weed) = Weed::start(&host) else { return };
+    weed.ask(ADMIN, json!([["create_bucket", { "Bucket": BUCKET }]]));
+    let mut world = world_with(&weed);
+    let lock = r#"object_lock = { mode = "compliance", retain = "30d" }"#;
+    world.configure(|config| config.replace(lock, r#"object_lock = { mode = "none-the-archive-can-be-deleted" }"#));
+    world.start_receiver();
+    world.append((0..100).map(|n| format!("line {n}\n")).collect::<String>());
+    assert!(world.run_once().status.success());
+    let before = report(&world, &weed, "s3://audit/production/logs");
+    before.assert_intact(&[]);
+    let key = weed.ask(ADMIN, json!([["list_object_versions", { "Bucket": BUCKET }]]))[0]["Versions"][0]["Key"].clone();
+    let versioning = json!({ "Bucket": BUCKET, "VersioningConfiguration": { "Status": "Enabled" } });
+    let put = json!({ "Bucket": BUCKET, "Key": key, "Body": "forged" });
+    weed.ask(ADMIN, json!([["put_bucket_versioning", versioning], ["put_object", put]]));
+    let after = report(&world, &weed, "s3://audit/production/logs");
+    let alarms: Vec<&Value> = after.findings.iter().filter(|finding| finding["weight"] == "alarm").collect();
+    let [alarm] = &alarms[..] else { panic!("{after:#?}") };
+    assert_eq!(alarm["finding"], "STORE-MUTATED");
+    assert!(alarm["detail"].as_str().unwrap().contains("checked is what was stored first: version null"), "{alarm}");
+    assert_eq!(after.result["lines"], before.result["lines"]);
+}
+
 #[test]
 fn what_cannot_be_read_is_said_with_its_mend() {
     let Some(weed) = Weed::start("web-1") else { return };

@@ -1,16 +1,13 @@
 //! Optional targets that fall behind: they lose what they lack, the chain says so, and nobody else notices.
 
+use crate::bench::Bench;
 use crate::rides_out_outage::incompressible;
-use crate::targets::{add_folder, archived, verify};
+use crate::targets::{add_folder, archived, verify, verify_as};
 use crate::world::{World, await_that, stream_files, text};
-use sealtail::chain::header::Hash;
-use sealtail::chain::host_key::HostKey;
-use sealtail::chain::{Chain, Facts, Tip};
-use sealtail::durable::Disk;
-use sealtail::record::StreamId;
-use sealtail::spool::{BatchLimits, Config, Frozen, Skipped, Snapshot, Spool, Target, Work, Writer};
+use sealtail::forward::{self, Event, FileConfig, Forwarder, Kind};
+use sealtail::spool::Skipped;
 use std::fs;
-use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +42,7 @@ fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
     let lines = world.archive();
     let skips: Vec<_> = lines.iter().filter(|line| line["h"]["type"] == "skip").collect();
     let [skip] = skips[..] else { panic!("{skips:?}") };
-    let told = verify(&world, "copy");
+    let told = verify_as(&world, "copy", "copy");
     let said = text(&told);
     let words = format!(
         "target copy was not sent lines {} to {} of stream {}",
@@ -55,17 +52,55 @@ fn a_skipped_target_rejoins_and_its_archive_says_what_was_left_out() {
     );
     assert!(told.status.success() && said.contains("SKIPPED") && said.contains(&words), "{said}");
 
+    // nobody has said that it is the copy's, or somebody that it is another's
+    let said = verify(&world, "copy");
+    assert!(said.status.code() == Some(2) && text(&said).contains("--target copy"), "{}", text(&said));
+    let said = verify_as(&world, "copy", "archive");
+    assert!(said.status.code() == Some(1) && text(&said).contains("ROLLBACK"), "{}", text(&said));
+
     // what the copy had is not explained by what it was not sent
     let first = skip["h"]["stream"].as_str().unwrap();
     let host =
         fs::read_dir(world.path("q/archive")).unwrap().map(|e| e.unwrap().file_name()).find(|name| name != ".lock");
     let stream = world.path("copy").join(host.unwrap()).join(first);
     fs::remove_file(stream_files(&stream).last().unwrap()).unwrap();
-    let said = verify(&world, "copy");
+    let said = verify_as(&world, "copy", "copy");
     assert!(!said.status.success() && text(&said).contains("ROLLBACK"), "{}", text(&said));
     fs::remove_dir_all(&stream).unwrap();
-    let said = verify(&world, "copy");
+    let said = verify_as(&world, "copy", "copy");
     assert!(!said.status.success() && text(&said).contains("STREAM-MISSING"), "{}", text(&said));
+}
+
+// the stream that said what it lacked was one that it never got: its archive ended in a silence
+#[test]
+fn a_target_that_is_skipped_again_before_it_comes_back_is_told_all_that_it_lacks() {
+    const LINES: usize = 40_000;
+    let mut world = World::new();
+    world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\nmax_size = \"8MiB\""));
+    fs::create_dir(world.path("copy")).unwrap();
+    add_folder(&world, "copy", false);
+    world.configure(|config| config.replace("required = false", "required = false\nmax_lag = \"1MiB\""));
+    world.start_receiver();
+    world.start_agent();
+    world.append("early\n");
+    await_that("the copy has it", || archived(&world.path("copy")) == 1);
+    fs::rename(world.path("copy"), world.path("away")).unwrap();
+    for time in 1..=2 {
+        world.append(incompressible(LINES).join("\n") + "\n");
+        await_that("it is skipped", || world.agent_log().matches("an optional target is too far behind").count() == 1);
+        world.await_archived(1 + time * LINES);
+        assert_eq!(world.stop_agent(), Some(0));
+        if time == 1 {
+            world.start_agent();
+        }
+    }
+    fs::rename(world.path("away"), world.path("copy")).unwrap();
+    world.append("late\n");
+    world.start_agent();
+    await_that("the copy has what comes after", || archived(&world.path("copy")) == 2);
+    assert_eq!(world.stop_agent(), Some(0));
+    let told = verify_as(&world, "copy", "copy");
+    assert!(told.status.success() && text(&told).matches("SKIPPED").count() == 2, "{}", text(&told));
 }
 
 /// Where a required target refused much, the spool is full with it until somebody takes it away.
@@ -117,99 +152,6 @@ fn a_stop_wakes_a_target_that_waits_to_try_again() {
     world.verify().assert_intact(&[]);
 }
 
-/// A spool with a required target, `must`, and an optional one, `may`, that nobody sends to but the test.
-struct Bench {
-    dir: tempfile::TempDir,
-    spool: Spool,
-    key: HostKey,
-}
-
-/// A stream in it.
-struct Open {
-    chain: Chain,
-    writer: Writer,
-    lines: Vec<u8>,
-}
-
-impl Bench {
-    fn new(max_lag_bytes: u64) -> Bench {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path(), max_lag_bytes);
-        Bench { dir, spool, key: HostKey::generate_ed25519().unwrap() }
-    }
-
-    fn begin(&self) -> Open {
-        let (config, policy, targets) = ([1; 32], [2; 32], self.spool.joining());
-        let facts = Facts { host: "web-1".into(), config, policy, erasure: Vec::new(), targets, prev: None };
-        let mut lines = Vec::new();
-        let auditor = age::x25519::Identity::generate().to_public();
-        let chain = Chain::begin(&facts, &[auditor], &self.key, &mut lines).unwrap();
-        let writer = self.spool.begin_stream(chain.stream()).unwrap();
-        Open { chain, writer, lines }
-    }
-
-    /// The target takes all there is; what it took.
-    fn take_all(&self, target: &str) -> Vec<Frozen> {
-        let mut taken = Vec::new();
-        while let Some(batch) = self.next(target) {
-            self.spool.acknowledge(target, &batch, None).unwrap();
-            taken.push(batch);
-        }
-        taken
-    }
-
-    fn next(&self, target: &str) -> Option<Frozen> {
-        let limits = BatchLimits { max_size_bytes: 1 << 20, max_age: Duration::ZERO };
-        match self.spool.work(target, limits).unwrap() {
-            Work::Batch(batch) => Some(batch),
-            Work::Wait(_) => None,
-        }
-    }
-}
-
-fn open(dir: &Path, max_lag_bytes: u64) -> Spool {
-    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20, drain_timeout: Duration::ZERO };
-    let targets = [
-        Target { name: "must".into(), max_lag_bytes: None },
-        Target { name: "may".into(), max_lag_bytes: Some(max_lag_bytes) },
-    ];
-    Spool::open(&config, "web-1", &targets, Arc::new(Disk)).unwrap().0
-}
-
-impl Open {
-    fn id(&self) -> StreamId {
-        self.chain.stream()
-    }
-
-    /// A segment in a file of its own.
-    fn file(&mut self) {
-        let first = self.chain.segment_first();
-        let at = self.chain.stamp();
-        let last = self.chain.checkpoint(&mut self.lines, &at);
-        self.writer.append(&self.lines).unwrap();
-        self.lines.clear();
-        self.writer.seal(first, last, &|| false).unwrap();
-        let snapshot = snapshot(&self.chain.tip(), self.chain.edge().roots(), false);
-        self.writer.roll(last + 1, snapshot).unwrap();
-    }
-
-    /// Its last seq.
-    fn close(self) -> u64 {
-        let Open { chain, mut writer, mut lines } = self;
-        let first = chain.segment_first();
-        let (tip, edge) = chain.close(&mut lines, "stop");
-        writer.append(&lines).unwrap();
-        writer.seal(first, tip.size - 1, &|| false).unwrap();
-        writer.finish(snapshot(&tip, edge.roots(), true)).unwrap();
-        tip.size - 1
-    }
-}
-
-fn snapshot(tip: &Tip, edge: &[[u8; 32]], closed: bool) -> Snapshot {
-    let edge = edge.iter().copied().map(Hash).collect();
-    Snapshot { stream: tip.stream, size: tip.size, leaf: Hash(tip.leaf), edge, closed, sources: Vec::new() }
-}
-
 // it stood in no file that was deleted, and was then sent the middle of a stream
 #[test]
 fn a_target_at_the_end_of_a_stream_is_skipped_as_any_other() {
@@ -235,16 +177,43 @@ fn a_target_at_the_end_of_a_stream_is_skipped_as_any_other() {
     // told in a stream that left no line, it is told again
     let lost = bench.begin();
     drop(lost);
-    let Bench { dir, spool, key } = bench;
-    drop(spool);
-    let bench = Bench { spool: open(dir.path(), 0), dir, key };
+    let bench = bench.reopened();
     assert_eq!(bench.spool.skipped(), std::slice::from_ref(&expected));
     assert_eq!(bench.spool.joining(), ["may"]);
     let mut third = bench.begin();
     third.file();
-    bench.spool.told(&[expected]).unwrap();
+    bench.spool.told(&[expected], third.id(), 0).unwrap();
     assert_eq!(bench.spool.skipped(), []);
     assert_eq!(bench.next("may").map(|batch| (batch.stream, batch.seq[0])), Some((third.id(), 0)));
+}
+
+#[test]
+fn what_a_target_lacks_is_told_until_it_has_the_line_that_says_so() {
+    let mut bench = Bench::new(0);
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        let mut stream = bench.begin();
+        let id = stream.id();
+        bench.spool.told(&expected, id, 0).unwrap();
+        assert_eq!(bench.spool.skipped(), [], "it is on its way to the target");
+        (0..2).for_each(|_| stream.file());
+        bench.take_all("must");
+        assert_eq!(bench.next("may"), None, "it is skipped again");
+        expected.push(Skipped { target: "may".into(), stream: id, from: 0, to: stream.close() });
+        assert_eq!(bench.spool.skipped(), expected);
+        bench = bench.reopened();
+        assert_eq!(bench.spool.skipped(), expected);
+        bench.take_all("must");
+    }
+    let mut last = bench.begin();
+    bench.spool.told(&expected, last.id(), 0).unwrap();
+    last.file();
+    // what stands in a ledger from before is known to one that is opened now
+    last.close();
+    bench = bench.reopened();
+    assert!(!bench.take_all("may").is_empty());
+    bench.spool.skip("may").unwrap();
+    assert_eq!(bench.spool.skipped(), [], "it has the lines that say so, and everything since");
 }
 
 #[test]
@@ -284,4 +253,43 @@ fn what_an_optional_target_refuses_is_kept_up_to_its_bound_and_then_skipped() {
     let to = stream.close();
     assert_eq!(bench.spool.skipped(), [Skipped { target: "may".into(), stream: id, from: 0, to }]);
     assert!(bench.dir.path().join("quarantine/may").exists());
+}
+
+// a batch that was released between its being settled and its being read ended the chain's stream
+#[test]
+fn a_batch_that_is_gone_when_it_is_read_does_not_end_a_forwarder() {
+    let bench = Bench::new(1 << 20);
+    let mut first = bench.begin();
+    first.file();
+    let batch = bench.next("may").unwrap();
+    // a pipe in the file's place: its reader waits for a writer, and can't read at an offset
+    let dir = bench.dir.path().join("web-1").join(first.id().to_string());
+    let file = dir.join(format!("{:020}.ndjson.zst", batch.file));
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+
+    let archive = tempfile::tempdir().unwrap();
+    let config = forward::Config {
+        name: "may".into(),
+        required: false,
+        max_lag_bytes: Some(1 << 20),
+        batch_max_size_bytes: 1 << 20,
+        batch_max_age: Duration::ZERO,
+        kind: Kind::File(FileConfig { dir: archive.path().to_owned(), immutable: false }),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (events, mut heard) = tokio::sync::mpsc::channel(16);
+    let forwarder = Forwarder::new(&config, "web-1", &bench.spool, events, Arc::default());
+    let running = runtime.spawn(forwarder.run());
+    let writer = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    bench.spool.skip("may").unwrap();
+    drop(writer);
+
+    first.close();
+    let mut second = bench.begin();
+    second.file();
+    match runtime.block_on(heard.recv()) {
+        Some(Event::Stored { batch, .. }) => assert_eq!((batch.stream, batch.seq[0]), (second.id(), 0)),
+        other => panic!("{other:?}: {:?}", runtime.block_on(running)),
+    }
 }

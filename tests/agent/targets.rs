@@ -60,6 +60,13 @@ pub(crate) fn verify(world: &World, archive: &str) -> std::process::Output {
     run(&["verify", &world.text_path(archive), "--identity", &identity, "--host-key", &key])
 }
 
+/// The same, where the auditor says whose archive it is, long after.
+pub(crate) fn verify_as(world: &World, archive: &str, target: &str) -> std::process::Output {
+    let (identity, key) = (world.text_path("q/auditor.key"), world.text_path("q/host.pub"));
+    let whose = ["--target", target, "--as-of", "2100-01-01T00:00:00Z"];
+    run(&[&["verify", &world.text_path(archive), "--identity", &identity, "--host-key", &key][..], &whose].concat())
+}
+
 /// Log lines in the archive below a folder.
 pub(crate) fn archived(dir: &Path) -> usize {
     let Ok(listed) = std::process::Command::new(env!("CARGO_BIN_EXE_sealtail")).arg("cat").arg(dir).output() else {
@@ -137,6 +144,60 @@ fn of_four_targets_a_dead_and_a_slow_one_hold_up_neither_of_the_others() {
         assert!(String::from_utf8(printed.stdout).unwrap().lines().eq(&expected), "{archive}");
         let verified = verify(&world, archive);
         assert!(verified.status.success() && text(&verified).contains("intact"), "{archive}: {}", text(&verified));
+    }
+}
+
+// as webhooks have it: https://host/services/T00/SECRET
+#[test]
+fn a_secret_in_the_path_of_a_url_is_shown_nowhere() {
+    const SECRET: &str = "xoxb-0123456789";
+    let mut world = World::new();
+    world.start_receiver();
+    let (metrics, receiver) = (free_port(), world.receiver_port());
+    let tls = "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }\nrequired = false";
+    let dead = free_port();
+    // of each kind one that answers, and one that is not there
+    for (server, port) in [("there", receiver), ("dead", dead)] {
+        for (kind, keys) in [("https", ""), ("generic", "protocol = \"generic\""), ("otlp", "protocol = \"http\"")] {
+            let r#type = if kind == "otlp" { "otlp" } else { "https" };
+            let url = format!("https://localhost:{port}/services/T00/{SECRET}");
+            let keys = format!("type = \"{type}\"\nurl = \"{url}\"\n{keys}\n{tls}");
+            add_target(&world, &format!("{kind}-{server}"), &keys);
+        }
+    }
+    world.configure(|config| {
+        let hook = format!("http://127.0.0.1:{dead}/services/T00/{SECRET}");
+        let alert = format!(
+            "[[alert]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"{hook}\"\nsecret = \"{SECRET}\"\nmin_severity = \"low\"\n\n"
+        );
+        let telemetry = format!("{alert}[telemetry]\nlisten = \"127.0.0.1:{metrics}\"");
+        config.replace("[telemetry]", &telemetry).replace("log = \"info\"", "log = \"debug\"")
+    });
+    let config = world.config();
+    let mut said = Vec::new();
+    for args in [&["check"][..], &["check", "--offline"], &["doctor"], &["doctor", "--json"]] {
+        said.push(text(&run(&[args, &["--config", &config]].concat())));
+    }
+    world.start_agent();
+    world.append("one line\n");
+    world.await_archived(1);
+    let status = |more: &[&str]| text(&run(&[&["status", "--config", &config], more].concat()));
+    await_that("each target failed", || {
+        let status: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap_or_default();
+        let failed = |target: &serde_json::Value| target["failures"].as_u64() > Some(0);
+        status["targets"].as_array().is_some_and(|all| all.iter().filter(|target| failed(target)).count() == 6)
+    });
+    said.extend([status(&["--json"]), status(&[]), crate::tells::get(metrics, "/metrics").unwrap()]);
+    assert!(said.iter().any(|text| text.contains(&format!("https://localhost:{dead}"))), "places are shown");
+    world.stop_agent();
+    said.push(world.agent_log());
+    // what is no URL of a target is quoted as far
+    for (old, new) in [(format!("https://localhost:{dead}/"), "ftp://localhost/"), ("http://127".into(), "http://10")] {
+        world.configure(|config| config.replace(&old, new));
+        said.push(text(&run(&["check", "--offline", "--config", &config])));
+    }
+    for text in said {
+        assert!(!text.contains(SECRET), "{text}");
     }
 }
 

@@ -121,7 +121,7 @@ impl World {
         fs::write(self.config(), new).unwrap();
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn receiver_port(&self) -> u16 {
         let config = fs::read_to_string(self.config()).unwrap();
         let rest = config.split_once("listen = \"127.0.0.1:").unwrap().1;
         rest.split('"').next().unwrap().parse().unwrap()
@@ -136,7 +136,7 @@ impl World {
     pub(crate) fn start_receiver(&mut self) {
         let child = self.spawn("receiver.log", &["receive", "--config", &self.config()]);
         self.receiver = Some(child);
-        let port = self.port();
+        let port = self.receiver_port();
         await_that("the receiver listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 

@@ -1,6 +1,7 @@
 //! What every kind of target has to do.
 
 use crate::stream::Stream;
+use base64::prelude::*;
 use sealtail::chain::header::Hash;
 use sealtail::forward::{self, Backend, Config, Outcome, Upload};
 use sealtail::spool::Frozen;
@@ -94,6 +95,21 @@ fn as_upload(stream: &Stream, (name, bytes): &(String, Vec<u8>)) -> Upload {
     let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
     let first: u64 = name.rsplit('/').next().unwrap()[..20].parse().unwrap();
     upload(stream, [first, first + count - 1], bytes.clone())
+}
+
+/// What stands in the headers of a message with these bytes of the batch.
+pub(crate) fn headers(upload: &Upload, range: &str) -> [(String, String); 7] {
+    let (stream, [first, last]) = (upload.batch.stream, upload.batch.seq);
+    [
+        ("Sealtail-Name", upload.name()),
+        ("Sealtail-Host", upload.host.clone()),
+        ("Sealtail-Stream", stream.to_string()),
+        ("Sealtail-First-Seq", first.to_string()),
+        ("Sealtail-Last-Seq", last.to_string()),
+        ("Repr-Digest", format!("sha-256=:{}:", BASE64_STANDARD.encode(upload.digest.0))),
+        ("Content-Range", range.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// Batches as a place holds them.

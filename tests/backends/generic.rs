@@ -67,7 +67,9 @@ impl Front {
         let at = |name: &str| folder.path().join(name);
         let client = ClientFiles { cert: at("client.pem"), key: at("client.key") };
         let config = GenericConfig {
-            url: format!("https://{address}/logs/{{host}}/{{stream}}/{{first}}-{{last}}?name={{name}}&token=t0ken"),
+            url: format!(
+                "https://{address}/hooks/p4th-t0ken/{{host}}/{{stream}}/{{first}}-{{last}}?name={{name}}&token=t0ken-of-ours"
+            ),
             method: Verb::POST,
             headers: vec![("authorization".to_owned(), Secret::new("Bearer s3cret"))],
             format: Format::Ndjson,
@@ -87,14 +89,16 @@ impl Front {
             max_lag_bytes: None,
             kind: Kind::Generic(self.config.clone()),
         };
-        assert!(!config.kind.place().contains("t0ken") && !format!("{config:?}").contains("s3cret"));
+        assert!(!config.kind.place().contains("p4th") && !format!("{config:?}").contains("s3cret"));
         forward::open(&config, HOST).unwrap()
     }
 }
 
 fn path(upload: &Upload, ending: &str) -> String {
     let (stream, [first, last]) = (upload.batch.stream, upload.batch.seq);
-    format!("/logs/{HOST}/{stream}/{first}-{last}?name={HOST}/{stream}/{first:020}.{ending}&token=t0ken")
+    format!(
+        "/hooks/p4th-t0ken/{HOST}/{stream}/{first}-{last}?name={HOST}/{stream}/{first:020}.{ending}&token=t0ken-of-ours"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,11 +138,18 @@ async fn nothing_but_a_2xx_is_final() {
     let mut plain = mockito::Server::new_async().await;
     let front = Front::of(plain.socket_address()).await;
     let (mut target, upload) = (front.target(), next(&mut Stream::begin(HOST), 2));
+    // as many servers do
+    let repeats = format!("not\nnow: Cannot POST /hooks/p4th-t0ken/{HOST}?token=t0ken-of-ours");
     for status in [301, 307, 400, 401, 404, 409, 413, 422, 429, 500, 503] {
-        let mock =
-            plain.mock("POST", mockito::Matcher::Any).with_status(status).with_body("not\nnow").create_async().await;
+        let mock = plain
+            .mock("POST", mockito::Matcher::Any)
+            .with_status(status)
+            .with_body(repeats.as_str())
+            .create_async()
+            .await;
         let why = is_put_off(&mut target, &upload).await;
-        assert!(why.contains(&status.to_string()) && why.contains("not now") && !why.contains("t0ken"), "{why}");
+        assert!(why.contains(&status.to_string()) && why.contains("not now") && !why.contains("p4th"), "{why}");
+        assert!(!why.contains("t0ken") && why.len() < 600, "{why}");
         mock.assert_async().await;
         plain.reset();
     }

@@ -6,6 +6,7 @@ use crate::link::Link;
 use crate::nats_server::write_pair;
 use crate::pki::Authority;
 use crate::terminator::terminate;
+use krafka::producer::{Acks, Producer};
 use sealtail::forward::{self, ClientFiles, Config, KafkaConfig, Kind, TlsConfig};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -20,7 +21,7 @@ pub(crate) struct KafkaServer {
     pub(crate) authority: Authority,
     pub(crate) link: Link,
     plain: SocketAddr,
-    child: Child,
+    child: Option<Child>,
 }
 
 fn program() -> OsString {
@@ -36,8 +37,10 @@ impl KafkaServer {
     }
 
     pub(crate) async fn start_without_topic() -> Option<KafkaServer> {
-        // both ends are in this process
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        KafkaServer::start_speaking(&rustls::version::TLS13).await
+    }
+
+    pub(crate) async fn start_speaking(tls: &'static rustls::SupportedProtocolVersion) -> Option<KafkaServer> {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         std::fs::write(folder.path().join("ca.pem"), &authority.pem).unwrap();
@@ -45,24 +48,40 @@ impl KafkaServer {
             write_pair(folder.path(), file, &authority.client(&[name]));
         }
         let plain = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let outside = terminate(&authority, folder.path(), &rustls::version::TLS13, &[], plain).await;
+        let outside = terminate(&authority, folder.path(), tls, &[], plain).await;
         let link = Link::to(outside.port()).await;
-        let child = Command::new(program())
-            .arg("broker")
-            .args(["--storage-engine", "memory://tansu/", "--listener-url", &format!("tcp://{plain}")])
-            .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{}", link.port)])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut child) = child else {
+        let mut server = KafkaServer { folder, authority, link, plain, child: None };
+        if !server.run() {
             assert!(std::env::var_os("CI").is_none(), "CI must have tansu");
             eprintln!("SKIPPED: tansu is not there; tests/run fetches it");
             return None;
-        };
+        }
+        Some(server)
+    }
+
+    /// Starts the broker, at the same port as before, and awaits its word that it is ready.
+    pub(crate) fn run(&mut self) -> bool {
+        let child = Command::new(program())
+            .arg("broker")
+            .args(["--storage-engine", "memory://tansu/", "--listener-url", &format!("tcp://{}", self.plain)])
+            .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{}", self.link.port)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = child else { return false };
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(said.any(|line| line.unwrap().starts_with("ready")), "tansu ended");
         std::thread::spawn(move || said.for_each(drop));
-        Some(KafkaServer { folder, authority, link, plain, child })
+        self.child = Some(child);
+        true
+    }
+
+    /// As `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     pub(crate) fn create_topic(&self, settings: &[&str]) {
@@ -100,6 +119,21 @@ impl KafkaServer {
         }
     }
 
+    /// Somebody else who may write to the topic.
+    pub(crate) async fn producer(&self) -> Producer {
+        let at = |name: &str| self.path(name).display().to_string();
+        let tls = krafka::auth::TlsConfig::new().with_ca_cert(at("ca.pem"));
+        let tls = tls.with_client_cert(at("client.pem"), at("client.key"));
+        Producer::builder()
+            .bootstrap_servers(format!("127.0.0.1:{}", self.link.port))
+            .auth(krafka::auth::AuthConfig::ssl(tls))
+            .acks(Acks::All)
+            .linger(Duration::ZERO)
+            .build()
+            .await
+            .unwrap()
+    }
+
     /// Saves the topic as an auditor, and what was told.
     pub(crate) async fn save(&self, dir: &Path) -> (forward::Saved, Vec<String>) {
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -112,8 +146,7 @@ impl KafkaServer {
 
 impl Drop for KafkaServer {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.kill();
     }
 }
 

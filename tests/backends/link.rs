@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 pub(crate) struct Link {
     pub(crate) port: u16,
@@ -17,14 +18,23 @@ struct Faults {
     /// Of each piece of 1 KiB to the server.
     delay_us: AtomicU64,
     broken: AtomicU64,
+    /// Bytes that may still come from the server before nothing more does; negative: no bound.
+    back: AtomicI64,
+    /// How many connections that holds.
+    held: watch::Sender<u64>,
 }
 
 impl Link {
     pub(crate) async fn to(server_port: u16) -> Link {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let faults =
-            Arc::new(Faults { left: AtomicI64::new(-1), delay_us: AtomicU64::new(0), broken: AtomicU64::new(0) });
+        let faults = Arc::new(Faults {
+            left: AtomicI64::new(-1),
+            delay_us: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
+            back: AtomicI64::new(-1),
+            held: watch::Sender::new(0),
+        });
         let faulty = faults.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -45,6 +55,18 @@ impl Link {
 
     pub(crate) fn delay(&self, of_each_kib: Duration) {
         self.faults.delay_us.store(of_each_kib.as_micros() as u64, Ordering::SeqCst);
+    }
+
+    /// So many more bytes come from the server, and then nothing more comes on a connection. Returns what awaits that.
+    pub(crate) fn hold_after(&self, bytes: i64) -> impl Future<Output = ()> + use<> {
+        self.faults.back.store(bytes, Ordering::SeqCst);
+        let mut held = self.faults.held.subscribe();
+        async move { held.changed().await.unwrap() }
+    }
+
+    /// All comes again, on connections that are not held yet.
+    pub(crate) fn let_go(&self) {
+        self.faults.back.store(-1, Ordering::SeqCst);
     }
 
     /// How many connections it broke.
@@ -80,7 +102,21 @@ async fn carry(client: TcpStream, server_port: u16, faults: Arc<Faults>) {
         }
     };
     let down = async {
-        let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+        let mut piece = [0; 1024];
+        while let Ok(read @ 1..) = from_server.read(&mut piece).await {
+            if faults.back.load(Ordering::SeqCst) >= 0
+                && faults.back.fetch_sub(read as i64, Ordering::SeqCst) < read as i64
+            {
+                faults.back.store(0, Ordering::SeqCst);
+                faults.held.send_modify(|held| *held += 1);
+                // until the server ends it
+                while let Ok(1..) = from_server.read(&mut piece).await {}
+                break;
+            }
+            if to_client.write_all(&piece[..read]).await.is_err() {
+                break;
+            }
+        }
     };
     // either end, and both are closed
     tokio::select! {

@@ -1,8 +1,10 @@
 //! Big counts, and recoveries that take their time.
 
-use crate::conformance::{HOST, Place, is_put_off, is_stored, named, next};
+use crate::conformance::{HOST, Place, files, is_put_off, is_stored, named, next};
+use crate::kafka::large;
 use crate::kafka_server::KafkaServer;
 use crate::link::Link;
+use crate::log::Log;
 use crate::nats_server::NatsServer;
 use crate::receiver_faults::many_batches_are_read_back;
 use crate::s3::{BUCKET, Prefix, enlarge};
@@ -99,4 +101,37 @@ async fn an_s3_store_that_is_killed_in_an_upload_has_it_once_in_the_end() {
         }
     }
     assert_eq!(Prefix::of(&weed, "killed").holds(), [(first.name(), first.bytes), (second.name(), second.bytes)]);
+}
+
+// it keeps records in memory: what it had is gone; and what its client has under way it gives up after more than a minute
+#[tokio::test]
+async fn a_broker_killed_in_the_middle_of_an_upload_gets_it_whole_and_what_it_lost_is_an_alarm() {
+    let Some(mut server) = KafkaServer::start_without_topic().await else { return };
+    let settings = ["retention.ms=-1", "max.message.bytes=65536"];
+    server.create_topic(&settings);
+    let mut batches = Stream::begin(HOST);
+    let (first, mut second) = (next(&mut batches, 2), next(&mut batches, 2));
+    large(&mut second, 200 << 10);
+    let mut target = forward::open(&server.target(), HOST).unwrap();
+    is_stored(&mut target, &first).await;
+    // an answer is on its way
+    let held = server.link.hold_after(0);
+    let killed = async {
+        held.await;
+        server.kill();
+    };
+    let (outcome, ()) = tokio::join!(target.store(&second), killed);
+    assert!(matches!(outcome, forward::Outcome::Later { .. }), "{outcome:?}");
+    server.link.let_go();
+    is_put_off(&mut target, &second).await;
+    server.run();
+    is_put_off(&mut target, &second).await;
+    server.create_topic(&settings);
+    let (log, _listening) = Log::listen();
+    is_stored(&mut target, &second).await;
+    assert!(log.text().contains("ALARM: what came before line"), "{}", log.text());
+    let folder = tempfile::tempdir().unwrap();
+    let (saved, told) = server.save(folder.path()).await;
+    assert_eq!((saved.new, saved.known, told), (1, 0, Vec::new()));
+    assert_eq!(files(folder.path()), named([second]));
 }

@@ -11,6 +11,7 @@ mod generic;
 mod kafka;
 mod kafka_server;
 mod link;
+mod log;
 mod long;
 mod nats;
 mod nats_server;
@@ -24,6 +25,7 @@ mod receiver;
 mod receiver_faults;
 mod rotel;
 mod s3;
+mod s3_answers;
 mod s3_credentials;
 #[path = "../receive/stream.rs"]
 #[expect(dead_code, reason = "receivers are tested elsewhere")]

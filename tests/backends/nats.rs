@@ -3,6 +3,7 @@
 use crate::agent::{sealtail, ships_saves_verifies, text};
 use crate::conformance::{HOST, Place, conforms, files, is_put_off, is_stored, named, next};
 use crate::link::Link;
+use crate::log::Log;
 use crate::nats_server::{NatsServer, STREAM, fit, write_pair};
 use crate::pki::Authority;
 use crate::stream::Stream;
@@ -54,6 +55,27 @@ async fn past_the_window_of_message_ids_there_is_no_second_copy() {
     assert!(matches!(open(&server).store(&forged).await, Outcome::Refused { is_fork: true, .. }));
 }
 
+// what was known of the subject is older than what is there: another process went on meanwhile, or a follower that lags was asked
+#[tokio::test]
+async fn only_what_the_server_confirms_to_be_missing_is_an_alarm() {
+    let Some(server) = NatsServer::start().await else { return };
+    let mut batches = Stream::begin(HOST);
+    let uploads: Vec<_> = (0..4).map(|_| next(&mut batches, 2)).collect();
+    let (log, _listening) = Log::listen();
+    let mut target = open(&server);
+    is_stored(&mut target, &uploads[0]).await;
+    is_stored(&mut open(&server), &uploads[1]).await;
+    is_stored(&mut target, &uploads[2]).await;
+    assert!(!log.text().contains("ALARM"), "{}", log.text());
+    assert_eq!(server.messages().await, 3);
+    // and what is missing indeed is one, once
+    let after = next(&mut batches, 2);
+    for _ in 0..2 {
+        is_stored(&mut target, &after).await;
+    }
+    assert_eq!(log.text().matches("ALARM").count(), 1, "{}", log.text());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_over_the_limit_goes_in_parts_and_goes_on_where_it_was_cut() {
     let Some(mut server) = NatsServer::start_with("max_payload: 32KB", fit()).await else { return };
@@ -82,6 +104,31 @@ async fn a_batch_over_the_limit_goes_in_parts_and_goes_on_where_it_was_cut() {
     is_stored(&mut target, &uploads[2]).await;
     let holds = server.holds();
     assert_eq!(holds, named(uploads));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_last_part_of_a_batch_that_is_under_way_is_a_fork() {
+    let Some(server) = NatsServer::start_with("max_payload: 32KB", fit()).await else { return };
+    let mut upload = next(&mut Stream::begin(HOST), 2);
+    upload.bytes = vec![0; 100 << 10];
+    getrandom::fill(&mut upload.bytes).unwrap();
+    upload.digest = Hash(crate::stream::digest(&upload.bytes));
+    upload.batch.len = upload.bytes.len() as u64;
+    let (total, admin) = (upload.bytes.len(), server.admin().await);
+    let send = async |begin: usize, bytes: Vec<u8>| {
+        let range = format!("bytes {begin}-{}/{total}", begin + bytes.len() - 1);
+        let mut headers = async_nats::HeaderMap::new();
+        for (name, value) in crate::conformance::headers(&upload, &range) {
+            headers.insert(name, value);
+        }
+        admin.publish_with_headers(format!("audit.{HOST}"), headers, bytes.into()).await.unwrap().await.unwrap();
+    };
+    send(0, upload.bytes[..20 << 10].to_vec()).await;
+    send(total - 1000, vec![7; 1000]).await;
+    match open(&server).store(&upload).await {
+        Outcome::Refused { is_fork: true, why } => assert!(why.contains("other bytes"), "{why}"),
+        other => panic!("what was forged is taken for the batch: {other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! `type = "otlp"` against a collector that keeps what it is sent, over both protocols, behind TLS that demands a client certificate.
 
 use crate::conformance::{HOST, is_put_off, is_stored, next};
+use crate::log::Log;
 use crate::pki::Authority;
 use crate::receiver::write_client;
 use crate::stream::Stream;
@@ -326,7 +327,7 @@ async fn what_may_pass_is_tried_again_and_only_a_servers_own_word_is_final() {
         (http(404, "text/html", b"no such\npage"), "404 Not Found: no such page", false, Some(7)),
         (http(400, "text/html", b"a proxy's"), "400", false, Some(7)),
         (http(400, PROTOBUF, &said), "400 Bad Request: bad", true, None),
-        (http(200, "text/html", b"<html>"), "not in OTLP's words", false, Some(7)),
+        (http(200, "text/html; charset=utf-8", b"<html>"), "a web page", false, Some(7)),
         (http(307, "text/plain", b""), "307", false, Some(7)),
         (grpc(Status::unavailable("later")), "Unavailable: later", false, None),
         (grpc(Status::with_details(Code::ResourceExhausted, "full", in_nine_seconds().into())), "full", false, Some(9)),
@@ -346,6 +347,32 @@ async fn what_may_pass_is_tried_again_and_only_a_servers_own_word_is_final() {
         }
         is_stored(&mut target, &upload).await;
         assert_eq!(collector.records().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_2xx_is_success_whatever_else_is_said() {
+    const PROTOBUF: &str = "application/x-protobuf";
+    let partial = |why: &str| {
+        let partial = ExportLogsPartialSuccess { rejected_log_records: 2, error_message: why.to_owned() };
+        ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+    };
+    // each with what is told of it
+    let cases = [
+        (200, PROTOBUF, partial(&"too old ".repeat(16 << 10)), "rejected log records for good: too old too old"),
+        (200, PROTOBUF, partial(&"x".repeat(8 << 20)), "taken, with an answer that can't be read"),
+        (200, PROTOBUF, b"\xff\xff".to_vec(), "taken, with an answer that can't be read"),
+        (202, "text/plain", b"ok".to_vec(), "taken, with an answer that can't be read"),
+        (200, "application/json", b"{\"partialSuccess\":{}}".to_vec(), "taken, with an answer that can't be read"),
+        (204, "", Vec::new(), ""),
+    ];
+    for (status, kind, body, told) in cases {
+        let (_, front) = collector(Protocol::Http, [Answer::Http(status, kind, body)]).await;
+        let (log, _listening) = Log::listen();
+        is_stored(&mut front.target(), &next(&mut Stream::begin(HOST), 2)).await;
+        let text = log.text();
+        assert!(text.contains(told) && text.contains("WARN") != told.is_empty(), "{status} {kind}: {text}");
+        assert!(text.len() < 2000, "{}", text.len());
     }
 }
 

@@ -1,11 +1,10 @@
-//! `type = "s3"` against SeaweedFS, and against a store that says what a real one can't be made to say.
+//! `type = "s3"` against SeaweedFS.
 
 use crate::conformance::{HOST, Place, conforms, is_put_off, is_stored, next};
 use crate::link::Link;
 use crate::pki::Authority;
 use crate::s3_credentials;
 use crate::stream::{Stream, digest};
-use crate::terminator::terminate;
 use crate::weed::{ADMIN, AGENT, Weed, write_pair};
 use base64::prelude::*;
 use sealtail::chain::header::Hash;
@@ -47,7 +46,7 @@ impl<'a> Prefix<'a> {
 }
 
 /// Of a store whose certificates and credentials are in `folder`.
-fn config(url: String, bucket: &str, folder: &Path) -> S3Config {
+pub(crate) fn config(url: String, bucket: &str, folder: &Path) -> S3Config {
     let client = ClientFiles { cert: folder.join("client.pem"), key: folder.join("client.key") };
     S3Config {
         url: Some(url),
@@ -63,7 +62,7 @@ fn config(url: String, bucket: &str, folder: &Path) -> S3Config {
     }
 }
 
-fn target(config: S3Config) -> Config {
+pub(crate) fn target(config: S3Config) -> Config {
     Config {
         name: "s3".into(),
         required: true,
@@ -185,6 +184,20 @@ async fn retention_is_what_is_configured(place: &Prefix<'_>) {
     is_stored(&mut forward::open(&lax, HOST).unwrap(), &upload).await;
     let last = head(&upload);
     assert_eq!((days(&last), &last["ObjectLockLegalHoldStatus"]), (9, &json!("ON")));
+    // what is stronger than is configured stays, and lasts as long as is configured
+    let strict = next(&mut stream, 1);
+    is_stored(&mut forward::open(&place.target(), HOST).unwrap(), &strict).await;
+    for (retain, lasts) in [(DAY, 2), (5 * DAY, 5), (DAY, 5)] {
+        let other = place.edit(|s3| s3.object_lock = kept(LockMode::Governance, retain, false));
+        is_stored(&mut forward::open(&other, HOST).unwrap(), &strict).await;
+        let head = head(&strict);
+        assert_eq!((&head["ObjectLockMode"], days(&head)), (&json!("COMPLIANCE"), lasts), "{head}");
+    }
+    // and what is weaker is told, where the store lets nobody but a bypass change its mode
+    let other = place.edit(|s3| s3.object_lock = kept(LockMode::Compliance, DAY, false));
+    is_stored(&mut forward::open(&other, HOST).unwrap(), &upload).await;
+    let head = head(&upload);
+    assert_eq!((&head["ObjectLockMode"], days(&head)), (&json!("GOVERNANCE"), 9), "{head}");
 }
 
 /// Days of retention, from when the object was stored.
@@ -301,71 +314,4 @@ pub(crate) fn enlarge(upload: &mut Upload, len: usize) {
     upload.batch.len = bytes.len() as u64;
     upload.digest = Hash(digest(&bytes));
     upload.bytes = bytes;
-}
-
-/// What S3 says; the object is answered so.
-async fn answered(status: usize, headers: &[(&str, &str)], code: &str) -> (Outcome, Outcome) {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let mut store = mockito::Server::new_async().await;
-    let tls13 = &rustls::version::TLS13;
-    let outside = terminate(&authority, folder.path(), tls13, &["http/1.1"], store.socket_address()).await;
-    write_pair(folder.path(), "client", &authority.client(&[HOST]));
-    let credentials = "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = kept-to-itself\n";
-    std::fs::write(folder.path().join("agent.credentials"), credentials).unwrap();
-    let error = format!("<Error><Code>{code}</Code><Message>because</Message></Error>");
-    let versioning = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
-    let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
-    let _versioning = store.mock("GET", "/mock/?versioning").with_body(versioning).create_async().await;
-    let _lock = store.mock("GET", "/mock/?object-lock").with_body(lock).create_async().await;
-    let any = mockito::Matcher::Regex("^/mock/audit/production/".into());
-    let refusing =
-        store.mock("PUT", any.clone()).with_status(status).with_body(if code.is_empty() { "" } else { &error });
-    let refusing = headers.iter().fold(refusing, |mock, (name, value)| mock.with_header(*name, value));
-    let refusing = refusing.create_async().await;
-    let mut target = forward::open(&target(config(format!("https://{outside}"), "mock", folder.path())), HOST).unwrap();
-    let upload = next(&mut Stream::begin(HOST), 2);
-    let outcome = target.store(&upload).await;
-    refusing.remove_async().await;
-    let _stored = store
-        .mock("PUT", any)
-        .match_header("if-none-match", "*")
-        .match_header("x-amz-checksum-sha256", BASE64_STANDARD.encode(upload.digest.0).as_str())
-        .match_header("x-amz-object-lock-mode", "COMPLIANCE")
-        .create_async()
-        .await;
-    (outcome, target.store(&upload).await)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_may_pass_is_later_with_its_mend() {
-    let date = [("Date", "Thu, 26 Nov 2026 04:00:00 GMT")];
-    for (status, code, mend) in [
-        (403, "RequestTimeTooSkewed", "set this host's clock (is NTP running?): the store's says Thu, 26 Nov 2026"),
-        (403, "AccessDenied", "give these credentials the permission"),
-        (403, "InvalidAccessKeyId", "give the right access key"),
-        (400, "ExpiredToken", "renew the session's credentials"),
-        (503, "SlowDown", "larger batches"),
-        (507, "InsufficientStorage", "make room there"),
-        (507, "", "make room there"),
-        (409, "ConditionalRequestConflict", "another writer of this name"),
-        (301, "PermanentRedirect", "set region"),
-        (400, "BadDigest", "damaged on their way"),
-        (501, "NotImplemented", "conditional writes"),
-        (502, "", "status 502"),
-    ] {
-        let (outcome, healed) = answered(status, &date, code).await;
-        let Outcome::Later { why, .. } = outcome else { panic!("{status} {code}: {outcome:?}") };
-        assert!(why.contains(code) && why.contains(mend) && !why.contains("kept-to-itself"), "{why}");
-        assert!(matches!(healed, Outcome::Stored(None)), "{status} {code}: {healed:?}");
-    }
-    let (outcome, _) = answered(503, &[("Retry-After", "7")], "SlowDown").await;
-    assert!(matches!(outcome, Outcome::Later { after: Some(after), .. } if after.as_secs() == 7), "{outcome:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_will_never_take_is_refused() {
-    let (outcome, _) = answered(400, &[], "EntityTooLarge").await;
-    let Outcome::Refused { is_fork: false, why } = outcome else { panic!("{outcome:?}") };
-    assert!(why.contains("EntityTooLarge (because)"), "{why}");
 }

@@ -25,21 +25,22 @@ pub(crate) async fn terminate(
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
-    let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_client_cert_verifier(clients)
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (folder, alpn): (_, Vec<_>) = (folder.to_owned(), alpn.iter().map(|name| name.as_bytes().to_vec()).collect());
+    // a certificate that was exchanged is shown from then on
+    let config = move || {
+        let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+        let config = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[version]).unwrap();
+        let config = config.with_client_cert_verifier(clients.clone());
+        let mut config = config.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = alpn.clone();
+        config
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let acceptor = TlsAcceptor::from(Arc::new(config()));
             tokio::spawn(async move {
                 tcp.set_nodelay(true).unwrap();
                 let Ok(mut outside) = acceptor.accept(tcp).await else { return };

@@ -2,7 +2,7 @@
 
 use sealtail::chain::host_key::{HostKey, HostPublic};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -70,11 +70,14 @@ fn a_key_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("host.key");
     HostKey::generate_ed25519().unwrap().save_new(&path).unwrap();
-    for exposed in [0o640, 0o604, 0o620] {
+    for exposed in [0o660, 0o604, 0o620] {
         fs::set_permissions(&path, Permissions::from_mode(exposed)).unwrap();
         let error = HostKey::load(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600") && error.contains(&format!("{exposed:04o}")), "{error}");
     }
+    // root's may be for a service's group
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(HostKey::load(&path).is_ok(), fs::metadata(&path).unwrap().uid() == 0);
 }
 
 #[test]

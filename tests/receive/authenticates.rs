@@ -168,7 +168,7 @@ async fn wrong_files_are_named_at_the_start() {
     let set_mode = |mode| {
         std::fs::set_permissions(&world.config.tls.key, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    set_mode(0o640);
+    set_mode(0o644);
     fault("chmod 600").await;
     set_mode(0o600);
     let swap = |name: &str, text: &str| {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-async fn start_with(change: impl FnOnce(&mut Config)) -> World {
+pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> World {
     let mut world = World::prepare();
     change(&mut world.config);
     world.run(Arc::new(Disk)).await;
@@ -18,7 +18,7 @@ async fn start_with(change: impl FnOnce(&mut Config)) -> World {
 }
 
 /// A connection on which a request was begun, with the head's further lines and the beginning of its body.
-async fn begun(world: &World, path: &str, head: &str, body: &[u8]) -> TlsStream<TcpStream> {
+pub(crate) async fn begun(world: &World, path: &str, head: &str, body: &[u8]) -> TlsStream<TcpStream> {
     let mut connection = world.raw_connection("web-1").await;
     let head = format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n");
     connection.write_all(head.as_bytes()).await.unwrap();

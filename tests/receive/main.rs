@@ -9,6 +9,7 @@ mod is_bounded;
 mod pki;
 mod refuses;
 mod rides_out_faults;
+mod shares_fairly;
 mod stores;
 mod stream;
 mod survives_kill;

@@ -67,6 +67,45 @@ fn copytruncate_while_the_output_is_blocked_loses_nothing_that_was_copied() {
     world.finish(&as_str(&numbered(0..20_005)));
 }
 
+// a random sequence: what the file held by then was hashed as if it were what had been read, and so no copy was its
+#[test]
+fn copytruncate_between_a_restart_and_the_first_turn_loses_nothing() {
+    let mut world = World::new(&["*.log"]);
+    world.append("a.log", text(&numbered(0..5)));
+    world.append("b.log", "b 1\n");
+    world.start();
+    world.expect(&["b 1"].into_iter().chain(as_str(&numbered(0..5))).collect::<Vec<_>>());
+    world.stop();
+    world.append("a.log", text(&numbered(5..20_000)));
+    world.append("b.log", "b 2\nb 3\n");
+    world.start_with(0);
+    // it stands in the middle of a.log, and b.log is open and had no turn
+    world.until("some of a.log", |world| world.lines.len() > 6);
+    copytruncate(&world, "b.log", "b.log.1");
+    world.append("b.log", "b 4\nb 5\nb 6\n");
+    let expected = numbered(0..20_000).into_iter().chain((1..=6).map(|n| format!("b {n}"))).collect::<Vec<_>>();
+    world.expect(&as_str(&expected));
+    world.finish(&as_str(&expected));
+}
+
+#[test]
+fn copytruncate_while_stopped_loses_nothing_though_the_file_begins_alike_and_outgrew_what_was_read() {
+    let mut world = World::new(&["*.log"]);
+    let head = "head ".repeat(250);
+    let lines = |range: std::ops::Range<usize>| [head.clone()].into_iter().chain(numbered(range)).collect::<Vec<_>>();
+    world.append("a.log", text(&lines(0..10)));
+    world.start();
+    world.expect(&as_str(&lines(0..10)));
+    world.stop();
+    world.append("a.log", text(&numbered(10..17)));
+    copytruncate(&world, "a.log", "a.log.1");
+    world.append("a.log", text(&lines(17..40)));
+    world.start();
+    let expected: Vec<String> = lines(0..17).into_iter().chain(lines(17..40)).collect();
+    world.expect(&as_str(&expected));
+    world.finish(&as_str(&expected));
+}
+
 #[test]
 fn several_copytruncates_while_stopped_lose_nothing() {
     let mut world = World::new(&["*.log"]);

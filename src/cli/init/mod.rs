@@ -253,16 +253,9 @@ fn next_steps(plan: &Plan, output: &Path) {
     println!("\nNext:");
     match plan.kind {
         Kind::Host => {
-            // the packages' unit runs as a user of its own, who may read what root hands to its group
-            let is_unit = Path::new(UNIT).exists();
-            let who = if is_unit { "runuser -u sealtail -- " } else { "" };
-            if is_unit {
-                let key = plan.host_key.display();
-                println!("  chgrp sealtail {key}; chmod 640 {key}    # and so the key of the certificate");
-            }
-            println!("  {who}sealtail check --config {file}     # also asks the target");
-            println!("  {who}sealtail doctor --config {file}    # limits, clock, disk, permissions of this machine");
-            match is_unit {
+            println!("  sealtail check --config {file}     # also asks the target");
+            println!("  sealtail doctor --config {file}    # limits, clock, disk, permissions of this machine");
+            match Path::new(UNIT).exists() {
                 true => println!("  systemctl enable --now sealtail"),
                 false => println!("  sealtail run --config {file}"),
             }

@@ -117,7 +117,8 @@ const TARGET: &[Key] = &[
     key("max_lag", Size("1MiB", "512MiB"), May(r#""256MiB""#), "Of an optional target: what it may hold of the spool that every required one has, to half of the spool's `max_size` (512MiB of the default). What it lacks beyond that is not kept: it goes on with the next stream, and a `skip` line there says what it was not sent. Default: a quarter of `max_size`."),
     key("batch", Inline(BATCH), May(r#"{ max_size = "4MiB", max_age = "1s" }"#), "When a batch goes; whichever comes first.").of(&["https", "generic", "otlp", "file"]),
     key("batch", Inline(S3_BATCH), May(r#"{ max_size = "32MiB", max_age = "60s" }"#), "When a batch goes; whichever comes first. Each object costs.").of(&["s3"]),
-    key("batch", Inline(QUEUE_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the server takes in a message goes in parts.").of(&["nats", "kafka"]),
+    key("batch", Inline(QUEUE_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the server takes in a message goes in parts.").of(&["nats"]),
+    key("batch", Inline(KAFKA_BATCH), May(r#"{ max_size = "960KiB", max_age = "1s" }"#), "When a batch goes; whichever comes first. One over what the topic takes in a record goes in parts.").of(&["kafka"]),
     key("protocol", Word(&["sealtail", "generic"]), Or(r#""sealtail""#), "`sealtail`: it signs receipts. `generic`: any server that takes NDJSON; a 2xx is success.").of(&["https"]),
     key("url", Text, Must(r#""https://archive.internal:7443""#), "Where it is.").of(&["https", "otlp"]),
     key("url", Text, Must(r#""https://logs.internal/audit/{name}""#), "Where to; also `{host} {stream} {first} {last}`. An Idempotency-Key names the batch too.").of(&["generic"]),
@@ -155,6 +156,11 @@ const BATCH: &[Key] = &[
 
 const QUEUE_BATCH: &[Key] = &[
     key("max_size", Size("64KiB", "64MiB"), Or(r#""960KiB""#), "So many bytes at most."),
+    key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
+];
+
+const KAFKA_BATCH: &[Key] = &[
+    key("max_size", Size("64KiB", "16MiB"), Or(r#""960KiB""#), "So many bytes at most."),
     key("max_age", Duration("10ms", "1h"), Or(r#""1s""#), "So long after its first segment at most."),
 ];
 
@@ -223,9 +229,9 @@ const TELEMETRY: &[Key] = &[
 
 const HARDENING: &[Key] = &[
     key("seccomp", Boolean, Or("true"), "System calls that nothing here needs are denied, to start programs among them unless an `[[alert]]` of type `command` is configured."),
-    key("landlock", Boolean, Or("true"), "Files are denied to the agent that this file doesn't name, also to root: it reads what `include`, `directories`, `paths` and certificates are in, and writes the spool and `dir` of file targets. Not with an `[[alert]]` of type `command`."),
-    key("read", List, May(r#"["/srv"]"#), "Folders that may be read besides: those that links among the logs lead to, and those of configurations to come."),
-    key("write", List, May(r#"["/mnt/worm"]"#), "The same for file targets to come."),
+    key("landlock", Boolean, Or("true"), "Files can be written only where this file says (the spool, its socket's folder, `dir` of file targets), and none can be executed, also by root. Not with an `[[alert]]` of type `command`."),
+    key("read", List, May(r#"["/srv"]"#), "With it files can't be read either, but in these folders, in those of `include`, `directories`, `paths` and certificates, and in `/etc` and `/usr`. Name where links among the logs lead. Default: all files can be read."),
+    key("write", List, May(r#"["/mnt/worm"]"#), "Folders that may be written besides, for file targets to come."),
     key("require", Boolean, Or("false"), "`true`: where that can't be had nothing starts. Default: it is said in the log."),
 ];
 
@@ -248,9 +254,10 @@ const SERVER_TLS: &[Key] = &[
 
 const LIMITS: &[Key] = &[
     key("max_batch", Size("64KiB", "64MiB"), Or(r#""64MiB""#), "Larger ones are refused (413) before they are read; the agents' `batch.max_size` must fit."),
-    key("in_flight", Size("128MiB", "1TiB"), Or(r#""1GiB""#), "Batches that are on their way at once; one host has two of `max_batch` of it."),
-    key("connections", Integer("1", "100000"), Or("512"), "At once; more wait. Each is an open file."),
+    key("in_flight", Size("128MiB", "1TiB"), Or(r#""1GiB""#), "Batches that are on their way at once; one host has two of `max_batch` of it, and half at most."),
+    key("connections", Integer("1", "100000"), Or("512"), "At once, of clients that proved who they are; more wait, for `idle_timeout` at most. Each is an open file."),
     key("connections_per_host", Integer("1", "100000"), Or("16"), "Of one client certificate, by its first name; more are closed."),
+    key("handshakes", Integer("4", "100000"), Or("256"), "TLS handshakes at once, a quarter of them from one address (of IPv6: one /64); for each one more the oldest is closed. They take no place from `connections`, and are open files too."),
     key("handshake_timeout", Duration("1s", "1h"), Or(r#""10s""#), "Of TLS."),
     key("idle_timeout", Duration("1s", "1h"), Or(r#""60s""#), "A connection without a request, or without the whole head of one."),
     key("body_timeout", Duration("1s", "1h"), Or(r#""60s""#), "Nothing of a batch came for so long: 408, and the agent sends it again."),

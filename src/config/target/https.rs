@@ -46,11 +46,11 @@ fn template(text: Text<'_>) -> Option<String> {
     let url = PLACEHOLDERS.iter().fold(text.value.clone(), |url, name| url.replace(&format!("{{{name}}}"), "x"));
     if url.contains(['{', '}']) {
         let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(" ");
-        return text.fault("holds braces around something that is not known here", format!("use {known}"));
+        return text.url_fault("holds braces around something that is not known here", format!("use {known}"));
     }
     let parsed = match reqwest::Url::parse(&url) {
         Ok(url) => url,
-        Err(error) => return text.fault(&format!("no URL ({})", text.detail(error)), MEND),
+        Err(error) => return text.url_fault(&format!("no URL ({})", text.detail(error)), MEND),
     };
     if !parsed.username().is_empty() || parsed.password().is_some() {
         // never quoted, not even as it stands
@@ -63,7 +63,7 @@ fn template(text: Text<'_>) -> Option<String> {
     let host = text.value.split('/').nth(2).unwrap_or_default();
     match parsed.scheme() == "https" && parsed.fragment().is_none() && !host.contains('{') {
         true => Some(text.value),
-        false => text.fault("not an https URL with a host of its own and without a fragment", MEND),
+        false => text.url_fault("not an https URL with a host of its own and without a fragment", MEND),
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn url(text: Text<'_>) -> Option<String> {
         Ok(url) => url,
         Err(error) => {
             let what = format!("no URL ({})", text.detail(error));
-            return text.fault(&what, "write one such as \"https://archive.internal:7443\"");
+            return text.url_fault(&what, "write one such as \"https://archive.internal:7443\"");
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -94,12 +94,12 @@ pub(super) fn url(text: Text<'_>) -> Option<String> {
         "https" => {}
         "http" => {
             let what = "plain http lets everybody on the way read the lines and forge receipts";
-            return text.fault(what, "write https, and give the receiver a certificate");
+            return text.url_fault(what, "write https, and give the receiver a certificate");
         }
-        _ => return text.fault("not an https URL", "write one such as \"https://archive.internal:7443\""),
+        _ => return text.url_fault("not an https URL", "write one such as \"https://archive.internal:7443\""),
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return text.fault("has a query or a fragment, and paths are put after it", "end it before the ? or #");
+        return text.url_fault("has a query or a fragment, and paths are put after it", "end it before the ? or #");
     }
     Some(text.value.trim_end_matches('/').to_owned())
 }

@@ -92,7 +92,9 @@ fn batch_bounds(kind: &str) -> (u64, RangeInclusive<u64>, Duration) {
         // each object costs
         "s3" => (32 * MIB, sizes, Duration::from_secs(60)),
         // below the 1 MiB that servers take in a message unless told otherwise
-        "nats" | "kafka" => (960 * KIB, sizes, Duration::from_secs(1)),
+        "nats" => (960 * KIB, sizes, Duration::from_secs(1)),
+        // and no larger than the client buffers
+        "kafka" => (960 * KIB, 64 * KIB..=16 * MIB, Duration::from_secs(1)),
         _ => (4 * MIB, sizes, Duration::from_secs(1)),
     }
 }

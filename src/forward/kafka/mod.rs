@@ -9,11 +9,14 @@
 
 mod fit;
 mod handshake;
+mod look;
+mod record;
 mod session;
 
 use super::backend::{Backend, Outcome, Pending, Upload};
 use super::save::Saver;
 use super::{Error, KafkaConfig, TlsConfig, http, tls, within};
+use look::Look;
 use rustls::ClientConfig;
 use session::Session;
 
@@ -25,14 +28,20 @@ pub(super) struct Kafka {
     tls: ClientConfig,
     certificates: tls::Watch,
     session: Option<Session>,
+    /// How far the last look back came, should it have come to no end.
+    look: Option<Look>,
 }
 
 impl Kafka {
     pub(super) fn new(name: &str, config: &KafkaConfig, host: &str, batch_max_size_bytes: u64) -> Result<Self, Error> {
         // the client reads the files itself, and says less of what is wrong with them
         let (certificates, tls) = tls::Watch::load(name, &config.tls, host)?;
+        if !speaks_only_tls13() {
+            let reason = "the TLS of this process is set up for 1.2 too, which a kafka target must not speak".into();
+            return Err(Error::Place { place: config.brokers.join(","), reason });
+        }
         let (name, config) = (name.to_owned(), config.clone());
-        Ok(Self { name, config, batch_max_size_bytes, tls, certificates, session: None })
+        Ok(Self { name, config, batch_max_size_bytes, tls, certificates, session: None, look: None })
     }
 
     async fn open(&self) -> Result<Session, String> {
@@ -48,6 +57,11 @@ impl Kafka {
             Some(session) => session,
             None => self.open().await?,
         };
+        // in a time of its own: what there is to read has nothing to do with the batch's size
+        if let Err(why) = session.look(upload, &mut self.look).await {
+            session.close().await;
+            return Err(why);
+        }
         let stored = within(http::time_for(upload.batch.len), session.store(upload)).await;
         match stored {
             Ok(_) => self.session = Some(session),
@@ -93,6 +107,17 @@ impl Backend for Kafka {
             self.session = None;
         }
     }
+}
+
+/// The client sets TLS up by itself, with the process's cryptography, and speaks each version for which that has cipher suites. Nothing
+/// else here goes by the process's.
+fn speaks_only_tls13() -> bool {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.retain(|suite| suite.tls13().is_some());
+    // an earlier target did, or somebody else
+    drop(provider.install_default());
+    let installed = rustls::crypto::CryptoProvider::get_default();
+    installed.is_some_and(|provider| provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()))
 }
 
 /// The certificates as the client takes them.

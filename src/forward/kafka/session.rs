@@ -1,10 +1,11 @@
 //! One connection: what is known on it of the topic, how a batch is sent, and how the topic is read.
 
-use super::{certificates, fit};
+use super::look::{Look, Seen, look_back};
+use super::{certificates, fit, record};
 use crate::forward::KafkaConfig;
 use crate::forward::backend::{Outcome, Upload};
 use crate::forward::http::time_for;
-use crate::forward::message::{self, Label, Standing, standing};
+use crate::forward::message::{self, Found, Label, Standing, standing};
 use crate::forward::save::Saver;
 use crate::tls::causes;
 use krafka::admin::AdminClient;
@@ -21,11 +22,12 @@ const FETCH_WAIT: Duration = Duration::from_millis(100);
 const RETRIES: u32 = 3;
 /// What a broker takes in a record batch unless told otherwise.
 const MAX_MESSAGE_BYTES: u64 = 1_048_588;
-/// Of a partition's tail, when the stream's last record is looked for; after that a second copy may come about, which whoever
-/// saves the archive finds to be one.
-const LOOKED_BACK_MAX_BYTES: usize = 16 << 20;
-/// How many records are read at a time, backwards from the end.
-const STRETCH: i64 = 32;
+/// The producer buffers no more than twice as much, and nobody is served by larger ones.
+const PART_MAX_BYTES: u64 = 16 << 20;
+/// What is fetched at once of a topic that is saved.
+const SAVE_FETCH_BYTES: i32 = 1 << 20;
+/// What is fetched at once when a record is looked for, so that little comes twice.
+const LOOK_FETCH_BYTES: i32 = 256 << 10;
 const LIMIT: &str = "the topic's max.message.bytes";
 
 pub(super) struct Session {
@@ -34,14 +36,17 @@ pub(super) struct Session {
     partitions: usize,
     /// Bytes of a batch in one record.
     part_max_bytes: u64,
-    /// The last stored record of the stream that was sent last.
-    last: Option<Label>,
+    /// The last stored record of the stream that was sent last, or of the one that was looked for.
+    last: Option<Found>,
+    /// The look for it came to no end.
+    is_cut: bool,
 }
 
 impl Session {
     /// Connects, and sees whether the topic is fit.
     pub(super) async fn open(target: &str, config: &KafkaConfig, batch_max_size_bytes: u64) -> Result<Session, String> {
-        let part_max_bytes = look_at_topic(target, config).await?;
+        let part_max_bytes = look_at_topic(target, config).await?.min(PART_MAX_BYTES);
+        let request_timeout = REQUEST_TIMEOUT.max(time_for(part_max_bytes));
         message::tell_of_parts(target, batch_max_size_bytes, part_max_bytes, LIMIT);
         let producer = Producer::builder()
             .bootstrap_servers(config.brokers.join(","))
@@ -53,9 +58,9 @@ impl Session {
             .retries(RETRIES)
             .allow_auto_create_topics(false)
             .connect_timeout(CONNECT_TIMEOUT)
-            .request_timeout(REQUEST_TIMEOUT)
+            .request_timeout(request_timeout)
             .max_block(CONNECT_TIMEOUT)
-            .delivery_timeout(REQUEST_TIMEOUT * (RETRIES + 1) + time_for(0))
+            .delivery_timeout(request_timeout * (RETRIES + 1) + time_for(0))
             .build()
             .await
             .map_err(|error| reason(&error, config))?;
@@ -67,22 +72,53 @@ impl Session {
                 return Err(format!("topic {}: {why}; docs/targets.md says how to make one that is fit", config.topic));
             }
         };
-        Ok(Session { config: config.clone(), producer, partitions, part_max_bytes, last: None })
+        Ok(Session { config: config.clone(), producer, partitions, part_max_bytes, last: None, is_cut: false })
     }
 
     pub(super) async fn close(self) {
         close(&self.producer).await;
     }
 
-    /// Sends what of the batch is not there. An error is what was uncertain; the connection is of no use after it.
-    pub(super) async fn store(&mut self, upload: &Upload) -> Result<Outcome, String> {
+    /// Where the upload goes.
+    fn partition(&self, upload: &Upload) -> i32 {
         let key = upload.batch.stream.to_string();
-        let partition =
-            DefaultPartitioner::default().partition(&self.config.topic, Some(key.as_bytes()), self.partitions);
-        let last = match self.last.take().filter(|last| last.is_at_or_before(upload)) {
-            Some(last) => Some(last),
-            None => look_back(&self.config, partition, upload).await?,
-        };
+        DefaultPartitioner::default().partition(&self.config.topic, Some(key.as_bytes()), self.partitions)
+    }
+
+    /// Finds out what is there, unless that is known. An error is what is in the way; `look` has how far it came.
+    pub(super) async fn look(&mut self, upload: &Upload, look: &mut Option<Look>) -> Result<(), String> {
+        if self.last.as_ref().is_some_and(|last| last.label.is_at_or_before(upload)) {
+            return Ok(());
+        }
+        let (topic, partition) = (&self.config.topic, self.partition(upload));
+        let fetch_max_bytes = self.part_max_bytes.max(LOOK_FETCH_BYTES as u64);
+        let consumer = consumer(&self.config, LOOK_FETCH_BYTES, time_for(fetch_max_bytes)).await?;
+        let seen = look_back(&consumer, (topic, partition), upload, fetch_max_bytes, look).await;
+        drop(consumer.close().await);
+        let Seen { last, is_cut } = seen?;
+        // what is said of it is the caller's to say once it is sent
+        self.last = last;
+        self.is_cut = is_cut;
+        if self.last.is_some() {
+            *look = None;
+        }
+        Ok(())
+    }
+
+    /// Tells what is wrong with what is there, or can't be known of it.
+    fn tell(&self, last: Option<&Found>, upload: &Upload) {
+        let (topic, partition) = (&self.config.topic, self.partition(upload));
+        if self.is_cut && upload.batch.seq[0] > 0 {
+            tracing::warn!(%topic, partition, "no record of stream {} is among the newest of the partition, and older ones were not looked at: line {} and after are sent; should they be there already, this is a second copy, which sealtail save counts as known", upload.batch.stream, upload.batch.seq[0]);
+        } else if let Some(gap) = message::gap_before(last, upload) {
+            tracing::error!(%topic, partition, "ALARM: {gap}; it was removed, or another agent writes under this host's name");
+        }
+    }
+
+    /// Sends what of the batch is not there, after a [look](Self::look). An error is what was uncertain; the connection is of no use after it.
+    pub(super) async fn store(&mut self, upload: &Upload) -> Result<Outcome, String> {
+        let (key, partition) = (upload.batch.stream.to_string(), self.partition(upload));
+        let last = self.last.take();
         let mut from = match standing(last.as_ref(), upload) {
             Standing::Settled(outcome) => {
                 self.last = last;
@@ -90,9 +126,8 @@ impl Session {
             }
             Standing::Until(from) => from,
         };
-        if let Some(gap) = message::gap_before(last.as_ref(), upload) {
-            tracing::error!(topic = %self.config.topic, partition, "ALARM: {gap}, or only far back in the partition; it was removed, or another agent writes under this host's name");
-        }
+        self.tell(last.as_ref(), upload);
+        self.is_cut = false;
         while from < upload.bytes.len() as u64 {
             let label = Label::of(upload, from, self.part_max_bytes);
             let bytes = &upload.bytes[label.range.start as usize..label.range.end as usize];
@@ -106,14 +141,14 @@ impl Session {
                 return Err(format!("the record went to partition {}, not {partition}", stored.partition));
             }
             from = label.range.end;
-            self.last = Some(label);
+            self.last = Some(Found::new(label, bytes));
         }
         Ok(Outcome::Stored(None))
     }
 
     /// Whether the topic can be read.
     pub(super) async fn read(&self) -> Result<(), String> {
-        let consumer = consumer(&self.config).await?;
+        let consumer = consumer(&self.config, SAVE_FETCH_BYTES, REQUEST_TIMEOUT).await?;
         let marks = consumer.fetch_watermarks(&self.config.topic, 0).await;
         let closed = consumer.close().await;
         marks.map_err(|error| reason(&error, &self.config))?;
@@ -158,7 +193,7 @@ async fn look_at_topic(target: &str, config: &KafkaConfig) -> Result<u64, String
     message::part_limit(max_bytes.unwrap_or(MAX_MESSAGE_BYTES), LIMIT)
 }
 
-async fn consumer(config: &KafkaConfig) -> Result<Consumer, String> {
+async fn consumer(config: &KafkaConfig, fetch_bytes: i32, request_timeout: Duration) -> Result<Consumer, String> {
     let consumer = Consumer::builder()
         .bootstrap_servers(config.brokers.join(","))
         .client_id("sealtail")
@@ -167,56 +202,16 @@ async fn consumer(config: &KafkaConfig) -> Result<Consumer, String> {
         .enable_auto_commit(false)
         .allow_auto_create_topics(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .request_timeout(REQUEST_TIMEOUT)
+        .request_timeout(request_timeout)
+        .max_partition_fetch_bytes(fetch_bytes)
+        .fetch_max_bytes(fetch_bytes)
         .fetch_max_wait(FETCH_WAIT);
     consumer.build().await.map_err(|error| reason(&error, config))
 }
 
-/// The newest record of the partition that [is at or before](Label::is_at_or_before) the upload.
-async fn look_back(config: &KafkaConfig, partition: i32, upload: &Upload) -> Result<Option<Label>, String> {
-    let consumer = consumer(config).await?;
-    let found = search(&consumer, config, partition, upload).await;
-    drop(consumer.close().await);
-    found
-}
-
-async fn search(
-    consumer: &Consumer,
-    config: &KafkaConfig,
-    partition: i32,
-    upload: &Upload,
-) -> Result<Option<Label>, String> {
-    let failed = |error: KrafkaError| reason(&error, config);
-    let (low, mut until) = consumer.fetch_watermarks(&config.topic, partition).await.map_err(failed)?;
-    consumer.assign(&config.topic, vec![partition]).await.map_err(failed)?;
-    let mut read = 0;
-    while until > low && read < LOOKED_BACK_MAX_BYTES {
-        let from = low.max(until - STRETCH);
-        consumer.seek(&config.topic, partition, from).await.map_err(failed)?;
-        let mut newest = None;
-        'stretch: loop {
-            for record in consumer.poll(FETCH_WAIT).await.map_err(failed)? {
-                if record.offset >= until {
-                    break 'stretch;
-                }
-                read += record.value.as_ref().map_or(0, |value| value.len());
-                newest = label(&record).filter(|label| label.is_at_or_before(upload)).or(newest);
-            }
-            if consumer.position(&config.topic, partition).await.is_none_or(|position| position >= until) {
-                break;
-            }
-        }
-        if newest.is_some() {
-            return Ok(newest);
-        }
-        until = from;
-    }
-    Ok(None)
-}
-
 /// Reads each partition from its first record to the one that is its last now.
 pub(super) async fn save(config: &KafkaConfig, saver: &mut Saver) -> Result<(), String> {
-    let consumer = consumer(config).await?;
+    let consumer = consumer(config, SAVE_FETCH_BYTES, time_for(PART_MAX_BYTES)).await?;
     let saved = save_all(&consumer, config, saver).await;
     drop(consumer.close().await);
     saved
@@ -259,23 +254,13 @@ async fn save_all(consumer: &Consumer, config: &KafkaConfig, saver: &mut Saver) 
 
 async fn keep(record: &ConsumerRecord, saver: &mut Saver) -> Result<(), String> {
     let place = format!("record {} of partition {}", record.offset, record.partition);
-    match (label(record), &record.value) {
+    match (record::label(record), &record.value) {
         (Some(label), Some(bytes)) => saver.take(&place, label, bytes).await,
         _ => {
             saver.fault(format!("{place} is no batch of sealtail's: left out"));
             Ok(())
         }
     }
-}
-
-fn label(record: &ConsumerRecord) -> Option<Label> {
-    let header = |name: &str| {
-        let (_, value) = record.headers.iter().find(|(header, _)| header[..] == *name.as_bytes())?;
-        std::str::from_utf8(value.as_ref()?).ok()
-    };
-    let label = Label::read(header)?;
-    let bytes = record.value.as_ref()?.len() as u64;
-    (label.range.end - label.range.start == bytes).then_some(label)
 }
 
 fn is_about_leave(error: &KrafkaError) -> bool {

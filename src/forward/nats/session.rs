@@ -4,7 +4,7 @@ use super::fit;
 use crate::forward::NatsConfig;
 use crate::forward::backend::{Outcome, Upload};
 use crate::forward::http::time_for;
-use crate::forward::message::{self, BATCH_MAX_BYTES, Label, Standing, standing};
+use crate::forward::message::{self, Found, Label, Standing, standing};
 use crate::forward::save::Saver;
 use crate::tls::causes;
 use async_nats::header::HeaderMap;
@@ -45,7 +45,7 @@ struct Tail {
     /// In the stream; 0 when there is none.
     sequence: u64,
     /// `None` if it is no batch.
-    label: Option<Label>,
+    found: Option<Found>,
 }
 
 impl Session {
@@ -127,18 +127,16 @@ impl Session {
     async fn publish(&mut self, upload: &Upload) -> Result<Outcome, String> {
         for _ in 0..LOOKS_MAX {
             let tail = self.tail().await?;
-            let last = match &tail.label {
-                Some(label) if label.is_at_or_before(upload) => Some(label.clone()),
+            let last = match &tail.found {
+                Some(found) if found.label.is_at_or_before(upload) => Some(found.clone()),
                 _ => self.look_back(upload, tail.sequence).await?,
             };
             let from = match standing(last.as_ref(), upload) {
                 Standing::Settled(outcome) => return Ok(outcome),
                 Standing::Until(from) => from,
             };
-            if let Some(gap) = message::gap_before(last.as_ref(), upload) {
-                tracing::error!(stream = %self.config.stream, subject = %self.subject, "ALARM: {gap}; it was removed, or another agent writes under this host's name");
-            }
-            if self.parts(upload, from, tail.sequence).await? {
+            let gap = message::gap_before(last.as_ref(), upload);
+            if self.parts(upload, from, tail.sequence, gap).await? {
                 return Ok(Outcome::Stored(None));
             }
             self.tail = None;
@@ -146,8 +144,15 @@ impl Session {
         Err(format!("others write to {} meanwhile; let only this host's user publish there", self.subject))
     }
 
-    /// Publishes the batch from a byte on; false if the last message is another than was thought.
-    async fn parts(&mut self, upload: &Upload, mut from: u64, mut last: u64) -> Result<bool, String> {
+    /// Publishes the batch from a byte on; false if the last message is another than was thought. The gap is told once a message was
+    /// taken: whoever was asked for the last one may lag.
+    async fn parts(
+        &mut self,
+        upload: &Upload,
+        mut from: u64,
+        mut last: u64,
+        mut gap: Option<String>,
+    ) -> Result<bool, String> {
         loop {
             let label = Label::of(upload, from, self.part_max_bytes);
             let mut headers = HeaderMap::new();
@@ -157,7 +162,7 @@ impl Session {
             let range = label.range.start as usize..label.range.end as usize;
             let message = PublishMessage::build()
                 .headers(headers)
-                .payload(upload.bytes[range].to_vec().into())
+                .payload(upload.bytes[range.clone()].to_vec().into())
                 .message_id(label.message_id())
                 .expected_stream(&self.config.stream)
                 .expected_last_subject_sequence(last);
@@ -173,8 +178,11 @@ impl Session {
             if ack.duplicate {
                 return Ok(false);
             }
+            if let Some(gap) = gap.take() {
+                tracing::error!(stream = %self.config.stream, subject = %self.subject, "ALARM: {gap}; it was removed, or another agent writes under this host's name");
+            }
             (from, last) = (label.range.end, ack.sequence);
-            self.tail = Some(Tail { sequence: last, label: Some(label) });
+            self.tail = Some(Tail { sequence: last, found: Some(Found::new(label, &upload.bytes[range])) });
             if from >= upload.bytes.len() as u64 {
                 return Ok(true);
             }
@@ -207,8 +215,8 @@ impl Session {
         }
         let last = found(self.stream.direct_get_last_for_subject(&self.subject).await)?;
         let tail = match last {
-            Some(message) => Tail { sequence: message.sequence, label: label(&message) },
-            None => Tail { sequence: 0, label: None },
+            Some(message) => Tail { sequence: message.sequence, found: found_in(&message) },
+            None => Tail { sequence: 0, found: None },
         };
         self.tail = Some(tail.clone());
         Ok(tail)
@@ -216,7 +224,7 @@ impl Session {
 
     /// The newest message before `until` that [is at or before](Label::is_at_or_before) the upload. The server only looks forward,
     /// so that stretches before are looked through, each twice as long as the one after it.
-    async fn look_back(&self, upload: &Upload, mut until: u64) -> Result<Option<Label>, String> {
+    async fn look_back(&self, upload: &Upload, mut until: u64) -> Result<Option<Found>, String> {
         let (mut stretch, mut read) = (1, 0);
         while until > 1 {
             let from = until.saturating_sub(stretch).max(1);
@@ -228,7 +236,7 @@ impl Session {
                 read += 1;
                 let next = self.stream.direct_get_next_for_subject(&self.subject, Some(at)).await;
                 let Some(message) = found(next)?.filter(|message| message.sequence < until) else { break };
-                newest = label(&message).filter(|label| label.is_at_or_before(upload)).or(newest);
+                newest = found_in(&message).filter(|found| found.label.is_at_or_before(upload)).or(newest);
                 at = message.sequence + 1;
             }
             if newest.is_some() {
@@ -320,7 +328,9 @@ fn found(answer: Result<StreamMessage, DirectGetError>) -> Result<Option<StreamM
 }
 
 fn label(message: &StreamMessage) -> Option<Label> {
-    let label = Label::read(|name| message.headers.get(name).map(async_nats::HeaderValue::as_str))?;
-    let fits = label.range.end - label.range.start == message.payload.len() as u64 && label.total <= BATCH_MAX_BYTES;
-    fits.then_some(label)
+    Label::of_message(|name| message.headers.get(name).map(async_nats::HeaderValue::as_str), &message.payload)
+}
+
+fn found_in(message: &StreamMessage) -> Option<Found> {
+    Some(Found::new(label(message)?, &message.payload))
 }

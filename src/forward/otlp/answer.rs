@@ -1,8 +1,7 @@
 //! What a server's answer means, by the OTLP specification: which are final, and when to come again.
 
 use crate::forward::backend::Outcome;
-use crate::forward::http::in_one_line;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use crate::tls::said_by;
 use prost::Message;
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -47,34 +46,32 @@ struct Delay {
     nanos: i32,
 }
 
-/// Of an answer over HTTP. Only a server that answers in OTLP's own words has a say: a proxy on the way may say 400 for reasons that pass.
-pub(super) fn of_http(
+/// Of an answer over HTTP that is no success, or a web page. Only a server that answers in OTLP's own words has a say: a proxy on the way may
+/// say 400 for reasons that pass.
+pub(super) fn of_failure(
     status: StatusCode,
     after: Option<Duration>,
     body: &[u8],
     is_protobuf: bool,
-) -> Result<ExportLogsServiceResponse, Outcome> {
+    url: &str,
+) -> Outcome {
     if status.is_success() {
-        return match ExportLogsServiceResponse::decode(body) {
-            Ok(answer) if is_protobuf || body.is_empty() => Ok(answer),
-            _ => {
-                let why = format!("{status}, but not in OTLP's words; is url the base of an OTLP receiver?");
-                Err(Outcome::Later { why, after })
-            }
-        };
+        let why =
+            format!("{status}, but with a web page; is url the base of an OTLP receiver, and no portal on the way?");
+        return Outcome::Later { why, after };
     }
     let said = is_protobuf.then(|| Status::decode(body).ok()).flatten();
     let text = said.as_ref().map_or(body, |said| said.message.as_bytes());
-    let why = format!("{status}: {}", in_one_line(text));
-    Err(match (status, said) {
+    let why = format!("{status}: {}", said_by(url, text));
+    match (status, said) {
         (StatusCode::BAD_REQUEST, Some(_)) => Outcome::Refused { is_fork: false, why },
         _ => Outcome::Later { why, after },
-    })
+    }
 }
 
 /// Of an answer over gRPC.
-pub(super) fn of_grpc(status: &tonic::Status) -> Outcome {
-    let why = format!("{:?}: {}", status.code(), in_one_line(status.message().as_bytes()));
+pub(super) fn of_grpc(status: &tonic::Status, url: &str) -> Outcome {
+    let why = format!("{:?}: {}", status.code(), said_by(url, status.message().as_bytes()));
     match status.code() {
         Code::InvalidArgument => Outcome::Refused { is_fork: false, why },
         _ => Outcome::Later { why, after: retry_delay(status.details()) },

@@ -18,7 +18,7 @@ use super::backend::{Backend, Outcome, Pending, Upload};
 use super::http::{self, read_answer, retry_after};
 use super::{Error, OtlpConfig, Protocol, tls};
 use crate::record::{Seq, StreamId};
-use crate::tls::explain;
+use crate::tls::{explain, said_by};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message;
@@ -30,6 +30,8 @@ use std::time::Duration;
 use tonic::codegen::http as wire;
 
 const PROTOBUF: &str = "application/x-protobuf";
+/// An answer may name what is wrong with each record of a request; as much is read of one over gRPC.
+const ANSWER_MAX_BYTES: usize = 4 << 20;
 
 /// A connection pool to one target.
 pub(super) struct Otlp {
@@ -107,8 +109,13 @@ impl Otlp {
         let response = request.send().await.map_err(|error| later(error, None))?;
         let (status, after) = (response.status(), retry_after(response.headers()));
         let is_protobuf = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
-        let body = read_answer(response).await.map_err(|error| later(error, after))?;
-        answer::of_http(status, after, &body, is_protobuf)
+        let is_page =
+            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let body = read_answer(response, ANSWER_MAX_BYTES).await.map_err(|error| later(error, after))?;
+        if status.is_success() && !is_page {
+            return Ok(self.taken(&body, is_protobuf));
+        }
+        Err(answer::of_failure(status, after, &body, is_protobuf, &self.config.url))
     }
 
     async fn call(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
@@ -117,13 +124,22 @@ impl Otlp {
         let timeout = http::time_for(request.encoded_len() as u64);
         let channel = Channel { client: self.client.clone(), headers: self.headers.clone(), timeout };
         let answer = LogsServiceClient::with_origin(channel, origin).export(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status))
+        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status, &self.config.url))
+    }
+
+    /// A success is one whatever else was said; what the server's own words add is read if it can be.
+    fn taken(&self, body: &[u8], is_protobuf: bool) -> ExportLogsServiceResponse {
+        let answer = ExportLogsServiceResponse::decode(body).ok();
+        answer.filter(|_| is_protobuf || body.is_empty()).unwrap_or_else(|| {
+            tracing::warn!(target_name = %self.name, bytes = body.len(), "taken, with an answer that can't be read: whether records were rejected is unknown");
+            ExportLogsServiceResponse::default()
+        })
     }
 
     /// Records that the server took note of and will never store. They stand in the required targets.
     fn tell_rejected(&self, answer: ExportLogsServiceResponse) {
         let Some(partial) = answer.partial_success else { return };
-        let why = http::in_one_line(partial.error_message.as_bytes());
+        let why = said_by(&self.config.url, partial.error_message.as_bytes());
         match partial.rejected_log_records {
             0 if why.is_empty() => {}
             0 => tracing::warn!(target_name = %self.name, "the target took all log records with a warning: {why}"),

@@ -22,12 +22,14 @@
 //!    met on the way, as that could hide turns. Long lines, whose single instructions are slow, go to the engine and its clock.
 //! 6. Rules of which the gate knows by their anchors that they can't hold are not looked at; what the engine would have
 //!    needed for them is not counted, as it is not where a gate spares it a whole package. Other rules are looked at before
-//!    the gate is asked in full: where it says no, no rule holds, here either. `undecided` where fields are over their bounds
+//!    the gate is asked in full: where it says no, no rule holds, here either; but for those that need what a pattern
+//!    can't find ([`needs`]). `undecided` where fields are over their bounds
 //!    comes before all.
 //!
 //! `tests/engines_agree` holds all this against regorus' interpreter, on hundreds of thousands of lines and on random policies.
 
 mod call;
+mod needs;
 mod pattern;
 mod read;
 mod seen;
@@ -35,6 +37,7 @@ mod walk;
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use regorus::Value;
@@ -64,6 +67,8 @@ pub(super) struct Direct {
     functions: Vec<Helper>,
     /// The paths below `input.fields` that it names.
     fields: Vec<Vec<Value>>,
+    /// Patterns that rules need.
+    needed: Vec<Arc<Pattern>>,
     /// How many instructions the engine's program has.
     size: usize,
     /// Whether instructions of it can be executed more than once.
@@ -73,6 +78,8 @@ pub(super) struct Direct {
 /// A rule `verdicts contains {…} if …`.
 struct VerdictRule {
     body: Body,
+    /// Of these patterns one has to find something in the message; there may be no such patterns.
+    needs: Vec<usize>,
     /// But for what it hides. None if it is not written out, or not valid.
     verdict: Option<Verdict>,
     member: Option<Value>,
@@ -135,7 +142,7 @@ enum Node {
     /// `contains(input.message, "…")`
     Has(Part, Box<Finder<'static>>),
     Matches(Box<Pattern>, Box<Node>),
-    Finds(Box<Pattern>, Box<Node>, usize),
+    Finds(Arc<Pattern>, Box<Node>, usize),
     At(Box<Node>, Box<Node>),
     Compare(BoolOp, Box<Node>, Box<Node>),
     /// `x in {"a", "b"}`; as a statement only, since the engines differ in what an undefined `x` gives.

@@ -41,6 +41,11 @@ impl Pattern {
         Some(Self { regex, runs: Runs::of(pattern) })
     }
 
+    /// Whether it may match somewhere; no is sure.
+    pub(super) fn may_match(&self, text: &str) -> bool {
+        self.runs.as_ref().is_none_or(|runs| runs.runs(text.as_bytes()).next().is_some())
+    }
+
     /// Whether it matches somewhere.
     pub(super) fn matches(&self, text: &str) -> bool {
         match &self.runs {
@@ -88,13 +93,18 @@ impl Runs {
 
     /// Runs that are long enough, in their order.
     fn runs<'r>(&'r self, text: &'r [u8]) -> impl Iterator<Item = Range<usize>> + 'r {
-        let mut from = 0;
+        let (mut from, half) = (0, self.min / 2);
         std::iter::from_fn(move || {
             // the last byte of the shortest run that could begin here; if it is not one, no run has it
             while let Some(byte) = text.get(from + self.min - 1) {
                 let at = from + self.min - 1;
                 if !self.is_in(byte) {
                     from = at + 1;
+                    continue;
+                }
+                // a run between these two is too short
+                if !self.is_in(&text[at - half]) && text.get(at + half).is_none_or(|byte| !self.is_in(byte)) {
+                    from = at + half + 1;
                     continue;
                 }
                 let begin = at - text[from..at].iter().rev().take_while(|byte| self.is_in(byte)).count();

@@ -1,6 +1,7 @@
 //! From the engine's syntax tree to ours. What is not understood becomes unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use regorus::Value;
@@ -9,6 +10,7 @@ use regorus::unstable::{
 };
 
 use super::call::Function;
+use super::needs::{self, NEEDED_MAX};
 use super::pattern::Pattern;
 use super::{Body, Direct, Helper, HideNode, Node, Step, VerdictRule};
 use crate::policy::gate::Parts;
@@ -35,8 +37,8 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
     let constants = all().filter(|(_, rule)| is_alone(rule));
     let constants = constants.filter_map(|(_, rule)| Some((rule.name.as_str(), written_out(rule)?))).collect();
     let mut reader = Reader { names: &names, constants, parts, fields: Vec::new() };
-    let (rules, fields) = Default::default();
-    let mut direct = Direct { rules, helpers: Vec::new(), functions: Vec::new(), fields, size, repeats };
+    let (rules, fields, needed) = Default::default();
+    let mut direct = Direct { rules, helpers: Vec::new(), functions: Vec::new(), fields, needed, size, repeats };
     direct.helpers.resize_with(helpers, || Helper::Unknown);
     direct.functions.resize_with(functions, || Helper::Unknown);
     for (name, at) in &names {
@@ -49,7 +51,25 @@ pub(super) fn package(files: &[&Syntax], parts: &mut Parts, size: usize, repeats
     direct.rules =
         all().filter(|(_, rule)| rule.name == "verdicts").map(|(file, rule)| reader.verdicts(file, rule)).collect();
     direct.fields = reader.fields;
+    note_needs(&mut direct);
     direct
+}
+
+/// Notes for each rule what it needs.
+fn note_needs(direct: &mut Direct) {
+    let all: Vec<_> = direct.rules.iter().map(|rule| needs::of(direct, &rule.body, 0).unwrap_or_default()).collect();
+    for (rule, patterns) in direct.rules.iter_mut().zip(all) {
+        for pattern in patterns {
+            let known = direct.needed.iter().position(|known| Arc::ptr_eq(known, &pattern));
+            rule.needs.push(known.unwrap_or_else(|| {
+                direct.needed.push(pattern);
+                direct.needed.len() - 1
+            }));
+        }
+        if direct.needed.len() > NEEDED_MAX {
+            rule.needs.clear();
+        }
+    }
 }
 
 /// What a name of the package is.
@@ -97,7 +117,7 @@ impl Reader<'_> {
         };
         let read = rule.member().and_then(|member| self.member(member, &mut scope));
         let (member, hides) = read.map_or_else(Default::default, |(member, hides)| (Some(member), hides));
-        VerdictRule { body, member, hides, verdict: None }
+        VerdictRule { body, needs: Vec::new(), member, hides, verdict: None }
     }
 
     /// A verdict that is written out, but for what it hides.
@@ -301,7 +321,7 @@ impl Reader<'_> {
         match (name, <[Node; 3]>::try_from(nodes)) {
             ("regex.find_n", Ok([Node::Constant(Value::String(pattern)), text, Node::Constant(n)])) => {
                 match (Pattern::of(&pattern), n.as_u32()) {
-                    (Some(pattern), Ok(n)) => Node::Finds(Box::new(pattern), Box::new(text), n as usize),
+                    (Some(pattern), Ok(n)) => Node::Finds(Arc::new(pattern), Box::new(text), n as usize),
                     _ => Node::Unknown,
                 }
             }

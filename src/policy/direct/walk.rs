@@ -1,9 +1,11 @@
 //! Walks the tree of a package on a line.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use regorus::Value;
 
+use super::pattern::Pattern;
 use super::seen::{arithmetic, at, compare, equal, of_syslog};
 use super::{Body, Direct, Helper, HideNode, MESSAGE_MAX, Node, Seen, Step, TURNS_MAX, VerdictRule};
 use crate::policy::LineContext;
@@ -66,10 +68,15 @@ impl Direct {
         if facts.message.len() > MESSAGE_MAX {
             return Answer::Unknown;
         }
-        let known = vec![None; self.helpers.len() + self.fields.len()];
-        let mut walk = Walk { direct: self, facts, known, turns: 0, met_unknown: false };
-        let is_due = |(at, _): &(usize, &VerdictRule)| gate.rule_is_due(*at, facts.probe);
-        for (at, rule) in self.rules.iter().enumerate().filter(is_due) {
+        let mut walk = Walk { direct: self, facts, known: Vec::new(), turns: 0, met_unknown: false };
+        let mut needed = Needed { patterns: &self.needed, message: facts.message, asked: 0, there: 0 };
+        for (at, rule) in self.rules.iter().enumerate() {
+            if !gate.rule_is_due(at, facts.probe) || !needed.may_be_there(&rule.needs) {
+                continue;
+            }
+            if walk.known.is_empty() {
+                walk.known.resize(self.helpers.len() + self.fields.len(), None);
+            }
             let holds = match rule.hides.is_empty() {
                 true => walk.holds(&rule.body),
                 false => walk.all(rule, &mut |hides| fired(at, hides)),
@@ -87,6 +94,29 @@ impl Direct {
             true => Answer::Unknown,
             false => Answer::Known,
         }
+    }
+}
+
+/// Which patterns may find something in a message, as far as that was asked: a bit each.
+struct Needed<'a> {
+    patterns: &'a [Arc<Pattern>],
+    message: &'a str,
+    asked: u64,
+    there: u64,
+}
+
+impl Needed<'_> {
+    /// Whether one of them may find something, or none is needed.
+    fn may_be_there(&mut self, needs: &[usize]) -> bool {
+        needs.is_empty() || needs.iter().any(|at| self.may_find(*at))
+    }
+
+    fn may_find(&mut self, at: usize) -> bool {
+        if self.asked >> at & 1 == 0 {
+            self.asked |= 1 << at;
+            self.there |= u64::from(self.patterns[at].may_match(self.message)) << at;
+        }
+        self.there >> at & 1 == 1
     }
 }
 
@@ -113,6 +143,9 @@ impl<'a> Walk<'a> {
     fn body(&mut self, body: &'a Body, arguments: &[Seen<'a>], then: &mut Then<'_, 'a>) -> Truth {
         if body.arguments != arguments.len() {
             return Truth::Unknown;
+        }
+        if body.slots == 0 {
+            return self.steps(&body.steps, &mut [], then);
         }
         let mut few = [const { Seen::Unknown }; FEW];
         let mut many = Vec::new();

@@ -63,35 +63,67 @@ impl Parts {
 
 /// Which parts were found in a line, as bits; kept from line to line for its memory.
 #[derive(Default)]
-pub(in crate::policy) struct Seen(Vec<Cell<u64>>);
-
-impl Seen {
-    fn clear(&mut self, parts: usize) -> &[Cell<u64>] {
-        self.0.clear();
-        self.0.resize(parts.div_ceil(64), Cell::new(0));
-        &self.0
-    }
+pub(in crate::policy) struct Seen {
+    words: Vec<Cell<u64>>,
+    /// Which words have any: a bit each, or for those that are equal modulo 64.
+    some: Cell<u64>,
 }
 
-/// A set of parts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Mask(Vec<u64>);
+impl Seen {
+    fn clear(&mut self, parts: usize) -> &Self {
+        self.words.clear();
+        self.words.resize(parts.div_ceil(64), Cell::new(0));
+        self.some.set(0);
+        self
+    }
 
-impl Mask {
-    pub(super) fn add(&mut self, part: Part) {
-        if self.0.len() <= part / 64 {
-            self.0.resize(part / 64 + 1, 0);
-        }
-        self.0[part / 64] |= 1 << (part % 64);
+    fn add(&self, part: Part) {
+        let word = &self.words[part / 64];
+        word.set(word.get() | 1 << (part % 64));
+        self.some.set(self.some.get() | 1 << (part / 64 % 64));
+    }
+
+    fn add_all(&self) {
+        self.words.iter().for_each(|word| word.set(u64::MAX));
+        self.some.set(u64::MAX);
     }
 
     fn has(&self, part: Part) -> bool {
-        self.0.get(part / 64).is_some_and(|bits| bits >> (part % 64) & 1 == 1)
+        self.words[part / 64].get() >> (part % 64) & 1 == 1
+    }
+
+    fn has_any(&self, mask: &Mask) -> bool {
+        self.some.get() & mask.some != 0 && mask.words.iter().any(|(word, bits)| self.words[*word].get() & bits != 0)
+    }
+}
+
+/// A set of parts: words of [`Seen`] that have any of them, and which. Of most rules that is one word.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mask {
+    words: Vec<(usize, u64)>,
+    /// As in [`Seen`].
+    some: u64,
+}
+
+impl Mask {
+    pub(super) fn add(&mut self, part: Part) {
+        self.add_bits(part / 64, 1 << (part % 64));
+    }
+
+    fn add_bits(&mut self, word: usize, bits: u64) {
+        self.some |= 1 << (word % 64);
+        match self.words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, known)) => *known |= bits,
+            None => self.words.push((word, bits)),
+        }
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.words.iter().any(|(word, bits)| *word == part / 64 && bits >> (part % 64) & 1 == 1)
     }
 
     pub(super) fn or(mut self, other: &Self) -> Self {
-        self.0.resize(self.0.len().max(other.0.len()), 0);
-        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own |= other);
+        other.words.iter().for_each(|(word, bits)| self.add_bits(*word, *bits));
         self
     }
 }
@@ -103,7 +135,7 @@ pub(in crate::policy) struct Probe<'a> {
     /// What the fields are written in: of most lines the message itself.
     written: &'a str,
     parts: &'a Parts,
-    seen: &'a [Cell<u64>],
+    seen: &'a Seen,
     searched: Cell<bool>,
     searched_anchors: Cell<bool>,
     pub(super) line: &'a LineContext<'a>,
@@ -144,18 +176,18 @@ impl<'a> Probe<'a> {
 
     pub(super) fn has(&self, part: Part) -> bool {
         self.search();
-        self.bit(part)
+        self.seen.has(part)
     }
 
     /// Whether one of these anchors is there.
     pub(super) fn has_any(&self, anchors: &Mask) -> bool {
         if !self.searched_anchors.replace(true) {
             match self.parts.scan_anchors() {
-                Some(scan) => self.in_each_text(|text| scan.find(text, |part| self.note(part))),
+                Some(scan) => self.in_each_text(|text| scan.find(text, |part| self.seen.add(part))),
                 None => self.search(),
             }
         }
-        self.seen.iter().zip(&anchors.0).any(|(seen, anchors)| seen.get() & anchors != 0)
+        self.seen.has_any(anchors)
     }
 
     fn search(&self) {
@@ -164,9 +196,9 @@ impl<'a> Probe<'a> {
         }
         match self.parts.search() {
             Some(search) => self.in_each_text(|text| {
-                search.find_overlapping_iter(text).for_each(|found| self.note(found.pattern().as_usize()));
+                search.find_overlapping_iter(text).for_each(|found| self.seen.add(found.pattern().as_usize()));
             }),
-            None => self.seen.iter().for_each(|bits| bits.set(u64::MAX)),
+            None => self.seen.add_all(),
         }
     }
 
@@ -177,10 +209,6 @@ impl<'a> Probe<'a> {
         }
     }
 
-    fn note(&self, part: Part) {
-        self.seen[part / 64].set(self.seen[part / 64].get() | 1 << (part % 64));
-    }
-
     /// Whether the message has this, surely; none if that has not been looked for.
     pub(in crate::policy) fn has_in_message(&self, part: Part) -> Option<bool> {
         let is_of_message = std::ptr::eq(self.text, self.written);
@@ -188,11 +216,7 @@ impl<'a> Probe<'a> {
             true => self.parts.search().is_some(),
             false => self.searched_anchors.get() && self.parts.anchors.has(part),
         };
-        (is_of_message && is_searched).then(|| self.bit(part))
-    }
-
-    fn bit(&self, part: Part) -> bool {
-        self.seen[part / 64].get() >> (part % 64) & 1 == 1
+        (is_of_message && is_searched).then(|| self.seen.has(part))
     }
 
     pub(super) fn has_backslash(&self) -> bool {

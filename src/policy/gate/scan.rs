@@ -14,15 +14,18 @@ const LONG: usize = STEP + 3;
 const STEP: usize = 4;
 /// More short texts than this are searched for faster all at once.
 const SHORT_MAX: usize = 32;
+/// Bits of a hash of four bytes.
 const BITS: u32 = 16;
+/// Hashes that begin with the same bits as these are kept together.
+const BUCKET_BITS: u32 = 12;
 
 pub(super) struct Scan {
     /// Which hashes of four bytes are known.
-    known: Vec<u64>,
-    /// Sorted by the four bytes.
+    known: Box<[u64; 1 << (BITS - 6)]>,
+    /// By buckets.
     long: Vec<Long>,
-    /// The four bytes of each.
-    keys: Vec<u32>,
+    /// Where each bucket begins, and the last one ends.
+    buckets: Box<[usize; (1 << BUCKET_BITS) + 1]>,
     short: Option<packed::Searcher>,
     /// The texts of `short`, in its order.
     short_texts: Vec<(Part, Box<[u8]>)>,
@@ -33,7 +36,9 @@ struct Long {
     key: u32,
     /// Where they stand in the text.
     at: usize,
-    text: Box<[u8]>,
+    /// What the text begins with, and what comes then.
+    first: [u8; LONG],
+    rest: Box<[u8]>,
     part: Part,
 }
 
@@ -41,9 +46,9 @@ impl Scan {
     /// None if too many of the texts are short.
     pub(super) fn of<'t>(texts: impl Iterator<Item = (Part, &'t str)>) -> Option<Self> {
         let mut scan = Self {
-            known: vec![0; 1 << (BITS - 6)],
+            known: Box::new([0; _]),
             long: Vec::new(),
-            keys: Vec::new(),
+            buckets: Box::new([0; _]),
             short: None,
             short_texts: Vec::new(),
             bytes: Vec::new(),
@@ -56,8 +61,9 @@ impl Scan {
                 text => scan.add_long(part, text),
             }
         }
-        scan.long.sort_by_key(|long| long.key);
-        scan.keys = scan.long.iter().map(|long| long.key).collect();
+        scan.long.sort_by_key(|long| hash(long.key));
+        let begin = |bucket: usize| scan.long.partition_point(|long| bucket_of(hash(long.key)) < bucket);
+        scan.buckets.iter_mut().enumerate().for_each(|(bucket, at)| *at = begin(bucket));
         if scan.short_texts.len() + scan.bytes.len() > SHORT_MAX {
             return None;
         }
@@ -69,12 +75,12 @@ impl Scan {
     }
 
     fn add_long(&mut self, part: Part, text: &[u8]) {
-        let first = rarest(text);
-        for (at, bytes) in text.windows(STEP).enumerate().skip(first).take(STEP) {
+        let Some((first, rest)) = text.split_first_chunk() else { return };
+        for (at, bytes) in text.windows(STEP).enumerate().skip(rarest(text)).take(STEP) {
             let key = key(bytes);
             let bit = hash(key);
             self.known[bit / 64] |= 1 << (bit % 64);
-            self.long.push(Long { key, at, text: text.into(), part });
+            self.long.push(Long { key, at, first: *first, rest: rest.into(), part });
         }
     }
 
@@ -85,7 +91,12 @@ impl Scan {
             let key = key(bytes);
             let bit = hash(key);
             if self.known[bit / 64] >> (bit % 64) & 1 == 1 {
-                self.compare(line, n * STEP, key, &mut found);
+                let bucket = bucket_of(bit);
+                for long in &self.long[self.buckets[bucket]..self.buckets[bucket + 1]] {
+                    if long.key == key && long.stands_at(line, n * STEP) {
+                        found(long.part);
+                    }
+                }
             }
         }
         for (part, byte) in &self.bytes {
@@ -101,14 +112,13 @@ impl Scan {
             from = at.start() + 1;
         }
     }
+}
 
-    fn compare(&self, line: &[u8], place: usize, key: u32, found: &mut impl FnMut(Part)) {
-        let first = self.keys.partition_point(|known| *known < key);
-        for long in self.long[first..].iter().take_while(|long| long.key == key) {
-            if place.checked_sub(long.at).is_some_and(|begin| line[begin..].starts_with(&long.text)) {
-                found(long.part);
-            }
-        }
+impl Long {
+    /// Whether the text stands there whose four bytes have this place.
+    fn stands_at(&self, line: &[u8], place: usize) -> bool {
+        let here = place.checked_sub(self.at).and_then(|begin| line[begin..].split_first_chunk());
+        here.is_some_and(|(first, rest)| *first == self.first && rest.starts_with(&self.rest))
     }
 }
 
@@ -128,6 +138,10 @@ fn key(bytes: &[u8]) -> u32 {
 
 fn hash(key: u32) -> usize {
     (key.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
+}
+
+fn bucket_of(hash: usize) -> usize {
+    hash >> (BITS - BUCKET_BITS)
 }
 
 #[cfg(test)]

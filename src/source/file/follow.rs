@@ -162,9 +162,16 @@ impl Followed {
         let (from, unread) = (batch.bytes.len(), look.size - self.offset);
         let want = unread.min(window);
         let is_worth_it = unread > 0 || self.offset <= SMALL_BYTES;
-        if is_worth_it && self.hash.len() != self.offset && !self.hash.catch_up(file, self.offset, self.prefix)? {
-            self.look = look;
-            return Ok(Turn::Rewritten);
+        // kept only once the file proves to be what was read: the hash of anything else would hide its copies
+        let mut caught_up = None;
+        if is_worth_it && self.hash.len() != self.offset {
+            let mut hash = self.hash.clone();
+            if !hash.catch_up(file, self.offset, self.prefix)? {
+                self.before.clear();
+                self.look = look;
+                return Ok(Turn::Rewritten);
+            }
+            caught_up = Some(hash);
         }
         let got = append(file, self.offset, want, &mut batch.bytes)?;
         let head = identity::head(file)?;
@@ -172,6 +179,9 @@ impl Followed {
             batch.bytes.truncate(from);
             self.look = look;
             return Ok(Turn::Rewritten);
+        }
+        if let Some(hash) = caught_up {
+            self.hash = hash;
         }
         if self.offset == 0
             && let Some(what) = left_out::by_head(&head)
@@ -230,12 +240,16 @@ impl Followed {
         batch.items.push(Item::Source(self.key, SourceEvent::Identified { cursor: self.cursor() }));
     }
 
-    /// Remembers what stands before the offset; at a restart it is read from the file.
+    /// Remembers what stands before the offset; at a restart it is read from the file, and is not what was read if the file was
+    /// truncated meanwhile.
     pub(super) fn remember_before(&mut self, file: &File) -> io::Result<()> {
         let len = self.offset.min(BEFORE_BYTES as u64);
         self.before.resize(len as usize, 0);
         let got = identity::read_at(file, &mut self.before, self.offset - len)?;
         self.before.truncate(got);
+        if !identity::fits(self.hash_key, &self.fingerprint, &identity::head(file)?) {
+            self.before.clear();
+        }
         Ok(())
     }
 

@@ -78,7 +78,7 @@ fn masked(world: &World, text: &str) -> String {
 
 /// Compares with a golden file; with SEALTAIL_BLESS in the environment it is written anew.
 fn assert_golden(name: &str, found: &str) {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/agent/watched/golden", name].iter().collect();
+    let path = golden(name);
     if std::env::var_os("SEALTAIL_BLESS").is_some() {
         return std::fs::write(path, found).unwrap();
     }
@@ -87,4 +87,8 @@ fn assert_golden(name: &str, found: &str) {
         golden == found,
         "{name} is not as it was (SEALTAIL_BLESS=1 writes it anew); found:\n{found}\nwas:\n{golden}"
     );
+}
+
+fn golden(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/agent/watched/golden", name].iter().collect()
 }

@@ -41,6 +41,9 @@ pub(crate) struct TargetState {
     pub stream: Option<StreamId>,
     /// The first seq of that stream that it has not stored.
     pub next: Seq,
+    /// It begins or rejoins with this stream, and has no line of it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
     /// A batch whose bounds are settled because it may have been sent.
     pub frozen: Option<Frozen>,
     /// A stream it refused for good: the rest of it goes to quarantine.

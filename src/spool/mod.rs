@@ -328,7 +328,7 @@ impl Spool {
         self.shared.update_ledger(|ledger| {
             if let Some(state) = ledger.targets.get_mut(target).filter(|state| state.frozen.as_ref() == Some(batch)) {
                 state.frozen = None;
-                (state.stream, state.next) = (Some(batch.stream), batch.seq[1] + 1);
+                (state.stream, state.next, state.joined) = (Some(batch.stream), batch.seq[1] + 1, false);
                 change(state);
             }
         })?;

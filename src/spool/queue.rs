@@ -107,7 +107,7 @@ impl Queue {
             let after = position.map_or(0, |at| at + 1);
             match self.streams.get(after) {
                 Some(following) if stream.is_none_or(|s| s.ended) => {
-                    (target.stream, target.next) = (Some(following.id), 0);
+                    (target.stream, target.next, target.joined) = (Some(following.id), 0, false);
                 }
                 _ => return Next::Empty,
             }

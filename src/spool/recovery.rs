@@ -196,18 +196,34 @@ impl<'a> Recovery<'a> {
         Ok(Recovered { cursors: self.cursors, prev, hash_key, damage: self.damage })
     }
 
-    /// A stream that left no line never was: targets that were to begin with it begin with the next, unless there are lines
-    /// after it already.
+    /// A stream that left no line never was: targets that joined with it join with the next, unless there are lines after it already.
+    /// Every other target goes on from there by itself. None joins anew where lines were set aside or are known to have been: that
+    /// would excuse that its archive lacks them.
     fn forget_stillborn(&self) {
         let mut state = self.shared.lock();
         let State { queue, ledger, .. } = &mut *state;
-        for target in ledger.targets.values_mut().filter(|target| target.next == 0) {
+        for target in ledger.targets.values_mut() {
+            // what it lacks is to be said again where the lines that say so are not here
+            let is_here = |stream: &SpooledStream, seq| stream.last().is_some_and(|last| seq <= last);
+            for lack in &mut target.lacks {
+                lack.told =
+                    lack.told.filter(|told| queue.streams.iter().any(|s| s.id == told.stream && is_here(s, told.last)));
+            }
             let at = queue.streams.iter().position(|stream| Some(stream.id) == target.stream);
-            if at.is_some_and(|at| queue.streams.range(at..).all(|stream| stream.files.is_empty())) {
-                target.stream = None;
-                target.lacks.iter_mut().for_each(|lack| lack.told = None);
+            let Some(at) = at.filter(|_| target.joined) else { continue };
+            if queue.streams.range(at..).all(|stream| stream.files.is_empty()) {
+                target.joined = false;
+                if !queue.streams.range(at..).any(|stream| self.had_lines(stream.id)) {
+                    target.stream = None;
+                }
             }
         }
+    }
+
+    /// Whether a stream without files had lines all the same.
+    fn had_lines(&self, stream: StreamId) -> bool {
+        let is_known = self.at.as_ref().is_some_and(|at| at.stream == stream);
+        is_known || self.kept_aside(stream).exists()
     }
 
     /// A batch whose bytes were set aside can't be sent again.
@@ -411,11 +427,16 @@ impl<'a> Recovery<'a> {
         (at.edge.size() == expected + 1).then_some(())
     }
 
+    /// Where damaged files of a stream are kept.
+    fn kept_aside(&self, stream: StreamId) -> PathBuf {
+        aside::folder(&self.shared.dir).join(&self.shared.host).join(stream.to_string())
+    }
+
     /// Files of a stream from a damaged one on can't be sent: a receiver takes no stream with a hole. They are kept, and
     /// the successor's genesis bears witness that lines are missing.
     fn set_aside(&self, stream: StreamId, from: Seq) -> Result<(), Error> {
         let shared = self.shared;
-        let kept = aside::folder(&shared.dir).join(&shared.host).join(stream.to_string());
+        let kept = self.kept_aside(stream);
         let dir = shared.stream_dir(stream);
         let io = |e| shared.io("set a damaged file aside from", dir.clone(), e);
         tracing::error!(stream = %stream, from, kept = %kept.display(), "the spool is damaged from this line on: what can't be sent is kept aside");

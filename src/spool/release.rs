@@ -179,7 +179,7 @@ fn skip(queue: &Queue, target: &mut TargetState) {
         }
     }
     target.lacks.iter_mut().for_each(|lack| lack.told = None);
-    (target.stream, target.next, target.frozen) = (None, 0, None);
+    (target.stream, target.next, target.joined, target.frozen) = (None, 0, false, None);
 }
 
 /// The stream before has ended, so that it is known up to where skipped targets lack it.

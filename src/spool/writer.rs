@@ -60,7 +60,7 @@ impl Writer {
             ledger.streams.push(stream);
             settle_lacks(ledger);
             for state in ledger.targets.values_mut().filter(|state| state.stream.is_none()) {
-                (state.stream, state.next) = (Some(stream), 0);
+                (state.stream, state.next, state.joined) = (Some(stream), 0, true);
             }
         })?;
         durable::create_dir_all(&*shared.fs, &shared.stream_dir(stream), 0o700)

@@ -1,7 +1,10 @@
 //! Recovery on a disk that is full, or under a crash, at any step: the next start has all that is good.
 
 use crate::bench::{Bench, open_on};
+use crate::targets::{archived, verify_as};
+use crate::world::{World, await_that, text};
 use sealtail::durable::{Append, Disk, FileSystem};
+use sealtail::spool::{Frozen, Skipped};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,4 +127,113 @@ fn the_good_part_of_a_damaged_file_outlives_a_disk_that_takes_no_more_at_any_ste
         }
     }
     assert!(broken > 10, "{broken}");
+}
+
+/// The targets that the genesis in this batch names.
+fn begins_with(bench: &Bench, batch: &Frozen) -> Vec<String> {
+    let lines = zstd::decode_all(bench.spool.read(batch).unwrap().as_slice()).unwrap();
+    let genesis = lines.split(|byte| *byte == b'\n').next().unwrap();
+    let genesis: serde_json::Value = serde_json::from_slice(genesis).unwrap();
+    serde_json::from_value(genesis["h"]["targets"].clone()).unwrap()
+}
+
+/// The spool is opened anew after its first file was damaged in its first bytes.
+fn damaged_and_reopened(bench: Bench) -> Bench {
+    let file = files_below(&bench.dir.path().join("web-1")).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[..4].fill(0);
+    fs::write(file, bytes).unwrap();
+    bench.reopened()
+}
+
+// its archive was then excused from everything before
+#[test]
+fn a_crash_as_a_stream_begins_lets_no_target_begin_anew() {
+    let bench = Bench::new(1 << 20);
+    let mut first = bench.begin();
+    first.file();
+    first.close();
+    bench.take_all("must");
+    drop(bench.begin());
+    assert_eq!(bench.next("must"), None, "it goes on to the stream that has no line yet");
+    let other = bench.next("may").unwrap();
+    bench.spool.acknowledge("may", &other, None).unwrap();
+    let bench = bench.reopened();
+    let mut second = bench.begin();
+    second.file();
+    let batch = bench.next("must").unwrap();
+    assert_eq!((batch.stream, batch.seq[0]), (second.id(), 0));
+    assert!(!begins_with(&bench, &batch).contains(&"must".to_owned()));
+}
+
+#[test]
+fn a_stream_that_was_set_aside_is_one_that_its_targets_began_with() {
+    let bench = Bench::new(1 << 20);
+    let mut first = bench.begin();
+    first.file();
+    drop(first);
+    let bench = damaged_and_reopened(bench);
+    // nor is it forgotten by a crash as the next one begins
+    drop(bench.begin());
+    assert_eq!(bench.next("must"), None);
+    let bench = bench.reopened();
+    let mut second = bench.begin();
+    second.file();
+    let batch = bench.next("must").unwrap();
+    assert_eq!((batch.stream, begins_with(&bench, &batch)), (second.id(), Vec::new()));
+}
+
+#[test]
+fn what_a_target_lacks_is_told_again_where_the_line_that_says_so_was_set_aside() {
+    let bench = Bench::new(0);
+    let mut first = bench.begin();
+    (0..2).for_each(|_| first.file());
+    bench.take_all("must");
+    let lacked = [Skipped { target: "may".into(), stream: first.id(), from: 0, to: first.close() }];
+    assert_eq!(bench.spool.skipped(), lacked);
+    bench.take_all("must");
+    let mut second = bench.begin();
+    second.file();
+    bench.spool.told(&lacked, second.id(), 0).unwrap();
+    drop(second);
+    let bench = damaged_and_reopened(bench);
+    assert_eq!(bench.spool.skipped(), lacked);
+}
+
+// the stream that came next named the target as if it had never had another
+#[test]
+fn lines_that_the_spool_lost_are_missing_in_the_archive_of_their_target() {
+    let mut world = World::new();
+    world.configure(|config| config.replace("dir = \"spool\"", "dir = \"spool\"\ndrain_timeout = \"1s\""));
+    world.start_receiver();
+    world.start_agent();
+    world.append("early\n");
+    world.await_archived(1);
+    assert_eq!(world.stop_agent(), Some(0));
+    world.kill_receiver();
+    world.append((0..1_000).map(|number| format!("line {number}\n")).collect::<String>());
+    world.start_agent();
+    let spooled = || {
+        let mut files = files_below(&world.path("q/spool")).into_iter();
+        files.find(|path| path.extension().is_some_and(|e| e == "zst") && archived(path) == 1_000)
+    };
+    await_that("they are spooled", || spooled().is_some());
+    let lost = spooled().unwrap();
+    assert_eq!(world.stop_agent(), Some(0));
+    let mut bytes = fs::read(&lost).unwrap();
+    bytes[..4].fill(0);
+    fs::write(&lost, bytes).unwrap();
+    world.append("late\n");
+    world.start_receiver();
+    world.start_agent();
+    await_that("the next stream is archived", || world.messages() == ["early", "late"]);
+    assert_eq!(world.stop_agent(), Some(0));
+    let told = verify_as(&world, "q/archive", "archive");
+    let stream = lost.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    assert_eq!(told.status.code(), Some(1), "{}", text(&told));
+    assert!(
+        text(&told).lines().any(|line| line.contains("STREAM-MISSING") && line.contains(stream)),
+        "{}",
+        text(&told)
+    );
 }

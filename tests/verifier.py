@@ -1,6 +1,6 @@
 """A second verifier of sealtail archives, format version 1, written from FORMAT.md alone ("§" are its sections).
     python3 -m venv VENV && VENV/bin/pip install cryptography    # Python 3.11; and the programs `age` and `zstd`
-    VENV/bin/python verifier.py ARCHIVE_DIR [--identity AGE_IDENTITY] [--host-key HOST.pub]... [--target NAME]
+    VENV/bin/python verifier.py ARCHIVE_DIR [--identity AGE_IDENTITY] [--host-key HOST.pub]... [--target NAME]...
 
 Prints one JSON object for each finding and last the result, with the words and exit status of §10. Checked are tags,
 keys, checkpoints, order and links. What lines merely say (LOSS-DECLARED, SOURCE-GAP, CLOCK-STEP, SILENCE inside a
@@ -278,7 +278,7 @@ def link(streams):
         prev = s.genesis["prev"]
         if prev["stream"] not in known:
             gone, named = f"stream {s.id} follows {prev['stream']}, which is not here", s.genesis["targets"]
-            if not named or given.target not in (None, *named): find("STREAM-MISSING", s.host, prev["stream"], None, gone)
+            if not named or given.target and not {*given.target} & {*named}: find("STREAM-MISSING", s.host, prev["stream"], None, gone)
             else: s.find("SKIPPED", 0, gone), unchecked.extend([] if given.target else [f"{gone}: --target says whether it may"])
         elif followed.setdefault(prev["stream"], s) is not s:
             s.find("FORK", 0, f"a second stream whose prev names {prev['stream']}")
@@ -299,7 +299,7 @@ def link(streams):
         elif prev and not s.ended and not prev["clean"]:
             s.find("UNCLEAN-END", s.size - 1, "no close line; the next stream knows this end")
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-options.add_argument("archive", type=pathlib.Path), options.add_argument("--identity"), options.add_argument("--target")
+options.add_argument("archive", type=pathlib.Path), options.add_argument("--identity"), options.add_argument("--target", action="append")
 options.add_argument("--host-key", action="append", default=[], type=pathlib.Path)
 given = options.parse_args()
 IDENTITY, TRUSTED = given.identity, {spki(serialization.load_pem_public_key(f.read_bytes())) for f in given.host_key}

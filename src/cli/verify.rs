@@ -51,8 +51,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
     /// The target whose archive this is, as the hosts' configuration names it: only what this one was not sent may be missing
+    /// (more than once: the names that it had before)
     #[arg(long, value_name = "NAME", value_parser = target_name)]
-    target: Option<String>,
+    target: Vec<String>,
     /// Check what was chained after this time, such as 2026-01-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<SystemTime>,
@@ -172,7 +173,7 @@ fn options(args: &VerifyArgs) -> Result<Options, String> {
         receipts: args.receipts.as_deref().map_or(Ok(Vec::new()), |path| entries(path, receipt))?,
         receipt_key,
         inventory: args.inventory.as_deref().map_or(Ok(Vec::new()), |path| entries(path, stream_name))?,
-        target: args.target.clone(),
+        targets: args.target.clone(),
         since_ns: args.since.map(unix_ns),
         as_of: args.as_of.unwrap_or_else(SystemTime::now),
         ..Options::default()

@@ -129,7 +129,7 @@ fn follow_config(ledger: &mut Ledger, targets: &[Target]) {
         }
         let state = heir.as_ref().map(|(_, state)| state.clone()).unwrap_or_default();
         if let Some((old, _)) = &heir {
-            tracing::warn!(old = %old, new = %name, "a target is gone and another is new: it goes on where the old one stood");
+            tracing::warn!(old = %old, new = %name, "a target is gone and another is new: it goes on where the old one stood. If it has the same archive, verify that with --target for both names");
         }
         ledger.targets.insert(name.clone(), state);
     }

@@ -13,12 +13,12 @@ pub(super) struct Excuses<'a> {
     skips: HashMap<(&'a str, StreamId), Vec<&'a SkipBody>>,
     /// Hosts and targets of whom this is not the archive: it has lines that they can't have.
     others: HashSet<(&'a str, &'a str)>,
-    /// Whose archive this is.
-    target: Option<&'a str>,
+    /// Whose archive this is, by each name that it had; none where nobody says it.
+    targets: &'a [String],
 }
 
 impl<'a> Excuses<'a> {
-    pub(super) fn new(ends: &'a [StreamEnd], target: Option<&'a str>) -> Self {
+    pub(super) fn new(ends: &'a [StreamEnd], targets: &'a [String]) -> Self {
         let mut skips: HashMap<_, Vec<_>> = HashMap::new();
         for end in ends.iter().filter(|end| end.start.as_ref().is_some_and(|start| start.counts)) {
             for skip in &end.skips {
@@ -41,12 +41,12 @@ impl<'a> Excuses<'a> {
                 }
             }
         }
-        Self { skips, others, target }
+        Self { skips, others, targets }
     }
 
     /// Whether it is known whose archive this is.
     pub(super) fn is_told(&self) -> bool {
-        self.target.is_some()
+        !self.targets.is_empty()
     }
 
     /// The `skip` line that excuses that these lines are missing; of a stream of which none is there, its first.
@@ -94,6 +94,7 @@ impl<'a> Excuses<'a> {
     }
 
     fn may_be_of(&self, host: &str, target: &str) -> bool {
-        self.target.is_none_or(|told| told == target) && !self.others.contains(&(host, target))
+        let is_told = self.targets.is_empty() || self.targets.iter().any(|told| told == target);
+        is_told && !self.others.contains(&(host, target))
     }
 }

@@ -34,7 +34,7 @@ impl<'a> Links<'a> {
         for (index, end) in ends.iter().enumerate() {
             by_name.entry((end.host.as_str(), end.stream)).or_insert(index);
         }
-        let excuses = Excuses::new(ends, options.target.as_deref());
+        let excuses = Excuses::new(ends, &options.targets);
         Self { ends, by_name, successors: HashMap::new(), excuses, options, emit }
     }
 

@@ -64,8 +64,8 @@ pub struct Options {
     pub receipt_key: Option<ed25519_dalek::VerifyingKey>,
     /// Streams that must be there.
     pub inventory: Vec<(String, StreamId)>,
-    /// The target whose archive this is, so that what only this one was not sent may be missing.
-    pub target: Option<String>,
+    /// The target whose archive this is, by each name that it had, so that what only this one was not sent may be missing.
+    pub targets: Vec<String>,
     /// Lines before this (nanoseconds since 1970) need not be checked.
     pub since_ns: Option<i128>,
     /// When it is now.
@@ -136,7 +136,7 @@ impl Default for Options {
             receipts: Vec::new(),
             receipt_key: None,
             inventory: Vec::new(),
-            target: None,
+            targets: Vec::new(),
             since_ns: None,
             as_of: SystemTime::now(),
             store: StoreReport::default(),

@@ -92,7 +92,7 @@ fn a_deleted_stream_is_missing() {
     });
     second.logs(1).segment();
     let archive = Archive { streams: vec![second.finish().0] };
-    archive.check(&Options { target: Some("archive".into()), ..world.auditor() }).is(&[(Skipped, 0)]);
+    archive.check(&Options { targets: vec!["archive".into()], ..world.auditor() }).is(&[(Skipped, 0)]);
     // the inventory and receipts name it
     let options = Options { inventory: vec![(HOST.into(), first.id)], ..world.auditor() };
     archive.check(&options).has(StreamMissing);

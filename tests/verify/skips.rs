@@ -54,7 +54,7 @@ impl Scene {
 
     /// The auditor, who says whose archive it is.
     fn auditor_of(&self, target: &str) -> Options {
-        Options { target: Some(target.into()), ..self.world.auditor() }
+        Options { targets: vec![target.into()], ..self.world.auditor() }
     }
 
     fn all(&self) -> [(StreamId, [u64; 2]); 2] {
@@ -65,7 +65,7 @@ impl Scene {
 #[test]
 fn what_the_archives_own_target_was_not_sent_is_no_alarm_and_told_in_the_words_of_the_skip_line() {
     let scene = Scene::new();
-    let public = Options { target: Some("copy".into()), ..scene.world.public() };
+    let public = Options { targets: vec!["copy".into()], ..scene.world.public() };
     for options in [scene.auditor_of("copy"), public] {
         let report = scene.check(2, &scene.all(), &options);
         // the first stream begins before the third
@@ -141,6 +141,23 @@ fn an_archive_that_cannot_be_that_targets_is_not_excused_by_what_it_was_not_sent
         assert!(report.found().iter().all(|(word, _)| *word == UncleanEnd), "{report:#?}");
         assert_eq!(report.summary.result, sealtail::verify::Outcome::Intact, "{report:#?}");
     }
+}
+
+// after it the skip lines before say one name and those after it another
+#[test]
+fn the_archive_of_a_renamed_target_is_excused_by_what_lines_say_of_each_name() {
+    let scene = Scene::new();
+    let mut third = scene.world.begin_with(|facts| facts.prev = Some(after(scene.second.1, true)));
+    for (name, (stream, seqs)) in ["old", "copy"].into_iter().zip(scene.all()) {
+        let at = third.stamp();
+        third.chain.skip(&mut third.open, &at, name, stream, seqs);
+    }
+    third.segment();
+    let archive = Archive { streams: vec![scene.first(2), third.finish().0] };
+    archive.check(&scene.auditor_of("copy")).has(Rollback);
+    archive.check(&scene.auditor_of("old")).has(StreamMissing);
+    let targets = vec!["copy".into(), "old".into()];
+    archive.check(&Options { targets, ..scene.world.auditor() }).is(&[(Skipped, 0), (Skipped, 9)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 Prints one JSON object for each finding and last the result, with the words and exit status of §10. Checked are tags,
 keys, checkpoints, order and links. What lines merely say (LOSS-DECLARED, SOURCE-GAP, CLOCK-STEP, SILENCE inside a
-stream, `skip`), receipts, and which of two lines with one seq is true (FORK) are not. A stream is held in memory.
+stream, `skip` but of whole streams), receipts, and which of two lines with one seq is true (FORK) are not. A stream is held in memory.
 """
 import argparse, base64, collections, functools, hashlib, hmac, json, pathlib, re, subprocess, sys
 from datetime import datetime, timezone
@@ -272,12 +272,16 @@ class Stream:
 # ---- §10 the streams of a host ----
 def link(streams):
     known, followed = {s.id: s for s in reversed(streams)}, {}      # followed: stream id to its successor
+    lines = [(s, line) for s in streams if s.counts for line in s.lines.values() if line.kind == "skip"]
+    skips = [line.h for s, line in lines if s.tags.get(line.seq) is not False]
     for s in [s for s in streams if s.counts and not s.genesis["prev"]][1:]:
         s.find("UNLINKED", 0, "prev is null, and that of an earlier stream too")
     for s in [s for s in streams if s.counts and s.genesis["prev"]]:
         prev = s.genesis["prev"]
         if prev["stream"] not in known:
-            gone, named = f"stream {s.id} follows {prev['stream']}, which is not here", s.genesis["targets"]
+            gone = f"stream {s.id} follows {prev['stream']}, which is not here"
+            named = [h["target"] for h in skips if (h["stream"], h["from"]) == (prev["stream"], 0)]
+            named += [] if any(o.counts for o in streams[:streams.index(s)]) else s.genesis["targets"]
             if not named or given.target and not {*given.target} & {*named}: find("STREAM-MISSING", s.host, prev["stream"], None, gone)
             else: s.find("SKIPPED", 0, gone), unchecked.extend([] if given.target else [f"{gone}: --target says whether it may"])
         elif followed.setdefault(prev["stream"], s) is not s:

@@ -20,7 +20,7 @@ pub(super) struct Excuses<'a> {
 impl<'a> Excuses<'a> {
     pub(super) fn new(ends: &'a [StreamEnd], targets: &'a [String]) -> Self {
         let mut skips: HashMap<_, Vec<_>> = HashMap::new();
-        for end in ends.iter().filter(|end| end.start.as_ref().is_some_and(|start| start.counts)) {
+        for end in ends.iter().filter(|end| end.counts()) {
             for skip in &end.skips {
                 skips.entry((end.host.as_str(), skip.stream)).or_default().push(skip);
             }
@@ -67,7 +67,7 @@ impl<'a> Excuses<'a> {
         self.of(host, stream).filter(|skip| skip.to >= size).max_by_key(|skip| skip.to)
     }
 
-    /// The targets of which one may be this archive's, beginning with the stream of `start`: the one before they never had.
+    /// The targets of which one may be this archive's, where that begins with the stream of `start`: the one before they never had.
     pub(super) fn beginning<'s>(&self, host: &str, start: &'s Start, before: StreamId) -> Vec<&'s str> {
         let had = |target: &str| self.of(host, before).any(|skip| skip.target == target && skip.from > 0);
         let targets = start.targets.iter().map(String::as_str);

@@ -70,7 +70,7 @@ impl<'a> Links<'a> {
                 continue;
             };
             match self.by_name.get(&(end.host.as_str(), prev.stream)) {
-                None => self.before_missing(end, start, &prev),
+                None => self.before_missing(index, start, &prev),
                 Some(before) if self.successors.contains_key(before) => {
                     let detail = format!("two streams say that they follow {}", prev.stream);
                     self.report(end, Word::Fork, 0, detail);
@@ -90,13 +90,15 @@ impl<'a> Links<'a> {
     }
 
     /// The stream that `prev` names is not there.
-    fn before_missing(&mut self, end: &StreamEnd, start: &Start, prev: &Prev) {
+    fn before_missing(&mut self, index: usize, start: &Start, prev: &Prev) {
+        let end = &self.ends[index];
         if let Some(skip) = self.excuses.skip(&end.host, prev.stream, [0, 0]) {
             let detail = format!("the stream before it is not here: {}", self.excuses.describe(skip));
             return self.skipped(end, 0, detail, &[&skip.target]);
         }
+        let begins_here = !self.ends[..index].iter().any(|earlier| earlier.host == end.host && earlier.counts());
         let targets = self.excuses.beginning(&end.host, start, prev.stream);
-        if !targets.is_empty() {
+        if begins_here && !targets.is_empty() {
             let targets: Vec<_> = targets.into_iter().map(super::roots::printable).collect();
             let targets: Vec<_> = targets.iter().map(String::as_str).collect();
             let before = format!("stream {} before it is not here", prev.stream);
@@ -111,9 +113,13 @@ impl<'a> Links<'a> {
             return self.skipped(end, 0, detail, &targets);
         }
         let mut why = format!("stream {} follows it, and it had {} lines", end.stream, prev.size);
-        if self.excuses.is_told() && !start.targets.is_empty() {
+        if !start.targets.is_empty() {
             let targets: Vec<_> = start.targets.iter().map(|target| super::roots::printable(target)).collect();
-            why += &format!("; that {} begin with that one excuses no other target's archive", targets.join(", "));
+            let targets = targets.join(", ");
+            why += &match begins_here {
+                false => format!("; that {targets} begin with that one excuses no archive with streams before it"),
+                true => format!("; that {targets} begin with that one excuses no other target's archive"),
+            };
         }
         self.stream_missing(&(end.host.clone(), prev.stream), &why);
     }

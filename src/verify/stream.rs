@@ -55,6 +55,13 @@ pub(super) struct StreamEnd {
     pub(super) counts: Counts,
 }
 
+impl StreamEnd {
+    /// Somebody who may vouches for it.
+    pub(super) fn counts(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.counts)
+    }
+}
+
 /// Verifies a stream.
 pub(super) fn verify_stream(
     files: &StreamFiles,

@@ -171,6 +171,23 @@ fn streams_before_a_new_targets_first_may_be_missing_in_its_archive_alone() {
     assert!(report.summary.unchecked[0].contains("--target copy"), "{report:#?}");
 }
 
+// a writer may have named a target that did not begin: a licence to delete
+#[test]
+fn what_was_between_streams_of_one_archive_is_excused_by_skip_lines_alone() {
+    let scene = Scene::new();
+    for options in [scene.auditor_of("copy"), scene.world.auditor()] {
+        let report = Archive { streams: vec![scene.first(3), scene.third(&[])] }.check(&options);
+        report.has(StreamMissing);
+        assert!(!report.words().contains(&Skipped), "{report:#?}");
+    }
+    scene.check(3, &scene.all()[1..], &scene.auditor_of("copy")).has(Skipped);
+    // an earlier one of another host, or of nobody who is trusted, is none of this one's
+    let (mine, theirs) = (scene.world.begin_with(|facts| facts.host = "web-0".into()), World::new().begin(None));
+    let streams = vec![mine.close().0, theirs.close().0, scene.third(&[])];
+    let report = Archive { streams }.check(&scene.auditor_of("copy"));
+    assert!(!report.words().contains(&StreamMissing), "{report:#?}");
+}
+
 #[test]
 fn what_a_skip_line_does_not_name_is_an_alarm() {
     let scene = Scene::new();

@@ -286,6 +286,10 @@ def link(streams):
             else: s.find("SKIPPED", 0, gone), unchecked.extend([] if given.target else [f"{gone}: --target says whether it may"])
         elif followed.setdefault(prev["stream"], s) is not s:
             s.find("FORK", 0, f"a second stream whose prev names {prev['stream']}")
+    for h in [h for h in skips if h["from"] and h["stream"] not in known]:
+        had = f"{h['target']} had lines of stream {h['stream']}, which is not here"
+        if h["target"] in (given.target or []): find("STREAM-MISSING", streams[0].host, h["stream"], None, had)
+        elif not given.target: unchecked.append(f"{had}: --target says whether it must")
     for s in [s for s in streams if s.genesis and not s.counts and s.genesis["prev"]]:
         followed.setdefault(s.genesis["prev"]["stream"], s)         # it accuses nobody, but the one before has ended
     for s in [s for s in streams if s.genesis and s.size and not s.after_end and s.cut != s.size]:

@@ -93,7 +93,8 @@ impl<'a> Excuses<'a> {
         self.of(host, stream).filter(move |skip| self.may_be_of(host, &skip.target))
     }
 
-    fn may_be_of(&self, host: &str, target: &str) -> bool {
+    /// Whether this may be the archive of that target.
+    pub(super) fn may_be_of(&self, host: &str, target: &str) -> bool {
         let is_told = self.targets.is_empty() || self.targets.iter().any(|told| told == target);
         is_told && !self.others.contains(&(host, target))
     }

@@ -22,6 +22,8 @@ pub(super) struct Links<'a> {
     by_name: HashMap<(&'a str, StreamId), usize>,
     /// For each stream the one that names it as the stream before.
     successors: HashMap<usize, usize>,
+    /// Streams of which it is told that they are not there.
+    named: HashSet<Name>,
     excuses: Excuses<'a>,
     options: &'a Options,
     emit: &'a mut dyn FnMut(&mut Found),
@@ -35,20 +37,20 @@ impl<'a> Links<'a> {
             by_name.entry((end.host.as_str(), end.stream)).or_insert(index);
         }
         let excuses = Excuses::new(ends, &options.targets);
-        Self { ends, by_name, successors: HashMap::new(), excuses, options, emit }
+        Self { ends, by_name, successors: HashMap::new(), named: HashSet::new(), excuses, options, emit }
     }
 
     /// Everything that more than one stream is needed for. `claimed` are receipts of streams that are not there.
     pub(super) fn judge(mut self, claimed: &[(Name, Claim)]) {
         self.chain();
-        let mut named = HashSet::new();
+        self.begun();
         for (name, claim) in claimed {
-            if named.insert(name.clone()) {
+            if self.named.insert(name.clone()) {
                 self.stream_missing(name, &format!("{} names it", claim.source));
             }
         }
         for name in &self.options.inventory {
-            if !self.by_name.contains_key(&(name.0.as_str(), name.1)) && named.insert(name.clone()) {
+            if !self.by_name.contains_key(&(name.0.as_str(), name.1)) && self.named.insert(name.clone()) {
                 self.stream_missing(name, "the inventory names it");
             }
         }
@@ -121,7 +123,36 @@ impl<'a> Links<'a> {
                 true => format!("; that {targets} begin with that one excuses no other target's archive"),
             };
         }
-        self.stream_missing(&(end.host.clone(), prev.stream), &why);
+        let name = (end.host.clone(), prev.stream);
+        self.named.insert(name.clone());
+        self.stream_missing(&name, &why);
+    }
+
+    /// A target that lacks a stream from a later line on has the lines before; where none is there nobody else may name that stream.
+    fn begun(&mut self) {
+        let ends = self.ends.iter().filter(|end| end.counts());
+        for (end, skip) in ends.flat_map(|end| end.skips.iter().map(move |skip| (end, skip))) {
+            let (is_here, name) =
+                (self.by_name.contains_key(&(end.host.as_str(), skip.stream)), (end.host.clone(), skip.stream));
+            let counts = skip.from > 0 && self.excuses.may_be_of(&end.host, &skip.target);
+            if is_here || !counts || !self.named.insert(name) {
+                continue;
+            }
+            let mut found = Found::new(&end.host, skip.stream);
+            let target = &skip.target;
+            let detail = format!(
+                "no line of this stream is here; a skip line says that target {target} had lines 0 to {} of it",
+                skip.from - 1
+            );
+            match self.excuses.is_told() {
+                true => found.add(Word::StreamMissing, 0, detail),
+                false => found.unchecked(format!(
+                    "{detail}. Whose archive this is can't be told from it; if it is that target's, they were deleted: give --target {target}"
+                )),
+            }
+            found.findings.iter_mut().for_each(|finding| finding.seq = None);
+            (self.emit)(&mut found);
+        }
     }
 
     /// How a stream ends, and whether somebody knows of more.

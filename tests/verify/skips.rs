@@ -189,6 +189,31 @@ fn what_was_between_streams_of_one_archive_is_excused_by_skip_lines_alone() {
 }
 
 #[test]
+fn a_stream_of_which_a_skip_line_says_that_the_target_had_its_beginning_is_missing() {
+    let scene = Scene::new();
+    // nothing else names it: the stream that followed it was not sent
+    let rejoined = Archive { streams: vec![scene.third(&scene.all())] };
+    let report = rejoined.check(&scene.auditor_of("copy"));
+    let missing: Vec<_> = report.findings.iter().filter(|finding| finding.word == StreamMissing).collect();
+    let [missing] = missing[..] else { panic!("{report:#?}") };
+    assert!((missing.stream, missing.seq) == (Some(scene.first.id), None), "{missing:?}");
+    assert!(missing.detail.contains("that target copy had lines 0 to 8 of it"), "{missing:?}");
+    // it is told once, also where more than one line says it, or the inventory
+    let again = scene.third(&[scene.all(), scene.all()].concat());
+    let inventory = vec![(HOST.into(), scene.first.id)];
+    let report = Archive { streams: vec![again] }.check(&Options { inventory, ..scene.auditor_of("copy") });
+    assert_eq!(report.words().iter().filter(|word| **word == StreamMissing).count(), 1, "{report:#?}");
+
+    let report = rejoined.check(&scene.world.auditor());
+    report.is_unchecked(&[(Skipped, 0)]);
+    let said = |why: &String| why.contains(&scene.first.id.to_string()) && why.contains("--target copy");
+    assert!(report.summary.unchecked.iter().any(said), "{report:#?}");
+    // of another target it says nothing
+    let report = rejoined.check(&scene.auditor_of("archive"));
+    assert!(report.findings.iter().all(|finding| finding.stream != Some(scene.first.id)), "{report:#?}");
+}
+
+#[test]
 fn what_a_skip_line_does_not_name_is_an_alarm() {
     let scene = Scene::new();
     let long_after = || Options {

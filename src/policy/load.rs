@@ -90,7 +90,7 @@ impl Sources {
             }
         };
         let remote = config.bundle.as_ref().map(|remote| remote.shown());
-        Self::gather(&config.paths, verifier.as_ref(), remote.as_deref().zip(downloaded), tests, faults)
+        Self::gather(&config.paths, verifier.as_ref(), remote.zip(downloaded), tests, faults)
     }
 
     fn gather(

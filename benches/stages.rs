@@ -149,7 +149,8 @@ fn d_spool(bencher: Bencher, kind: Kind) {
     let (mut lines, mut ends) = (Vec::new(), Vec::new());
     world.chain(&text, &verdicts, &mut lines, &mut |first, last, end| ends.push((first, last, end)));
     let folder = tempfile::tempdir().unwrap();
-    let config = spool::Config { dir: folder.path().into(), max_size_bytes: 16 << 30 };
+    let config =
+        spool::Config { dir: folder.path().into(), max_size_bytes: 16 << 30, drain_timeout: std::time::Duration::ZERO };
     let (spool, _) =
         Spool::open(&config, HOST, &[Target { name: "t".into(), max_lag_bytes: None }], Arc::new(Disk)).unwrap();
     let mut writer = spool.begin_stream(world.chain.stream()).unwrap().writer;

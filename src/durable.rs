@@ -287,6 +287,12 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// A path without symbolic links, as far as it is there.
+pub fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|folder| Some((folder.canonicalize().ok()?, folder)));
+    there.map_or_else(|| path.to_owned(), |(real, folder)| real.join(path.strip_prefix(folder).unwrap_or(path)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

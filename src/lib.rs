@@ -43,7 +43,7 @@
 //! each target got, and a snapshot so that sent files can be deleted.
 //!
 //! # Import law
-//! One way, no circles; `tests/house.rs` checks it. Everyone may use `record` and `durable`; what runs on shows by `service` that it does. `spool`, `forward`, `receive` and `verify` read lines through
+//! One way, no circles; `tests/house.rs` checks it. Everyone may use `record`, `durable` and `modes`; what runs on shows by `service` that it does. `spool`, `forward`, `receive` and `verify` read lines through
 //! `chain`; `forward` takes from `spool`; those that call servers (`alert`, `forward`, `policy`) and the one that is called (`receive`) do TLS through `tls`; `forward` writes to S3 and the command line reads from there through `s3`; beyond that the stages don't know each other. `erase` writes archives anew and reads them as `verify` and `spool` do. `config` uses the stages' own Config types, `agent` puts stages together, `cli` calls them all.
 //!
 //! # Where this differs from the first design
@@ -66,6 +66,8 @@ pub mod config;
 pub mod durable;
 pub mod erase;
 pub mod forward;
+pub mod hardening;
+pub mod modes;
 pub mod policy;
 pub mod receive;
 pub mod record;

@@ -39,7 +39,7 @@ KEYS = {key: check for check, keys in [
     (string(B16), "salt"), (string(B32), "key commit config policy root leaf old new digest"),
     (string(B64), "sealed sig signature msg_b64 path_b64"), (string("[0-9a-f]{32}"), "stream fp sequence boot"),
     (string(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"), "time stored_at"), (string("sha256-hmac-ed25519-age"), "suite"),
-    (array(string(".*")), "erasure targets controls"), (array(string(B32)), "edge"), (array(string(B16)), "redacted"), (string("eof|part|utf16[bl]e"), "end"),
+    (array(string(".*")), "erasure targets controls changed"), (array(string(B32)), "edge"), (array(string(B16)), "redacted"), (string("eof|part|utf16[bl]e"), "end"),
     (string("opened|identified|truncated|missed|vanished|ended"), "event"), (string("allow|flag|deny|undecided"), "decision"),
     (string("info|low|medium|high|critical"), "severity"), (string("[0-9a-f]{64}"), "pre"),
     (lambda v: type(v) is dict and all(type(x) is str for x in v.values()), "labels")] for key in keys.split()}
@@ -54,7 +54,7 @@ KEYS["receipts"] = array(lambda v: type(v) is dict and v.keys() == {"target", "r
 HEADERS = {kind: shape("seq type time mono " + spec) for kind, spec in {
     "genesis": "v suite host stream key commit config policy erasure targets prev", "log": "src off end? verdicts",
     "source": "src event name? cursor? lost?", "hb": "lines bytes spool", "gap": "count reason",
-    "skip": "target stream from to", "policy": "old new", "config": "old new", "alert": "line alert",
+    "skip": "target stream from to", "policy": "old new", "config": "old new changed?", "alert": "line alert",
     "checkpoint": "segment first edge", "close": "reason lines bytes"}.items()}
 PAYLOADS = {**dict.fromkeys(HEADERS, shape("")), "genesis": shape("sealed endorsement"), "hb": shape("receipts"),
             "log": either(shape("salt msg redacted?"), shape("salt msg_b64 redacted?")), "checkpoint": shape("note"),

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// After a stop, how long targets may take to be told; the rest is told at the next start.
+/// After a stop, how long targets may take to be told, if they may take that long; the rest is told at the next start.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The scribe's side.
@@ -194,6 +194,11 @@ impl Delivery {
         Self { targets: configs.iter().map(Target::new).collect(), queues: Vec::new(), tasks: JoinSet::new() }
     }
 
+    /// Whether these are its targets.
+    pub(super) fn is_for(&self, configs: &[Config]) -> bool {
+        self.targets.iter().map(|target| &target.config).eq(configs)
+    }
+
     /// Each target's name and what became of its alerts.
     pub(super) fn counters(&self) -> Vec<(String, Arc<Counters>)> {
         self.targets.iter().map(|target| (target.config.name.clone(), Arc::clone(&target.counters))).collect()
@@ -235,11 +240,11 @@ impl Delivery {
         (alerts, hold_back(announced, durable, self.queues.clone()))
     }
 
-    /// Waits, as long as the limit lets, until everything is told or given up. What is left stays in the journal.
-    pub(super) async fn drain(mut self) {
+    /// Waits, as long as `limit` and the bound let, until everything is told or given up. What is left stays in the journal.
+    pub(super) async fn drain(mut self, limit: Duration) {
         self.queues.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN_LIMIT, all).await.is_err() {
+        if tokio::time::timeout(limit.min(DRAIN_LIMIT), all).await.is_err() {
             tracing::warn!("stopping before all alerts are delivered; the next start goes on with them");
         }
     }

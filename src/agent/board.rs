@@ -4,7 +4,7 @@
 use super::tally::{Counts, Present};
 use crate::alert::Counters;
 use crate::config;
-use crate::forward::Meter;
+use crate::forward::{self, Meter};
 use crate::record::hex;
 use crate::service::Pulse;
 use crate::source::{Doing, Progress};
@@ -12,6 +12,7 @@ use crate::spool::{View, Viewer};
 use crate::telemetry::health;
 use crate::telemetry::status::{self, State, Status};
 use crate::tls;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,17 +24,21 @@ const CERTIFICATES_AGE_MAX: Duration = Duration::from_secs(5);
 /// One for each agent; whoever holds it can ask at any time.
 #[derive(Debug)]
 pub struct Board {
-    config: config::Agent,
+    /// What the agent goes by now.
+    config: Mutex<Arc<config::Agent>>,
     started: SystemTime,
     counts: Arc<Counts>,
     state: Mutex<State>,
     sources: Mutex<Vec<(String, Arc<Reading>)>>,
     spool: Mutex<Viewer>,
-    targets: Vec<Arc<Meter>>,
+    /// By the targets' names, so that another configuration counts on.
+    targets: Mutex<BTreeMap<String, Arc<Meter>>>,
     alerts: Mutex<Vec<(String, Arc<Counters>)>>,
     certificates: Mutex<Option<(Instant, Vec<status::Certificate>)>>,
     /// Policies that were read again: taken up, refused.
     reloads: [AtomicU64; 2],
+    /// The same of configurations.
+    configurations: [AtomicU64; 2],
     /// The threads of the line's path.
     threads: Mutex<Vec<(&'static str, Arc<Pulse>)>>,
     /// At which step each of them was seen, and since when.
@@ -63,21 +68,40 @@ impl Reading {
 impl Board {
     /// Of an agent that is configured so.
     pub(super) fn new(config: &config::Agent) -> Self {
-        Self {
+        let board = Self {
             started: SystemTime::now(),
-            counts: Arc::new(Counts::new(config.sources.iter().map(|source| source.name().to_owned()))),
+            counts: Arc::default(),
             state: Mutex::default(),
             sources: Mutex::default(),
             spool: Mutex::default(),
-            targets: config.targets.iter().map(|_| Arc::default()).collect(),
+            targets: Mutex::default(),
             alerts: Mutex::default(),
             certificates: Mutex::default(),
             reloads: Default::default(),
+            configurations: Default::default(),
             threads: Mutex::default(),
             seen: Mutex::default(),
             is_ready: watch::Sender::default(),
-            config: config.clone(),
-        }
+            config: Mutex::new(Arc::new(config.clone())),
+        };
+        board.take_up(config);
+        board
+    }
+
+    /// The agent goes by this configuration: what that no longer names is no longer told of, and the rest counts on.
+    pub(super) fn take_up(&self, config: &config::Agent) {
+        self.counts.keep(config.sources.iter().map(|source| source.name()));
+        let mut targets = lock(&self.targets);
+        let kept = |name: &String| (name.clone(), targets.get(name).cloned().unwrap_or_default());
+        let now = config.targets.iter().map(|target| kept(&target.name)).collect();
+        *targets = now;
+        drop(targets);
+        *lock(&self.certificates) = None;
+        *lock(&self.config) = Arc::new(config.clone());
+    }
+
+    fn config(&self) -> Arc<config::Agent> {
+        Arc::clone(&lock(&self.config))
     }
 
     /// Where the line's threads count.
@@ -85,9 +109,9 @@ impl Board {
         Arc::clone(&self.counts)
     }
 
-    /// Where the forwarder of the target in this place of the configuration counts.
-    pub(super) fn meter(&self, target: usize) -> Arc<Meter> {
-        Arc::clone(&self.targets[target])
+    /// Where the forwarder of the target of this name counts.
+    pub(super) fn meter(&self, target: &str) -> Arc<Meter> {
+        Arc::clone(lock(&self.targets).entry(target.to_owned()).or_default())
     }
 
     /// What the agent is at.
@@ -134,6 +158,11 @@ impl Board {
     /// Counts policies that were read again.
     pub(super) fn reloaded(&self, is_good: bool) {
         self.reloads[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts configurations that were read again and said something else.
+    pub(super) fn reconfigured(&self, is_good: bool) {
+        self.configurations[usize::from(!is_good)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Each source by its name.
@@ -207,31 +236,36 @@ impl Board {
 
     /// All of it. Asks the disk, so not for the network's threads.
     pub fn look(&self) -> Status {
+        let config = self.config();
         let view = lock(&self.spool).view();
         let present = self.counts.present();
         let mut status = Status {
             version: status::VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            host: self.config.host.name.clone(),
+            host: config.host.name.clone(),
             state: *lock(&self.state),
             started_unix_s: unix_s(self.started),
             now_unix_s: unix_s(SystemTime::now()),
             problems: Vec::new(),
             chain: self.chain(present, view.as_ref()),
-            sources: self.source_statuses(),
+            sources: self.source_statuses(&config.sources),
             verdicts: self.counts.verdicts(),
             undecided_lines: self.counts.undecided_lines(),
+            configuration: status::Reloads {
+                taken_up: self.configurations[0].load(Ordering::Relaxed),
+                refused: self.configurations[1].load(Ordering::Relaxed),
+            },
             policy: status::Policy {
                 digest: present.map_or_else(String::new, |present| hex(&present.policy)),
                 seconds: self.counts.policy_s(),
                 reloads: self.reloads[0].load(Ordering::Relaxed),
                 refused_reloads: self.reloads[1].load(Ordering::Relaxed),
             },
-            spool: self.spool(view.as_ref()),
-            targets: self.target_statuses(view.as_ref()),
+            spool: self.spool(&config, view.as_ref()),
+            targets: self.target_statuses(&config.targets, view.as_ref()),
             alerts: self.alert_statuses(),
-            certificates: self.certificates(),
+            certificates: self.certificates(&config.targets),
             threads: self.thread_statuses(),
             process: super::process::look(),
             flagged: self.counts.flagged(),
@@ -252,9 +286,10 @@ impl Board {
         }
     }
 
-    fn source_statuses(&self) -> Vec<status::Source> {
+    fn source_statuses(&self, configs: &[crate::source::Config]) -> Vec<status::Source> {
         let readings = lock(&self.sources);
-        let of = |(config, (lines, bytes)): (&crate::source::Config, (u64, u64))| {
+        let of = |config: &crate::source::Config| {
+            let (lines, bytes) = self.counts.source(config.name());
             let reading = readings.iter().find(|(name, _)| name == config.name()).map(|(_, reading)| reading);
             let doing = reading.map(|reading| reading.progress.doing()).unwrap_or_default();
             status::Source {
@@ -271,18 +306,17 @@ impl Board {
                 unread_s: unread_s(&doing),
             }
         };
-        self.config.sources.iter().zip(self.counts.sources()).map(of).collect()
+        configs.iter().map(of).collect()
     }
 
-    fn spool(&self, view: Option<&View>) -> status::Spool {
-        let config = &self.config.spool;
-        let is_required = |name: &str| self.config.targets.iter().any(|target| target.required && target.name == name);
+    fn spool(&self, config: &config::Agent, view: Option<&View>) -> status::Spool {
+        let is_required = |name: &str| config.targets.iter().any(|target| target.required && target.name == name);
         let required =
             view.into_iter().flat_map(|view| &view.targets).filter(|(name, _)| is_required(name)).map(|(_, at)| at);
         status::Spool {
-            dir: config.dir.display().to_string(),
+            dir: config.spool.dir.display().to_string(),
             bytes: view.map_or(0, |view| view.bytes),
-            max_bytes: config.max_size_bytes,
+            max_bytes: config.spool.max_size_bytes,
             free_bytes: view.map_or(0, |view| view.free_bytes),
             oldest_s: required.map(|at| at.behind.as_secs_f64()).fold(0.0, f64::max),
             is_full: view.is_some_and(|view| view.is_full),
@@ -292,11 +326,11 @@ impl Board {
         }
     }
 
-    fn target_statuses(&self, view: Option<&View>) -> Vec<status::Target> {
-        let of = |(config, meter): (&crate::forward::Config, &Arc<Meter>)| {
+    fn target_statuses(&self, configs: &[forward::Config], view: Option<&View>) -> Vec<status::Target> {
+        let of = |config: &forward::Config| {
             let position = view.and_then(|view| view.targets.iter().find(|(name, _)| *name == config.name));
             let position = position.map(|(_, position)| position);
-            let counted = meter.deliveries();
+            let counted = self.meter(&config.name).deliveries();
             let receipt = position.and_then(|position| position.receipt.as_ref());
             status::Target {
                 name: config.name.clone(),
@@ -319,7 +353,7 @@ impl Board {
                 last_error: counted.failed.map(|(at, what)| status::Failure { unix_s: unix_s(at), what }),
             }
         };
-        self.config.targets.iter().zip(&self.targets).map(of).collect()
+        configs.iter().map(of).collect()
     }
 
     fn alert_statuses(&self) -> Vec<status::Alert> {
@@ -339,13 +373,12 @@ impl Board {
     }
 
     /// Of the files as they are now, or were a moment ago.
-    fn certificates(&self) -> Vec<status::Certificate> {
+    fn certificates(&self, targets: &[forward::Config]) -> Vec<status::Certificate> {
         let mut kept = lock(&self.certificates);
         match &*kept {
             Some((read, certificates)) if read.elapsed() < CERTIFICATES_AGE_MAX => certificates.clone(),
             _ => {
-                let targets = self.config.targets.iter();
-                let named = targets.filter_map(|target| Some((target.name.as_str(), target.kind.tls()?)));
+                let named = targets.iter().filter_map(|target| Some((target.name.as_str(), target.kind.tls()?)));
                 let certificates = named.flat_map(|(target, tls)| certificates_of(target, tls)).collect();
                 kept.insert((Instant::now(), certificates)).1.clone()
             }

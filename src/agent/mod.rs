@@ -8,9 +8,12 @@
 
 mod alerts;
 mod board;
+mod drain;
 mod label;
+mod line;
 mod live;
 mod process;
+mod reconfigure;
 mod reload;
 mod scribe;
 mod tally;
@@ -26,7 +29,7 @@ use crate::chain::key::Bytes32;
 use crate::config;
 use crate::durable::Disk;
 use crate::forward::{self, Event, Forwarder};
-use crate::policy::{self, PolicySet};
+use crate::policy;
 use crate::service::Pulse;
 use crate::source::{self, Keys, Source, Stop};
 use crate::spool::{self, Recovered, Spool};
@@ -34,22 +37,23 @@ use crate::telemetry::status::State;
 use crate::tls;
 use alerts::{Alerts, Delivery};
 use board::Reading;
+use drain::{Forwarders, drain, forwarder_ended, retire};
+use line::{Line, spawn, until_ended};
 use live::Live;
-use reload::Reloader;
+use reconfigure::{Lasting, Parting};
+use reload::{Policies, Reloader};
 use scribe::{Control, Identity, Scribe, Seen};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// Batches between two stages; one is at most a few hundred KiB.
 const BETWEEN_STAGES: usize = 8;
 /// Receipts that wait to be looked at.
 const EVENTS: usize = 16;
-/// After a stop, how long targets may take to store what is spooled; the rest is sent at the next start.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How often a wait that nothing may end looks whether it should.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -110,51 +114,54 @@ pub enum Error {
 }
 
 /// What an agent is made of before it runs: everything that can be wrong with its files is found here.
+#[derive(Clone)]
 pub struct Agent {
     config: config::Agent,
     digest: Bytes32,
     host_key: Arc<HostKey>,
     policies: Arc<Live>,
     erasure: Vec<String>,
-    board: Arc<Board>,
-    reload: Reload,
     reloader: Arc<tokio::sync::Mutex<Reloader>>,
+    lasting: Lasting,
+    /// It took the place of another, and who asked for that waits.
+    is_successor: bool,
+    /// Told when a stream of it has begun.
+    begun: Arc<Notify>,
 }
 
 impl Agent {
     /// Loads the keys and policies that `config` names; a bundle from its server if none was kept.
     pub async fn new(config: &config::Agent, digest: Bytes32) -> Result<Self, Error> {
+        let lasting = Lasting::new(config);
+        let policies = Reloader::first(&config.policy, &lasting).await?;
+        Self::of(config, digest, policies, lasting)
+    }
+
+    fn of(
+        config: &config::Agent,
+        digest: Bytes32,
+        (policies, reloader): Policies,
+        lasting: Lasting,
+    ) -> Result<Self, Error> {
         let host_key = Arc::new(HostKey::load(&config.host.key)?);
-        let seen = reload::stamp(&config.policy);
-        let policy::First { set, bundle } = PolicySet::first(&config.policy).await.map_err(Error::Policy)?;
         let named = |path: &PathBuf| HostPublic::load(path).map(|key| erasure::named(&key));
         let erasure = config.erasure.iter().map(named).collect::<Result<_, _>>()?;
         forward::apart(&config.targets, &config.spool.dir).map_err(|(name, error)| Error::Target { name, error })?;
         for target in &config.alerts {
             alert::check(target).map_err(|reason| Error::Alert { name: target.name.clone(), reason })?;
         }
-        let (policies, board, reload) = (Arc::new(Live::new(set)), Arc::new(Board::new(config)), Reload::default());
-        let reloader = Reloader {
-            config: config.policy.clone(),
-            live: Arc::clone(&policies),
-            board: Arc::clone(&board),
-            asked: reload.clone(),
-            bundle,
-            seen,
-            state: reload::State::default(),
-        };
-        let reloader = Arc::new(tokio::sync::Mutex::new(reloader));
-        Ok(Self { config: config.clone(), digest, host_key, erasure, policies, board, reload, reloader })
+        let (config, begun, is_successor) = (config.clone(), Arc::default(), false);
+        Ok(Self { config, digest, host_key, policies, erasure, reloader, lasting, is_successor, begun })
     }
 
-    /// What asks it to read its policies again, also while it runs.
+    /// What asks it to read its configuration and policies again, also while it runs.
     pub fn reload(&self) -> Reload {
-        self.reload.clone()
+        self.lasting.reload.clone()
     }
 
     /// Where it can be asked what it is doing, also while it runs.
     pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board)
+        Arc::clone(&self.lasting.board)
     }
 
     /// Runs until `stop`, until every source has ended, or, with `once`, until everything that is there is stored.
@@ -164,10 +171,42 @@ impl Agent {
             self.check_required()?;
         }
         let mut delivery = Delivery::new(&self.config.alerts);
-        self.board.put_alerts(delivery.counters());
-        let result = self.run_streams(options, stop, &mut on_event, &mut delivery).await;
-        delivery.drain().await;
-        result
+        let mut result = self.run_configured(options, stop, &mut on_event, &mut delivery).await;
+        while let Ok(Some(next)) = result {
+            if !delivery.is_for(&next.config.alerts) {
+                std::mem::replace(&mut delivery, Delivery::new(&next.config.alerts))
+                    .drain(next.config.spool.drain_timeout)
+                    .await;
+            }
+            result = next.run_configured(options, stop, &mut on_event, &mut delivery).await;
+        }
+        delivery.drain(self.config.spool.drain_timeout).await;
+        result.map(drop)
+    }
+
+    /// The same, or until another configuration counts: then the agent that goes on by that.
+    async fn run_configured(
+        &self,
+        options: &Options,
+        stop: &Stop,
+        on_event: &mut impl FnMut(&Event),
+        delivery: &mut Delivery,
+    ) -> Result<Option<Agent>, Error> {
+        self.lasting.board.take_up(&self.config);
+        self.lasting.board.put_alerts(delivery.counters());
+        // ended with this run
+        let mut tasks = JoinSet::new();
+        let (found, next) = mpsc::channel(1);
+        let reloader = Arc::clone(&self.reloader);
+        match options.once {
+            true => reloader.lock().await.ask_server().await,
+            false => {
+                tasks.spawn(async move { reloader.lock().await.run().await });
+                tasks.spawn(self.clone().watch(found));
+            }
+        }
+        tasks.spawn(warn_daily(self.certificates()));
+        self.run_streams(options, stop, on_event, delivery, next).await
     }
 
     /// Stream after stream, also when the spool fails one.
@@ -177,38 +216,36 @@ impl Agent {
         stop: &Stop,
         on_event: &mut impl FnMut(&Event),
         delivery: &mut Delivery,
-    ) -> Result<(), Error> {
+        mut next: mpsc::Receiver<Agent>,
+    ) -> Result<Option<Agent>, Error> {
         const ATTEMPTS_ONCE: u32 = 5;
-        // ended with this run
-        let mut tasks = JoinSet::new();
-        let reloader = Arc::clone(&self.reloader);
-        match options.once {
-            true => reloader.lock().await.ask_server().await,
-            false => drop(tasks.spawn(async move { reloader.lock().await.run().await })),
-        }
-        tasks.spawn(warn_daily(self.certificates()));
         let mut wait = Duration::from_secs(1);
         for attempt in 1.. {
-            let result = self.run_stream(options, stop, on_event, delivery).await;
+            let result = self.run_stream(options, stop, on_event, delivery, &mut next).await;
+            // one that took another's place began long ago
+            let is_first = attempt == 1 && !self.is_successor;
             // the stream is abandoned; recovery takes up what is durable, as after a crash
             let failed = match result {
-                Err(Error::Spool(error)) if error.ends_stream() || (attempt > 1 && error.is_locked()) => error.into(),
+                Err(Error::Spool(error)) if error.ends_stream() || (!is_first && error.is_locked()) => error.into(),
                 // they were good at the start: they are being exchanged, or wait for their renewal
-                Err(error @ Error::Target { error: forward::Error::Tls(_), .. }) if attempt > 1 => error,
+                Err(error @ Error::Target { error: forward::Error::Tls(_), .. }) if !is_first => error,
                 other => return other,
             };
             if stop.is_set() || (options.once && attempt >= ATTEMPTS_ONCE) {
                 return Err(failed);
             }
-            self.board.enter(State::Recovering);
+            self.lasting.board.enter(State::Recovering);
             tracing::error!(error = %failed, wait_s = wait.as_secs(), "the stream is abandoned; beginning again from what is durable");
             let waited = tokio::time::Instant::now();
             while waited.elapsed() < wait && !stop.is_set() {
+                if let Ok(next) = next.try_recv() {
+                    return Ok(Some(next));
+                }
                 tokio::time::sleep(LOOK).await;
             }
             wait = (wait * 2).min(Duration::from_secs(30));
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn run_stream(
@@ -217,22 +254,18 @@ impl Agent {
         stop: &Stop,
         on_event: &mut impl FnMut(&Event),
         delivery: &mut Delivery,
-    ) -> Result<(), Error> {
+        next: &mut mpsc::Receiver<Agent>,
+    ) -> Result<Option<Agent>, Error> {
         let (spool, recovered) = self.open_spool().await?;
-        self.board.put_spool(spool.viewer());
+        self.lasting.board.put_spool(spool.viewer());
         delivery.start(&self.config.spool.dir)?;
         let (alerts, gate) = delivery.open(&self.config.host.name, spool.durable());
         let (events, mut heard) = mpsc::channel(EVENTS);
-        let mut forwarders = JoinSet::new();
-        for (at, target) in self.config.targets.iter().enumerate() {
-            let (name, meter) = (target.name.clone(), self.board.meter(at));
-            let forwarder = Forwarder::new(target, &self.config.host.name, &spool, events.clone(), meter);
-            forwarders.spawn(async move { (name, forwarder.run().await) });
-        }
-        let mut refused = None;
+        let mut forwarders = self.forwarders(&spool, &events);
+        let (mut refused, mut successor) = (None, None);
         let mut line = self.start_line(options, stop, &spool, recovered, alerts)?;
         let _ready = self.tell_ready(&spool);
-        self.board.enter(State::Running);
+        self.lasting.board.enter(State::Running);
         let mut gate = JoinSet::from_iter([gate]);
         let chained = loop {
             tokio::select! {
@@ -245,20 +278,31 @@ impl Agent {
                         refused = Some(target);
                     }
                 }
+                Some(next) = next.recv() => {
+                    self.part_for(&next, &line.parting);
+                    line.end = None;
+                    successor = Some(next);
+                }
                 Some(ended) = forwarders.join_next() => if let Err(error) = forwarder_ended(ended) {
                     line.abandon().await;
                     break Err(error);
                 },
             }
         };
-        if chained.is_err() {
-            // nobody may hold the spool when it is opened again
-            forwarders.shutdown().await;
+        if chained.is_err() || successor.is_some() {
+            retire(&spool, &mut forwarders).await;
+        }
+        if let (Err(error @ Error::Spool(_)), Some(_)) = (&chained, &successor) {
+            tracing::error!(%error, "the stream ends without its close line; what is not durable is read again");
+            return Ok(successor);
         }
         chained?;
         // the stream is closed and durable, so that nothing is held back any more
         while gate.join_next().await.is_some() {}
-        self.board.enter(State::Draining);
+        if successor.is_some() {
+            return Ok(successor);
+        }
+        self.lasting.board.enter(State::Draining);
         spool.drain();
         let mut hear = |event: Event| {
             on_event(&event);
@@ -266,7 +310,8 @@ impl Agent {
                 refused = Some(target);
             }
         };
-        if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop).await? {
+        let limit = self.config.spool.drain_timeout;
+        if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop, limit).await? {
             tracing::warn!(
                 bytes = spool.bytes(),
                 "stopping before the targets have everything; the spool keeps the rest"
@@ -277,8 +322,18 @@ impl Agent {
         }
         match line.failures.try_recv() {
             Ok(error) => Err(error.into()),
-            Err(_) => Ok(()),
+            Err(_) => Ok(None),
         }
+    }
+
+    fn forwarders(&self, spool: &Spool, events: &mpsc::Sender<Event>) -> Forwarders {
+        let mut forwarders = Forwarders::new();
+        for target in &self.config.targets {
+            let (name, meter) = (target.name.clone(), self.lasting.board.meter(&target.name));
+            let forwarder = Forwarder::new(target, &self.config.host.name, spool, events.clone(), meter);
+            forwarders.spawn(async move { (name, forwarder.run().await) });
+        }
+        forwarders
     }
 
     /// An agent that goes on waits for certificates to be mended, since one that stopped would read nothing meanwhile. With `once`
@@ -302,10 +357,11 @@ impl Agent {
 
     /// Tells the board once the genesis is durable, which is written after the sources were opened.
     fn tell_ready(&self, spool: &Spool) -> JoinSet<()> {
-        let (mut durable, board) = (spool.durable(), Arc::clone(&self.board));
+        let (mut durable, board, begun) = (spool.durable(), self.board(), Arc::clone(&self.begun));
         JoinSet::from_iter([async move {
             if durable.wait_for(|durable| durable.is_some_and(|durable| durable.next > 0)).await.is_ok() {
                 board.is_ready();
+                begun.notify_one();
             }
         }])
     }
@@ -322,7 +378,8 @@ impl Agent {
         let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
-        let keys = Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key));
+        let keys =
+            Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key, Arc::clone(&self.lasting.handover)));
         let (end, stop) = until_ended(stop)?;
         let mut own = options.own.clone();
         own.push(self.config.spool.dir.clone());
@@ -342,7 +399,7 @@ impl Agent {
                 }
             })?;
         }
-        self.board.put(board);
+        self.lasting.board.put(board);
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
         let host = &self.config.host.name;
@@ -350,19 +407,21 @@ impl Agent {
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();
-        let counts = self.board.counts();
-        self.board.put_threads(vec![("policy", labels), ("chain", chains.clone()), ("sync", spool.pulse())]);
+        let counts = self.lasting.board.counts();
+        self.lasting.board.put_threads(vec![("policy", labels), ("chain", chains.clone()), ("sync", spool.pulse())]);
         spawn("sealtail-policy", move || labeller.run(&unlabelled, &label, &ends, &counts))?;
         let (control, orders) = crossbeam_channel::bounded(1);
         let (finished, done) = oneshot::channel();
-        let seen = Seen { pulse: chains.clone(), tally: Tally::new(self.board.counts()) };
-        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), seen);
+        let parting = Parting::new(&self.lasting.handover);
+        let seen = Seen { pulse: chains.clone(), tally: Tally::new(self.lasting.board.counts()) };
+        let scribe = Scribe::new(identity, &self.config.chain, spool, recovered, alerts, stop.clone(), seen)
+            .parting(parting.clone());
         spawn("sealtail-chain", move || {
             // the receiver is gone only when the agent is
             let _: Result<(), _> = finished.send(scribe.run(&labelled, &orders));
             chains.rest();
         })?;
-        Ok(Line { done, control, failures, _end: end })
+        Ok(Line { done, control, failures, parting, end: Some(end) })
     }
 
     /// What everything that it calls names as certificates, with whose they are.
@@ -396,87 +455,4 @@ async fn warn_daily(certificates: Vec<(String, tls::Config)>) {
             tls::warn(of, &config.expiries());
         }
     }
-}
-
-/// The running threads, as the composition root sees them.
-struct Line {
-    done: oneshot::Receiver<Result<(), Error>>,
-    control: crossbeam_channel::Sender<Control>,
-    failures: crossbeam_channel::Receiver<source::Error>,
-    /// Dropped, it ends the sources of this run.
-    _end: crossbeam_channel::Sender<std::convert::Infallible>,
-}
-
-/// A stop that comes with `stop`, or when what is returned beside it is dropped: the sources of a run that failed must not read
-/// on beside those of the next.
-fn until_ended(stop: &Stop) -> Result<(crossbeam_channel::Sender<std::convert::Infallible>, Stop), Error> {
-    let (end, ended) = crossbeam_channel::bounded(0);
-    let ((stopper, both), stop) = (Stop::pair(), stop.clone());
-    spawn("sealtail-stop", move || {
-        crossbeam_channel::select! {
-            recv(stop.channel()) -> _ => {}
-            recv(ended) -> _ => {}
-        }
-        stopper.stop();
-    })?;
-    Ok((end, both))
-}
-
-impl Line {
-    /// Ends the stream where it stands, and waits until its thread is gone.
-    async fn abandon(&mut self) {
-        let (gone, _) = crossbeam_channel::bounded(0);
-        self.control = gone;
-        // whatever it says now, the first error is the one to tell
-        let _: Result<_, _> = (&mut self.done).await;
-    }
-}
-
-/// Waits until every required target has everything: with `once` for as long as nobody says stop, else, and after that, no
-/// longer than the limit. Returns whether they have it.
-async fn drain(
-    spool: &Spool,
-    heard: &mut mpsc::Receiver<Event>,
-    forwarders: &mut JoinSet<(String, Result<(), forward::Error>)>,
-    hear: &mut impl FnMut(Event),
-    once: bool,
-    stop: &Stop,
-) -> Result<bool, Error> {
-    let mut news = spool.watch();
-    let mut stopped: Option<tokio::time::Instant> = None;
-    while !spool.is_drained() {
-        if stopped.is_none() && (!once || stop.is_set()) {
-            stopped = Some(tokio::time::Instant::now());
-        }
-        if stopped.is_some_and(|at| at.elapsed() >= DRAIN_LIMIT) {
-            return Ok(false);
-        }
-        tokio::select! {
-            Some(event) = heard.recv() => hear(event),
-            _ = news.changed() => {}
-            Some(ended) = forwarders.join_next() => forwarder_ended(ended)?,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-    while let Ok(event) = heard.try_recv() {
-        hear(event);
-    }
-    Ok(true)
-}
-
-type Ended = Result<(String, Result<(), forward::Error>), tokio::task::JoinError>;
-
-/// Forwarders retry for ever; one that ends has lost the spool.
-fn forwarder_ended(ended: Ended) -> Result<(), Error> {
-    match ended {
-        Ok((_, Err(forward::Error::Spool(error)))) => Err(error.into()),
-        Ok((name, Err(error))) => Err(Error::Target { name, error }),
-        Ok((_, Ok(()))) => Ok(()),
-        Err(error) => Err(Error::Thread(format!("a forwarder died: {error}"))),
-    }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let thread = std::thread::Builder::new().name(name.chars().take(15).collect()).spawn(work);
-    thread.map(drop).map_err(|e| Error::Thread(format!("cannot start a thread: {e}; is the limit of tasks too low?")))
 }

@@ -4,6 +4,7 @@
 use super::Error;
 use super::alerts::{Alerts, Chained};
 use super::label::{Labelled, Swapped};
+use super::reconfigure::{Farewell, Parting};
 use super::tally::{Present, Tally};
 use crate::alert::Raised;
 use crate::chain::header::{Hash, NamedReceipt, Prev};
@@ -56,6 +57,7 @@ pub(super) struct Scribe {
     alerts: Alerts,
     stop: Stop,
     pulse: Arc<Pulse>,
+    parting: Parting,
     tally: Tally,
 }
 
@@ -94,8 +96,13 @@ impl Scribe {
         seen: Seen,
     ) -> Self {
         let Seen { pulse, tally } = seen;
-        let (config, spool) = (config.clone(), spool.clone());
-        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop, pulse, tally }
+        let (config, spool, parting) = (config.clone(), spool.clone(), Parting::default());
+        Self { identity, config, spool, cursors: found.cursors, prev: found.prev, alerts, stop, pulse, parting, tally }
+    }
+
+    /// Where it hears that it ends for another configuration.
+    pub(super) fn parting(self, parting: Parting) -> Self {
+        Self { parting, ..self }
     }
 
     /// Until the sources have ended; leaves a closed stream behind.
@@ -111,6 +118,7 @@ impl Scribe {
                 Wake::Lines(labelled) => {
                     if !self.wait_for_room(&mut open)? {
                         // stopped while the spool was full: this batch and all after it are read again
+                        self.parting.give_back(&self.cursors, *labelled, input);
                         break;
                     }
                     self.tally.begin(&labelled);
@@ -130,7 +138,18 @@ impl Scribe {
                 open = self.succeed(open, "age")?;
             }
         }
-        self.end(open, "stop")
+        match self.parting.farewell() {
+            None => self.end(open, "stop"),
+            Some(farewell) => {
+                let (at, old) = (open.chain.stamp(), self.identity.config);
+                let Farewell { digest, changed } = &farewell;
+                self.item(&mut open, |open| open.chain.config(&mut open.lines, &at, old, *digest, changed))?;
+                if open.is_full() {
+                    self.seal(&mut open)?;
+                }
+                self.end(open, "config")
+            }
+        }
     }
 
     fn begin(&mut self) -> Result<Open, Error> {

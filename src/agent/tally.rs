@@ -25,7 +25,8 @@ const KNOWN_BYTES_MAX: usize = 512;
 /// Counted since the agent's start, over all streams; read by whoever asks.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    sources: Vec<(String, SourceCounts)>,
+    /// Of the configuration that counts.
+    sources: Mutex<Vec<Arc<SourceCounts>>>,
     verdicts: Mutex<Vec<Arc<Series>>>,
     undecided_lines: AtomicU64,
     policy_ns: AtomicU64,
@@ -38,6 +39,7 @@ pub(super) struct Counts {
 
 #[derive(Debug, Default)]
 struct SourceCounts {
+    name: String,
     lines: AtomicU64,
     bytes: AtomicU64,
 }
@@ -63,8 +65,7 @@ pub(super) struct Present {
 #[derive(Debug)]
 struct Flagged {
     time: String,
-    /// Its place among the configured ones.
-    source: Option<usize>,
+    source: Option<Arc<SourceCounts>>,
     verdicts: Vec<u8>,
     message: Vec<u8>,
 }
@@ -72,8 +73,8 @@ struct Flagged {
 /// The scribe's side.
 pub(super) struct Tally {
     counts: Arc<Counts>,
-    /// The sources that are read, by their places among the configured ones.
-    sources: HashMap<SourceKey, usize>,
+    /// The sources that are read.
+    sources: HashMap<SourceKey, Arc<SourceCounts>>,
     /// Few are all there are as a rule, and a comparison is cheaper than a hash.
     known: BTreeMap<Vec<u8>, Arc<Meaning>>,
     /// Lines with verdicts of the batch at hand that are too early to be among its latest.
@@ -89,9 +90,13 @@ struct Meaning {
 }
 
 impl Counts {
-    /// Of the sources of these names.
-    pub(super) fn new(sources: impl Iterator<Item = String>) -> Self {
-        Self { sources: sources.map(|name| (name, SourceCounts::default())).collect(), ..Self::default() }
+    /// Sources of these names are read from now on: those that were read before count on, and others are forgotten.
+    pub(super) fn keep<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let mut sources = lock(&self.sources);
+        let kept = |name: &str| sources.iter().find(|source| source.name == name).cloned();
+        let new = |name: &str| Arc::new(SourceCounts { name: name.to_owned(), ..SourceCounts::default() });
+        let now = names.map(|name| kept(name).unwrap_or_else(|| new(name))).collect();
+        *sources = now;
     }
 
     /// Policies looked at lines for so long.
@@ -120,9 +125,14 @@ impl Counts {
 }
 
 impl Counts {
-    /// Lines and bytes of the sources, in their order.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.sources.iter().map(|(_, counts)| (counts.lines.load(Relaxed), counts.bytes.load(Relaxed)))
+    /// Lines and bytes of the source of this name.
+    pub(super) fn source(&self, name: &str) -> (u64, u64) {
+        let counts = self.find(name);
+        counts.map_or((0, 0), |counts| (counts.lines.load(Relaxed), counts.bytes.load(Relaxed)))
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<SourceCounts>> {
+        lock(&self.sources).iter().find(|source| source.name == name).cloned()
     }
 
     /// The verdicts: what is undecided, then the worst rule first, then the most frequent.
@@ -163,7 +173,7 @@ impl Counts {
     pub(super) fn flagged(&self) -> Vec<status::Flagged> {
         let of = |line: &Flagged| status::Flagged {
             time: line.time.clone(),
-            source: line.source.map_or_else(String::new, |at| self.sources[at].0.clone()),
+            source: line.source.as_ref().map_or_else(String::new, |source| source.name.clone()),
             verdicts: serde_json::from_slice(&line.verdicts).unwrap_or_default(),
             message: String::from_utf8_lossy(&line.message).into_owned(),
         };
@@ -208,9 +218,9 @@ impl Tally {
         self.too_early = with.saturating_sub(FLAGGED_MAX);
         for item in &labelled.batch.items {
             if let Item::Source(key, SourceEvent::Opened { name, .. }) = item
-                && let Some(at) = self.counts.sources.iter().position(|(source, _)| source == name)
+                && let Some(counts) = self.counts.find(name)
             {
-                self.sources.insert(*key, at);
+                self.sources.insert(*key, counts);
             }
         }
     }
@@ -227,7 +237,7 @@ impl Tally {
         if !self.meaning(&verdicts.json).is_flagged {
             return;
         }
-        let (time, source) = (time.to_owned(), self.sources.get(&source).copied());
+        let (time, source) = (time.to_owned(), self.sources.get(&source).cloned());
         let (verdicts, message) = (verdicts.json.clone(), message[..message.len().min(MESSAGE_MAX)].to_owned());
         let mut flagged = lock(&self.counts.flagged);
         if flagged.len() == FLAGGED_MAX {
@@ -265,8 +275,7 @@ impl Tally {
     }
 
     fn read(&self, source: Option<SourceKey>, lines: u64, bytes: u64) {
-        if let Some(at) = source.and_then(|source| self.sources.get(&source)) {
-            let (_, counts) = &self.counts.sources[*at];
+        if let Some(counts) = source.and_then(|source| self.sources.get(&source)) {
             counts.lines.fetch_add(lines, Relaxed);
             counts.bytes.fetch_add(bytes, Relaxed);
         }

@@ -165,12 +165,22 @@ headers! {
         /// Last seq.
         to: Seq,
     }
-    /// The policies or the configuration changed.
+    /// The policies changed.
     Changed {
         /// Digest before.
         old: Hash,
         /// Digest after.
         new: Hash,
+    }
+    /// The configuration changed.
+    Configured {
+        /// Digest of the file before.
+        old: Hash,
+        /// Digest of the file after.
+        new: Hash,
+        /// What is other: the tables, and where they have names these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed: Option<Vec<String>>,
     }
     /// An alert was raised.
     Alert {
@@ -334,7 +344,7 @@ pub enum Header<'a> {
     Gap(Gap<'a>),
     Skip(Box<Skip<'a>>),
     Policy(Changed<'a>),
-    Config(Changed<'a>),
+    Config(Configured<'a>),
     Alert(Alert<'a>),
     Checkpoint(CheckpointLine<'a>),
     Close(Close<'a>),

@@ -1,5 +1,6 @@
 //! Files that hold keys: made once, never written over, and a secret one is read only when nobody else can read it.
 
+use crate::modes;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -28,7 +29,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Somebody other than the owner may read, write or run it.
-    #[error("{path}: others than its owner can reach this secret key (mode {mode:04o}); run: chmod 600 {path}")]
+    #[error(
+        "{path}: others than its owner can reach this secret key (mode {mode:04o}); run: chmod 600 {path} (for a Secret in Kubernetes: defaultMode: 0440)"
+    )]
     Exposed {
         /// Which file.
         path: PathBuf,
@@ -41,6 +44,9 @@ pub enum Error {
         /// Which file.
         path: PathBuf,
     },
+    /// Somebody could put another key there.
+    #[error(transparent)]
+    Writable(#[from] modes::Writable),
     /// Not text, or far too long.
     #[error("{path}: not a key file (a key is text of at most 64 KiB); name the file that holds the key")]
     NotAKey {
@@ -67,8 +73,9 @@ pub fn create(path: &Path, contents: &[u8], mode: u32) -> Result<(), Error> {
     sync_folder_of(path).map_err(fault("make durable"))
 }
 
-/// Reads a file with a public key.
+/// Reads a file with a public key, unless others could put another there.
 pub fn read_public(path: &Path) -> Result<String, Error> {
+    modes::check(path)?;
     let file = open(path)?;
     Ok(std::mem::take(&mut *read_text(path, file)?))
 }
@@ -78,11 +85,15 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Error> {
     let file = open(path)?;
     // asked of the open file, so that it can't be exchanged between the question and the reading
     let metadata = file.metadata().map_err(|source| Error::Io { path: path.to_owned(), doing: "examine", source })?;
-    if is_exposed(&metadata) {
-        let mode = metadata.permissions().mode() & 0o7777;
+    if let Some(mode) = exposure(&metadata) {
         return Err(Error::Exposed { path: path.to_owned(), mode });
     }
     read_text(path, file)
+}
+
+/// The mode of a file with a secret if others than who is meant to can get at it.
+pub fn exposure(metadata: &Metadata) -> Option<u32> {
+    is_exposed(metadata).then(|| metadata.permissions().mode() & 0o7777)
 }
 
 /// Whether others than who is meant to can get at a file with a secret: its owner alone, or the group to which root hands

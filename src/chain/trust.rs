@@ -43,8 +43,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Trust {
-    /// Reads a trust file; the paths of keys in it are taken from its own folder.
+    /// Reads a trust file that nobody else can write; the paths of keys in it are taken from its own folder.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        crate::modes::check(path).map_err(|writable| Error { faults: vec![writable.to_string()] })?;
         let text = std::fs::read_to_string(path).map_err(|error| Error {
             faults: vec![format!("{}: cannot read this trust file: {error}", path.display())],
         })?;

@@ -2,6 +2,7 @@
 
 use super::{service, stop};
 use crate::config::Config;
+use crate::hardening;
 use crate::receive::Server;
 use crate::service::Manager;
 use crate::telemetry;
@@ -31,6 +32,9 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
     let Some(receive) = &config.receive else {
         return super::fail(&[format!("{}: `sealtail receive` needs a [receive] table", args.config.display())]);
     };
+    if let Err(why) = hardening::confine(&config.hardening, false) {
+        return super::fail(&[why]);
+    }
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             // before anything is taken, so that no signal is missed and the end is always an orderly one

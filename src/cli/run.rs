@@ -2,19 +2,21 @@
 
 use super::{service, stop};
 use crate::agent::{Agent, Options};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::durable::{Disk, create_dir_all};
+use crate::hardening::{self, Places};
 use crate::service::Manager;
 use crate::telemetry::{self, socket};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Run the agent in the foreground, until SIGTERM or Ctrl-C
 ///
 /// Reads the configured sources, labels, chains, spools and ships each line. On a stop it closes the stream and gives the
-/// targets ten seconds to store what is spooled; what they don't take is sent at the next start. On SIGUSR1 it says in
-/// its log what each source is doing; on SIGHUP, and when their files change, it reads its policies again.
+/// targets some time ([spool] drain_timeout) to store what is spooled; what they don't take is sent at the next start. A
+/// second signal ends that wait. On SIGUSR1 it says in its log what each source is doing; on SIGHUP it reads its
+/// configuration and policies again, and policies also when their files change.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The configuration; `sealtail check` tells what is wrong with it
@@ -37,11 +39,16 @@ pub fn run(args: &RunArgs) -> ExitCode {
             "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
         return super::fail(&[format!("{}: {what}", args.config.display())]);
     };
+    let reach = match confine(&config, agent, &args.config) {
+        Ok(reach) => reach,
+        Err(why) => return super::fail(&[why]),
+    };
     let own = config.receive.iter().map(|receive| receive.dir.clone()).collect();
     let options = Options { once: args.once, own };
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
+            let agent = agent.reloadable(args.config.clone(), &config, reach);
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
                 let served = telemetry::serve_agent(address, move || board.look()).await;
@@ -68,6 +75,19 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::fail(&[error]),
     }
+}
+
+/// Gives up what the agent has no need for, and returns which files are still within reach, if not all.
+fn confine(config: &Config, agent: &config::Agent, path: &Path) -> Result<Option<Places>, String> {
+    let mut places = agent.places(path);
+    // a first start makes the spool's folder, and can't once all around it is out of reach; what is wrong with it is said later
+    let _: Result<(), _> = create_dir_all(&Disk, &agent.spool.dir, 0o700);
+    let socket = socket::place(config.telemetry.socket.as_deref(), &agent.spool.dir);
+    places.write.extend(socket.parent().map(Path::to_owned));
+    // what a command of an alert needs nobody knows
+    let reach = if agent.may_execute() { None } else { hardening::confine_files(&config.hardening, &places)? };
+    hardening::confine(&config.hardening, agent.may_execute())?;
+    Ok(reach)
 }
 
 /// The socket for `status` and `top`. Without it lines are shipped all the same.

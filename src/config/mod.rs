@@ -16,6 +16,7 @@ mod alerting;
 mod bundle;
 mod document;
 mod fault;
+mod places;
 mod receive;
 pub mod reference;
 mod sections;
@@ -27,7 +28,7 @@ mod value;
 
 pub use fault::{Fault, Position};
 
-use crate::{alert, chain, forward, policy, receive as store, source as reading, spool};
+use crate::{alert, chain, forward, hardening, modes, policy, receive as store, source as reading, spool};
 use document::Document;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
@@ -51,6 +52,8 @@ pub struct Config {
     pub receive: Option<store::Config>,
     /// `[telemetry]`.
     pub telemetry: Telemetry,
+    /// `[hardening]`.
+    pub hardening: hardening::Config,
 }
 
 /// What an agent needs: all of it, checked against each other.
@@ -74,6 +77,13 @@ pub struct Agent {
     pub targets: Vec<forward::Config>,
     /// `[[alert]]`: no two of one name.
     pub alerts: Vec<alert::Config>,
+}
+
+impl Agent {
+    /// Whether other programs may be started.
+    pub fn may_execute(&self) -> bool {
+        self.alerts.iter().any(|target| matches!(target.kind, alert::Kind::Command { .. }))
+    }
 }
 
 /// `[host]`.
@@ -132,6 +142,7 @@ fn load<T>(
     variable: Variable<'_>,
     read: impl FnOnce(Table<'_>, [u8; 32]) -> Option<T>,
 ) -> Result<T, Vec<Fault>> {
+    modes::check(path).map_err(|writable| vec![Fault::of_file(path, writable.what(), &writable.mend())])?;
     let bytes = std::fs::read(path)
         .map_err(|error| vec![Fault::of_file(path, format!("cannot read this file: {error}"), MEND_PATH)])?;
     let absolute = std::path::absolute(path)

@@ -5,7 +5,7 @@ use super::table::{Table, Text};
 use super::{Agent, Config, Host, Targets, Telemetry, alerting, bundle, receive, source, target};
 use crate::chain::erasure::KEYS_MAX;
 use crate::record::is_name;
-use crate::{chain, policy, spool};
+use crate::{chain, hardening, policy, spool};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     let receive_dir = Place { key: "dir".to_owned(), ..receive.place.clone() };
     let receive = is_receiver.then(|| receive::config(receive));
     let telemetry = telemetry(root.table("telemetry"));
+    let hardening = hardening(root.table("hardening"));
     root.finish();
     // an absent part is fine, one at fault is not
     let agent = agent.map_or(Some(None), |read| read.map(Some))?;
@@ -46,7 +47,7 @@ pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
     {
         receive_dir.fault("the archive and the spool are in one another", "give each a folder of its own");
     }
-    Some(Config { digest, agent, receive, telemetry: telemetry? })
+    Some(Config { digest, agent, receive, telemetry: telemetry?, hardening: hardening? })
 }
 
 /// The targets alone, and whose certificate they are asked with; the rest of the file is not looked at.
@@ -154,7 +155,7 @@ fn machine_name(host: &Place<'_>) -> Option<String> {
 fn recipients(table: Table<'_>) -> Option<Vec<age::x25519::Recipient>> {
     const MEND: &str = "make an identity with `sealtail keys auditor` and list its public half, age1…";
     let mut seen = Vec::new();
-    let recipients = table.required_list("recipients", MEND, |text| {
+    let recipients = table.required_public_list("recipients", MEND, |text| {
         if text.value.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
             // never quoted, not even as it stands
             text.place.fault("this is a secret identity, and a host must not hold one", "list its public half, age1…");
@@ -209,9 +210,19 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
     let dir = table.required("dir", "name a folder for it, such as \"/var/lib/sealtail/spool\"", Text::into_path);
     let max_size_bytes = table.size("max_size", GIB, 8 * MIB..=1024 * TIB);
     let when_full = table.optional("when_full", |text| text.word(&["block"], &["drop"]));
+    let drain_timeout = table.duration("drain_timeout", Duration::from_secs(10), Duration::ZERO..=60 * MINUTE);
     table.finish();
     when_full?;
-    Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes? })
+    Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes?, drain_timeout: drain_timeout? })
+}
+
+fn hardening(table: Table<'_>) -> Option<hardening::Config> {
+    let (seccomp, landlock) = (table.boolean("seccomp", true), table.boolean("landlock", true));
+    let [read, write] = ["read", "write"].map(|key| table.list(key, Text::into_path));
+    let require = table.boolean("require", false);
+    table.finish();
+    let more = hardening::Places { read: read?, write: write? };
+    Some(hardening::Config { seccomp: seccomp?, landlock: landlock?, more, require: require? })
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {

@@ -2,6 +2,7 @@
 //!
 //! What is put in may be a secret: no message here holds it.
 
+use crate::chain::key_file;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,11 +18,20 @@ pub(super) struct Surroundings<'a> {
     pub(super) variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
+/// What the text that files are put into may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum May {
+    /// Others must not reach the files.
+    BeSecret,
+    /// Anybody may read it.
+    BeKnown,
+}
+
 /// What is wrong, and how to mend it.
 pub(super) type Wrong = (String, &'static str);
 
 /// `raw` with everything put in, and whether anything was.
-pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(String, bool), Wrong> {
+pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>, may: May) -> Result<(String, bool), Wrong> {
     let mut text = String::with_capacity(raw.len());
     let mut any = false;
     let mut rest = raw;
@@ -37,7 +47,7 @@ pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(
         let Some((name, after)) = opened[2..].split_once('}') else {
             return Err(("a ${ without its }".to_owned(), "close it, or write $${ for a literal ${"));
         };
-        text.push_str(&look_up(name, surroundings)?);
+        text.push_str(&look_up(name, surroundings, may)?);
         any = true;
         rest = after;
     }
@@ -45,14 +55,14 @@ pub(super) fn substitute(raw: &str, surroundings: &Surroundings<'_>) -> Result<(
     Ok((text, any))
 }
 
-fn look_up(name: &str, surroundings: &Surroundings<'_>) -> Result<String, Wrong> {
+fn look_up(name: &str, surroundings: &Surroundings<'_>, may: May) -> Result<String, Wrong> {
     match name.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => content(&surroundings.folder.join(path), name),
+        Some(("file", path)) if !path.is_empty() => content(&surroundings.folder.join(path), name, may),
         Some(("credential", credential)) if is_credential(credential) => {
             let mend = "start it by systemd with LoadCredential=, or set the variable to the credentials' folder";
             let folder = (surroundings.variable)("CREDENTIALS_DIRECTORY")
                 .ok_or_else(|| (format!("${{{name}}}: $CREDENTIALS_DIRECTORY is not set"), mend))?;
-            content(&PathBuf::from(folder).join(credential), name)
+            content(&PathBuf::from(folder).join(credential), name, may)
         }
         None if is_variable(name) => {
             let value = (surroundings.variable)(name).ok_or_else(|| {
@@ -67,13 +77,21 @@ fn look_up(name: &str, surroundings: &Surroundings<'_>) -> Result<String, Wrong>
     }
 }
 
-fn content(path: &Path, name: &str) -> Result<String, Wrong> {
+fn content(path: &Path, name: &str, may: May) -> Result<String, Wrong> {
     let wrong =
         |what: String| (format!("${{{name}}}: {what}"), "put a file with the value there, readable by sealtail");
+    let failed = |error| wrong(format!("cannot read {}: {error}", path.display()));
     let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_SIZE_MAX_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let exposure = key_file::exposure(&file.metadata().map_err(failed)?);
+    if let Some(mode) = exposure.filter(|_| may == May::BeSecret) {
+        let path = path.display();
+        return Err((
+            format!("${{{name}}}: others than its owner can reach {path} (mode {mode:04o})"),
+            "run chmod 600 on it (for a Secret in Kubernetes: defaultMode: 0440)",
+        ));
+    }
+    file.take(FILE_SIZE_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_SIZE_MAX_BYTES {
         return Err(wrong(format!("{} is larger than 64 KiB", path.display())));
     }
@@ -103,15 +121,15 @@ mod tests {
             "CREDENTIALS_DIRECTORY" => Some(folder.join("credentials").into()),
             _ => None,
         };
-        substitute(raw, &Surroundings { folder, variable: &variable })
+        substitute(raw, &Surroundings { folder, variable: &variable }, May::BeSecret)
     }
 
     #[test]
     fn puts_in_variables_files_and_credentials() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("credentials")).unwrap();
-        std::fs::write(folder.path().join("token"), "t0ken\r\n").unwrap();
-        std::fs::write(folder.path().join("credentials/web"), "s3cret\n\n").unwrap();
+        key_file::create(&folder.path().join("token"), b"t0ken\r\n", key_file::SECRET).unwrap();
+        key_file::create(&folder.path().join("credentials/web"), b"s3cret\n\n", key_file::SECRET).unwrap();
         for (raw, text, any) in [
             ("plain $5 {x}", "plain $5 {x}", false),
             ("a ${USER_1} b ${USER_1}", "a ada b ada", true),
@@ -128,11 +146,13 @@ mod tests {
     #[test]
     fn says_what_cannot_be_put_in() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("long"), vec![b'x'; 65 * 1024]).unwrap();
+        key_file::create(&folder.path().join("long"), &vec![b'x'; 65 * 1024], key_file::SECRET).unwrap();
+        key_file::create(&folder.path().join("open"), b"x", key_file::PUBLIC).unwrap();
         for (raw, what) in [
             ("${UNSET}", "not set"),
             ("${file:gone}", "cannot read"),
             ("${file:long}", "larger than 64 KiB"),
+            ("${file:open}", "others than its owner can reach"),
             ("${file:}", "cannot be put in"),
             ("${credential:../passwd}", "cannot be put in"),
             ("${credential:gone}", "cannot read"),
@@ -144,7 +164,8 @@ mod tests {
             assert!(wrong.contains(what), "{raw}: {wrong}");
         }
         let nothing = Surroundings { folder: folder.path(), variable: &|_| None };
-        let (wrong, _) = substitute("${credential:web}", &nothing).unwrap_err();
+        let (wrong, _) = substitute("${credential:web}", &nothing, May::BeSecret).unwrap_err();
         assert!(wrong.contains("$CREDENTIALS_DIRECTORY is not set"), "{wrong}");
+        assert_eq!(substitute("${file:open}", &nothing, May::BeKnown), Ok(("x".to_owned(), true)));
     }
 }

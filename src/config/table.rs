@@ -3,7 +3,7 @@
 //! Reading a key makes it a known one; [`Table::finish`] faults the others. `None` means at fault, and told.
 
 use super::document::Place;
-use super::substitute::substitute;
+use super::substitute::{May, substitute};
 use super::value;
 use crate::tls::origin;
 use std::cell::RefCell;
@@ -69,7 +69,7 @@ impl<'t> Table<'t> {
     pub(super) fn optional<T>(&self, key: &'static str, read: impl FnOnce(Text<'t>) -> Option<T>) -> Option<Option<T>> {
         match self.value(key) {
             None => Some(None),
-            Some((place, value)) => text(place, value).and_then(read).map(Some),
+            Some((place, value)) => text(place, value, May::BeSecret).and_then(read).map(Some),
         }
     }
 
@@ -88,14 +88,18 @@ impl<'t> Table<'t> {
     }
 
     /// A list of strings, each understood by `read`; empty when absent.
-    pub(super) fn list<T>(&self, key: &'static str, mut read: impl FnMut(Text<'t>) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn list<T>(&self, key: &'static str, read: impl FnMut(Text<'t>) -> Option<T>) -> Option<Vec<T>> {
+        self.texts(key, May::BeSecret, read)
+    }
+
+    fn texts<T>(&self, key: &'static str, may: May, mut read: impl FnMut(Text<'t>) -> Option<T>) -> Option<Vec<T>> {
         let Some((place, value)) = self.value(key) else { return Some(Vec::new()) };
         let DeValue::Array(items) = value.get_ref() else {
             return wrong_type(&place, value.get_ref(), "a list of strings", "write it as [\"…\", \"…\"]");
         };
         let at = |item: &Spanned<DeValue<'_>>| Place { at: item.span().start, ..place.clone() };
         // every item is read, also after one that is at fault
-        let items: Vec<_> = items.iter().map(|item| text(at(item), item).and_then(&mut read)).collect();
+        let items: Vec<_> = items.iter().map(|item| text(at(item), item, may).and_then(&mut read)).collect();
         items.into_iter().collect()
     }
 
@@ -106,7 +110,20 @@ impl<'t> Table<'t> {
         mend: &str,
         read: impl FnMut(Text<'t>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let items = self.list(key, read)?;
+        self.not_empty(key, mend, self.list(key, read)?)
+    }
+
+    /// The same of what everybody may know: files that it takes may be readable by all.
+    pub(super) fn required_public_list<T>(
+        &self,
+        key: &'static str,
+        mend: &str,
+        read: impl FnMut(Text<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.not_empty(key, mend, self.texts(key, May::BeKnown, read)?)
+    }
+
+    fn not_empty<T>(&self, key: &'static str, mend: &str, items: Vec<T>) -> Option<Vec<T>> {
         if items.is_empty() {
             self.missing(key, mend);
             return None;
@@ -155,7 +172,7 @@ impl<'t> Table<'t> {
             place.fault("a number without its unit", format!("write \"{number}{unit}\", in quotes"));
             return None;
         }
-        let text = text(place, value)?;
+        let text = text(place, value, May::BeSecret)?;
         match parse(&text.value) {
             Ok(quantity) if bounds.contains(&quantity) => Some(quantity),
             Ok(_) => {
@@ -203,7 +220,7 @@ impl<'t> Table<'t> {
                 self.key_place(name, key.span().start).fault("cannot be a name", mend);
                 return None;
             }
-            Some((name.to_owned(), text(value_place, value)?.value))
+            Some((name.to_owned(), text(value_place, value, May::BeSecret)?.value))
         });
         // every entry is read, also after one that is at fault
         let read: Vec<_> = read.collect();
@@ -361,11 +378,11 @@ impl Text<'_> {
     }
 }
 
-fn text<'t>(place: Place<'t>, value: &'t Spanned<DeValue<'t>>) -> Option<Text<'t>> {
+fn text<'t>(place: Place<'t>, value: &'t Spanned<DeValue<'t>>, may: May) -> Option<Text<'t>> {
     let DeValue::String(raw) = value.get_ref() else {
         return wrong_type(&place, value.get_ref(), "a string", "write it in quotes");
     };
-    match substitute(raw, place.document.surroundings) {
+    match substitute(raw, place.document.surroundings, may) {
         Ok((value, substituted)) => Some(Text { place, value, raw, substituted }),
         Err((what, mend)) => {
             place.fault(what, mend);

@@ -52,8 +52,9 @@ pub use save::{Saved, save};
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
-use crate::spool::{self, BatchLimits, Frozen, Spool, Work};
-use std::path::{Path, PathBuf};
+use crate::durable::real;
+use crate::spool::{self, BatchLimits, Frozen, Phase, Spool, Work};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -109,7 +110,7 @@ pub struct Forwarder {
     events: mpsc::Sender<Event>,
     meter: Arc<Meter>,
     backoff: Backoff,
-    draining: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 /// The backend of a target. Nothing is sent yet; what is wrong with its certificates and its place is said.
@@ -142,12 +143,6 @@ pub fn apart(targets: &[Config], spool: &Path) -> Result<(), (String, Error)> {
     Ok(())
 }
 
-/// A path without symbolic links, as far as it is there.
-fn real(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|folder| Some((folder.canonicalize().ok()?, folder)));
-    there.map_or_else(|| path.to_owned(), |(real, folder)| real.join(path.strip_prefix(folder).unwrap_or(path)))
-}
-
 /// Checks a target without sending anything: its certificates, its place.
 pub fn check(config: &Config, host: &str) -> Result<(), Error> {
     open(config, host).map(drop)
@@ -162,18 +157,21 @@ pub async fn probe(config: &Config, host: &str) -> Result<(), Error> {
 impl Forwarder {
     /// A forwarder for `host`'s lines. `events` should be taken from quickly: a forwarder waits for room in it.
     pub fn new(config: &Config, host: &str, spool: &Spool, events: mpsc::Sender<Event>, meter: Arc<Meter>) -> Self {
-        let (config, host, spool, draining) = (config.clone(), host.to_owned(), spool.clone(), spool.draining());
-        Self { config, host, spool, events, meter, backoff: Backoff::default(), draining }
+        let (config, host, spool, phase) = (config.clone(), host.to_owned(), spool.clone(), spool.phase());
+        Self { config, host, spool, events, meter, backoff: Backoff::default(), phase }
     }
 
-    /// Runs until it is dropped or the spool fails.
+    /// Runs until it is dropped or the spool fails, or is opened anew.
     pub async fn run(mut self) -> Result<(), Error> {
-        let mut backend = self.open().await;
+        let Some(mut backend) = self.open().await else { return Ok(()) };
         let mut news = self.spool.watch();
         let limits =
             BatchLimits { max_size_bytes: self.config.batch_max_size_bytes, max_age: self.config.batch_max_age };
         loop {
             news.mark_unchanged();
+            if self.is_retired() {
+                return Ok(());
+            }
             let (spool, name) = (self.spool.clone(), self.config.name.clone());
             match blocking(move || spool.work(&name, limits)).await? {
                 Work::Batch(batch) => self.deliver(&mut *backend, &batch).await?,
@@ -189,10 +187,10 @@ impl Forwarder {
     }
 
     /// Until its certificates are usable: they may be renewed while the agent runs, and no other target has to wait for that.
-    async fn open(&mut self) -> Box<dyn Backend> {
-        loop {
+    async fn open(&mut self) -> Option<Box<dyn Backend>> {
+        while !self.is_retired() {
             match open(&self.config, &self.host) {
-                Ok(backend) => return backend,
+                Ok(backend) => return Some(backend),
                 Err(error) => {
                     let wait = self.backoff.next();
                     self.meter.fail(&error.to_string());
@@ -203,17 +201,20 @@ impl Forwarder {
                 }
             }
         }
+        None
+    }
+
+    fn is_retired(&self) -> bool {
+        *self.phase.borrow() == Phase::Retired
     }
 
     /// Waits before another attempt. Once the spool is to be drained the waits begin anew, since there is little time left.
     async fn pause(&mut self, wait: Duration) {
-        if *self.draining.borrow() {
-            return tokio::time::sleep(wait).await;
-        }
+        let before = *self.phase.borrow();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             // an error means that the spool is gone, which the next attempt finds
-            _ = self.draining.wait_for(|draining| *draining) => self.backoff.failures = 0,
+            _ = self.phase.wait_for(|phase| *phase != before) => self.backoff.failures = 0,
         }
     }
 
@@ -230,7 +231,7 @@ impl Forwarder {
         }
         let digest = Hash(sha256(&[&bytes]));
         let upload = Upload { host: self.host.clone(), batch: *batch, bytes, digest };
-        while self.spool.is_frozen(&self.config.name, batch) {
+        while self.spool.is_frozen(&self.config.name, batch) && !self.is_retired() {
             backend.reload();
             match backend.store(&upload).await {
                 Outcome::Stored(receipt) => return self.stored(batch, upload.bytes, receipt).await,

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::bundle::{self, Bundle, Roots, Verifier};
 use super::packs::{LEFT_OUT, PACKS};
 use super::{Config, Fault, yaml};
+use crate::modes;
 
 /// Bound of one file, in bytes; the engine's own bound of a module is the same.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -72,7 +73,7 @@ pub(super) enum Tests {
 impl Sources {
     /// Reads all files under `paths`. What can't be read becomes a fault; the rest is still read.
     pub(super) fn read(paths: &[PathBuf], tests: Tests, faults: &mut Vec<Fault>) -> Self {
-        Self::gather(paths, None, None, tests, faults)
+        Self::gather(paths, None, None, (tests, false), faults)
     }
 
     /// The same as configured: bundles with their signatures, and `downloaded`, the one that came from a server.
@@ -90,18 +91,18 @@ impl Sources {
             }
         };
         let remote = config.bundle.as_ref().map(|remote| remote.shown());
-        Self::gather(&config.paths, verifier.as_ref(), remote.zip(downloaded), tests, faults)
+        Self::gather(&config.paths, verifier.as_ref(), remote.zip(downloaded), (tests, true), faults)
     }
 
     fn gather(
         paths: &[PathBuf],
         verifier: Option<&Verifier>,
         downloaded: Option<(&str, &[u8])>,
-        tests: Tests,
+        (tests, is_strict): (Tests, bool),
         faults: &mut Vec<Fault>,
     ) -> Self {
         let seen = BTreeSet::new();
-        let mut walk = Walk { tests, verifier, sources: Self::default(), seen, count: 0, faults };
+        let mut walk = Walk { tests, is_strict, verifier, sources: Self::default(), seen, count: 0, faults };
         for path in paths {
             walk.root(path);
         }
@@ -220,6 +221,8 @@ impl SourceFile {
 /// One reading of the paths.
 struct Walk<'a> {
     tests: Tests,
+    /// They count: nobody else may be able to write them.
+    is_strict: bool,
     verifier: Option<&'a Verifier>,
     sources: Sources,
     /// Folders that were entered, by their real path: a link that leads back up is not followed twice.
@@ -229,6 +232,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn guard(&mut self, path: &Path) {
+        let checked = if self.is_strict { modes::check(path) } else { Ok(()) };
+        if let Err(writable) = checked {
+            self.faults.push(Fault::of("[policy] paths", writable.to_string()));
+        }
+    }
+
     fn root(&mut self, path: &Path) {
         let shown = path.display().to_string();
         match fs::metadata(path) {
@@ -243,6 +253,7 @@ impl Walk<'_> {
             Ok(_) => {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 if bundle::is_bundle(&name) {
+                    self.guard(path);
                     match read_bytes(path, bundle::PACKED_MAX_BYTES) {
                         Ok(packed) => self.bundle(&shown, &packed),
                         Err(what) => self.faults.push(Fault::of(&shown, what)),
@@ -263,6 +274,7 @@ impl Walk<'_> {
             self.faults.push(Fault::of(&shown, format!("is more than {DEPTH_MAX} folders deep")));
             return;
         }
+        self.guard(folder);
         let entries = fs::canonicalize(folder)
             .and_then(|real| Ok((self.seen.insert(real), fs::read_dir(folder)?)))
             .and_then(|(new, entries)| if new { entries.collect::<Result<Vec<_>, _>>() } else { Ok(Vec::new()) });
@@ -292,6 +304,7 @@ impl Walk<'_> {
         if !self.has_room(&shown) || (self.tests == Tests::Skipped && is_test(&name)) {
             return;
         }
+        self.guard(path);
         let read = read_bytes(path, if is_data { DATA_MAX } else { FILE_MAX });
         let text = read.and_then(|bytes| {
             let at = |error: std::string::FromUtf8Error| error.utf8_error().valid_up_to();

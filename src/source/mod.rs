@@ -12,6 +12,7 @@
 //! - after `Ended` or `Vanished` the key and its cursor are done with.
 
 mod file;
+mod handover;
 mod journald;
 mod kubernetes;
 mod labels;
@@ -22,6 +23,7 @@ mod stop;
 mod watch;
 
 pub use file::{Files, Preview, preview};
+pub use handover::Handover;
 pub use journald::{Journald, JournaldConfig, Namespaces, Priority, Since};
 pub use labels::LabelConfig;
 pub use lines::{Encoding, Multiline, Opens, TextConfig};
@@ -198,6 +200,16 @@ impl Config {
         }
     }
 
+    /// The folders that it reads, by what is there now.
+    pub fn places(&self) -> Vec<PathBuf> {
+        let own = match self {
+            Config::File(config) => file::places(config),
+            Config::Journald(journald) => journald.directories.clone(),
+            Config::Stdin(_) => Vec::new(),
+        };
+        own.into_iter().chain(self.labels().and_then(|labels| labels.downward_api.clone())).collect()
+    }
+
     /// What is known of it besides its lines.
     pub fn labels(&self) -> Option<&LabelConfig> {
         match self {
@@ -257,6 +269,7 @@ pub struct Keys {
     last: AtomicU32,
     open_files: usize,
     hash_key: HashKey,
+    handover: Arc<Handover>,
 }
 
 /// Descriptors that are not the sources': of the spool, the network, the process itself.
@@ -266,17 +279,18 @@ const OPEN_FILES: std::ops::RangeInclusive<u64> = 8..=256;
 
 impl Default for Keys {
     fn default() -> Self {
-        Self::sharing(1, HashKey::default())
+        Self::sharing(1, HashKey::default(), Arc::default())
     }
 }
 
 impl Keys {
-    /// For so many sources. `hash_key` is the same at each start: by it files are known again.
-    pub fn sharing(sources: usize, hash_key: HashKey) -> Self {
+    /// For so many sources. `hash_key` is the same at each start: by it files are known again. `handover` has what sources
+    /// before these took out of pipes.
+    pub fn sharing(sources: usize, hash_key: HashKey, handover: Arc<Handover>) -> Self {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         let share = limit.saturating_sub(OTHER_DESCRIPTORS) / sources.max(1) as u64;
         let open_files = share.clamp(*OPEN_FILES.start(), *OPEN_FILES.end()) as usize;
-        Self { last: AtomicU32::new(0), open_files, hash_key }
+        Self { last: AtomicU32::new(0), open_files, hash_key, handover }
     }
 
     /// A key that was never given before in this process; the first is 1.
@@ -287,6 +301,11 @@ impl Keys {
     /// What the hashes in cursors are keyed with.
     fn hash_key(&self) -> HashKey {
         self.hash_key
+    }
+
+    /// What goes from sources before to these, and from these to the next.
+    fn handover(&self) -> &Arc<Handover> {
+        &self.handover
     }
 
     /// How many files one source may hold open.

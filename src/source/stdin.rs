@@ -1,16 +1,18 @@
 //! Standard input, to its end.
 //!
 //! A pipe's bytes can't be read a second time: what is taken out is handed on, even when the stop comes meanwhile, as
-//! far as the output takes it within [`PARTING`]. What is still in the pipe stays there.
+//! far as the output takes it within [`PARTING`]. What is still in the pipe stays there. Where another source reads on, it gets
+//! what is no whole line yet ([`Handover`]).
 
 use super::labels::SourceLabels;
 use super::lines::{Cut, Shape, Units};
-use super::{Error, Keys, StdinConfig, Stop};
+use super::{Error, Handover, Keys, StdinConfig, Stop};
 use crate::record::{Batch, Cursor, Item, Labels, SourceEvent, SourceKey};
 use crossbeam_channel::{SendTimeoutError, Sender, select};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of one read.
@@ -35,6 +37,7 @@ pub struct Stdin {
     units: Option<Units>,
     /// When lines that may go on are handed on all the same.
     due: Option<Instant>,
+    handover: Arc<Handover>,
 }
 
 impl Stdin {
@@ -49,7 +52,17 @@ impl Stdin {
         let labels = SourceLabels::new(&config.name, &config.labels)?.common();
         let offset = known.iter().map(Cursor::offset).max().unwrap_or(0);
         let key = keys.next();
-        Ok(Stdin { config: config.clone(), key, input, offset, labels, shape, units: None, due: None })
+        Ok(Stdin {
+            config: config.clone(),
+            key,
+            input,
+            offset,
+            labels,
+            shape,
+            units: None,
+            due: None,
+            handover: Arc::clone(keys.handover()),
+        })
     }
 
     pub(super) fn run(mut self, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
@@ -59,12 +72,20 @@ impl Stdin {
             labels: self.labels.clone(),
         };
         let mut batch = Batch { bytes: Vec::new(), items: vec![Item::Source(self.key, opened)] };
+        // looked at at once: there may be whole lines among it
+        let mut has_more = false;
+        if let Some(rest) = self.handover.take(&self.config.name) {
+            self.units = rest.units;
+            batch.bytes = rest.bytes();
+            has_more = !batch.bytes.is_empty();
+        }
         loop {
-            let read = self.read(&mut batch.bytes, stop);
+            let read = if std::mem::take(&mut has_more) { Ok(Read::Some) } else { self.read(&mut batch.bytes, stop) };
             let read = read.map_err(|reason| Error::Stdin { name: self.config.name.clone(), reason })?;
             let more = matches!(read, Read::Some | Read::Quiet);
+            let goes_on = read == Read::Stopped && self.handover.is_expected(&self.config.name);
             loop {
-                let rest = self.cut(&mut batch, !more, read == Read::Quiet);
+                let rest = self.cut(&mut batch, !more && !goes_on, read == Read::Quiet);
                 if batch.items.is_empty() {
                     batch.bytes = rest;
                     break;
@@ -76,13 +97,16 @@ impl Stdin {
                 batch.items.push(Item::Source(self.key, SourceEvent::Ended));
                 self.send(&mut batch, output, stop)?;
             }
+            if goes_on {
+                self.handover.leave(&self.config.name, std::mem::take(&mut batch.bytes), self.units);
+            }
             if !more {
                 return Ok(());
             }
         }
     }
 
-    /// Sends the batch and leaves an empty one; after a stop it waits no longer than [`PARTING`].
+    /// Sends the batch and leaves an empty one; after a stop it waits no longer than [`PARTING`], unless another source reads on.
     fn send(&self, batch: &mut Batch, output: &Sender<Batch>, stop: &Stop) -> Result<(), Error> {
         let closed = || Error::OutputClosed { name: self.config.name.clone() };
         if !stop.is_set() {
@@ -90,6 +114,9 @@ impl Stdin {
                 send(output, std::mem::take(batch)) -> sent => return sent.map_err(|_| closed()),
                 recv(stop.channel()) -> _ => {}
             }
+        }
+        if self.handover.is_expected(&self.config.name) {
+            return output.send(std::mem::take(batch)).map_err(|_| closed());
         }
         match output.send_timeout(std::mem::take(batch), PARTING) {
             Ok(()) => Ok(()),
@@ -229,6 +256,50 @@ mod tests {
         assert_eq!(rest.last().map(|(text, _, end)| (text.as_slice(), *end)), Some((b"half".as_slice(), End::Eof)));
         assert!(events.is_empty(), "the pipe has not ended: {events:?}");
         assert!(matches!(first[0].items[0], Item::Source(_, SourceEvent::Opened { .. })));
+    }
+
+    #[test]
+    fn what_is_no_whole_line_goes_over_to_the_next_reader_of_the_pipe() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let (next_reader, handover) = (reader.try_clone().unwrap(), Arc::new(Handover::default()));
+        let read = |reader: io::PipeReader, offset, stop: Stop| {
+            let config = StdinConfig {
+                name: "in".into(),
+                max_line_bytes: 8,
+                text: TextConfig::default(),
+                labels: Default::default(),
+            };
+            let keys = Keys::sharing(1, Default::default(), Arc::clone(&handover));
+            let stdin = Stdin::reading(&config, vec![Cursor::Stdin { offset }], &keys, reader.into()).unwrap();
+            let (output, batches) = bounded(1);
+            (batches, std::thread::spawn(move || stdin.run(&output, &stop)))
+        };
+        let (stopper, stop) = Stop::pair();
+        let (batches, thread) = read(reader, 0, stop);
+        writer.write_all(b"one\ntwo\nthr").unwrap();
+        let first = batches.recv().unwrap();
+        handover.expect("in");
+        stopper.stop();
+        let (rest, _) = lines(&batches);
+        thread.join().unwrap().unwrap();
+        assert_eq!(rest, [], "half a line does not end here");
+        // the second line came back
+        handover.give_back("in", first.text(lines_of(&first)[1]), End::Newline);
+        let (batches, thread) = read(next_reader, 4, Stop::never());
+        writer.write_all(b"ee\n").unwrap();
+        drop(writer);
+        let (rest, events) = lines(&batches);
+        thread.join().unwrap().unwrap();
+        assert_eq!(rest, [(b"two".to_vec(), 8, End::Newline), (b"three".to_vec(), 14, End::Newline)]);
+        assert_eq!(events.last(), Some(&SourceEvent::Ended));
+    }
+
+    fn lines_of(batch: &Batch) -> Vec<&crate::record::LineItem> {
+        let lines = batch.items.iter().filter_map(|item| match item {
+            Item::Line(line) => Some(line),
+            Item::Source(..) => None,
+        });
+        lines.collect()
     }
 
     #[test]

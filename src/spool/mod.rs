@@ -56,7 +56,7 @@ use quarantine::Quarantine;
 use queue::{Next, Queue, SegmentRef};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -68,6 +68,15 @@ pub struct Config {
     pub dir: PathBuf,
     /// Bytes of lines that it may hold; reading stops there.
     pub max_size_bytes: u64,
+    /// After a stop, how long targets may take to store what it holds; the rest is sent at the next start.
+    pub drain_timeout: Duration,
+}
+
+impl Config {
+    /// Of a spool that is looked at, and neither filled nor drained.
+    fn at_rest(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), max_size_bytes: u64::MAX, drain_timeout: Duration::ZERO }
+    }
 }
 
 /// A target as far as the spool is concerned.
@@ -95,7 +104,7 @@ struct Shared {
     state: Mutex<State>,
     room: Condvar,
     news: watch::Sender<u64>,
-    draining: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     durable: watch::Sender<Option<Durable>>,
     /// Of the thread that makes lines durable.
     pulse: Arc<Pulse>,
@@ -118,6 +127,17 @@ pub struct Durable {
     pub stream: StreamId,
     /// Its lines before this one are durable.
     pub next: Seq,
+}
+
+/// What is to be done with batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// They are sent as they fill up.
+    Filling,
+    /// They are sent at once, what there is.
+    Draining,
+    /// They are left to whoever opens the spool next.
+    Retired,
 }
 
 /// What a forwarder does next.
@@ -208,13 +228,19 @@ impl Spool {
 
     /// From now on batches are sent without waiting for more.
     pub fn drain(&self) {
-        self.shared.draining.send_replace(true);
+        self.shared.phase.send_replace(Phase::Draining);
         self.shared.notify();
     }
 
-    /// Sees whether [`drain`](Self::drain) was called.
-    pub fn draining(&self) -> watch::Receiver<bool> {
-        self.shared.draining.subscribe()
+    /// From now on nothing more is sent: another spool is opened in the place of this one.
+    pub fn retire(&self) {
+        self.shared.phase.send_replace(Phase::Retired);
+        self.shared.notify();
+    }
+
+    /// Sees [`drain`](Self::drain) and [`retire`](Self::retire).
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.shared.phase.subscribe()
     }
 
     /// Whether every required target has everything.
@@ -233,7 +259,7 @@ impl Spool {
     pub fn work(&self, target: &str, limits: BatchLimits) -> Result<Work, Error> {
         let shared = &self.shared;
         let mut state = shared.lock();
-        let max_age = if *shared.draining.borrow() { Duration::ZERO } else { limits.max_age };
+        let max_age = if *shared.phase.borrow() == Phase::Draining { Duration::ZERO } else { limits.max_age };
         let limits = BatchLimits { max_age, ..limits };
         let State { queue, ledger, .. } = &mut *state;
         let Some(position) = ledger.targets.get_mut(target) else { return Ok(Work::Wait(None)) };

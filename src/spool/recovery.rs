@@ -8,7 +8,7 @@ use super::ledger::{self, Ledger, Snapshot, TargetState};
 use super::quarantine::Quarantine;
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
-use super::{Config, Damage, Error, Harm, Shared, Spool, State, Target, aside, writer};
+use super::{Config, Damage, Error, Harm, Phase, Shared, Spool, State, Target, aside, writer};
 use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
@@ -77,7 +77,7 @@ pub(super) fn shared(config: &Config, ledger: Ledger, fs: Arc<dyn FileSystem>, l
         state: Mutex::new(State { queue: Queue::default(), ledger, quarantine, failed: None, full: false }),
         room: Condvar::new(),
         news: watch::Sender::new(0),
-        draining: watch::Sender::new(false),
+        phase: watch::Sender::new(Phase::Filling),
         durable: watch::Sender::new(None),
         pulse: Arc::default(),
         _lock: lock,

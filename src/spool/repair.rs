@@ -55,7 +55,7 @@ pub fn repair(dir: &Path, host: Option<&str>, targets: &[String]) -> Result<Repa
         for path in unknown_streams(dir, &ledger) {
             move_stream(dir, &path, &mut moved)?;
         }
-        let config = Config { dir: dir.to_owned(), max_size_bytes: u64::MAX };
+        let config = Config::at_rest(dir);
         let before = set_aside(dir);
         let shared = recovery::shared(&config, ledger, Arc::new(Disk), lock);
         let mended = recovery::recover(&shared)?;

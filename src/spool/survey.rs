@@ -96,7 +96,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
         Err(Error::Ledger { reason, .. }) => return Ok(without_ledger(dir, quarantine, reason)),
         Err(error) => return Err(error),
     };
-    let config = Config { dir: dir.to_owned(), max_size_bytes: u64::MAX };
+    let config = Config::at_rest(dir);
     let shared = recovery::shared(&config, ledger, Arc::new(Untouched), lock);
     let unknown = unknown_streams(dir, &shared.lock().ledger);
     let known = shared.lock().ledger.snapshot.as_ref().map(|snapshot| (snapshot.stream, snapshot.size));

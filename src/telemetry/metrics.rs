@@ -34,6 +34,10 @@ fn agent(text: &mut Text, status: &Status) {
     text.metric("sealtail_chain_streams_total", Counter, "Streams that were begun.").sample(&[], chain.streams);
     let since = "Since when the present stream is written.";
     text.metric("sealtail_chain_stream_start_timestamp_seconds", Gauge, since).sample(&[], chain.stream_since_unix_s);
+    let other = "Other configurations that were read.";
+    let mut reloads = text.metric("sealtail_config_reloads_total", Counter, other);
+    reloads.sample(&[("result", "ok")], status.configuration.taken_up);
+    reloads.sample(&[("result", "refused")], status.configuration.refused);
 }
 
 fn sources(text: &mut Text, sources: &[Source]) {

@@ -35,6 +35,9 @@ pub struct Status {
     pub verdicts: Vec<Verdicts>,
     /// Log lines of which some policy could not decide.
     pub undecided_lines: u64,
+    /// Configurations that were read again on SIGHUP and said something else.
+    #[serde(default)]
+    pub configuration: Reloads,
     /// The policies.
     pub policy: Policy,
     /// The spool.
@@ -133,6 +136,15 @@ pub struct Verdicts {
     pub severity: Option<Severity>,
     /// How often.
     pub count: u64,
+}
+
+/// What became of what was read again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// Good ones.
+    pub taken_up: u64,
+    /// Bad ones, which changed nothing.
+    pub refused: u64,
 }
 
 /// The policies.

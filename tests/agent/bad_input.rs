@@ -110,6 +110,24 @@ fn keys_that_others_may_read_are_refused() {
 }
 
 #[test]
+fn what_others_may_write_is_refused_by_run_and_check() {
+    let world = World::new();
+    for name in ["sealtail.toml", "policies/linux", "policies/linux/ssh.rego", "."] {
+        let path = world.path("q").join(name);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(before.mode() | 0o002)).unwrap();
+        for output in [world.run_once(), run(&["check", "--offline", "--config", &world.config()])] {
+            assert_eq!(output.status.code(), Some(1), "{name}: {}", text(&output));
+            assert!(text(&output).contains("everybody can write here"), "{name}: {}", text(&output));
+            assert!(text(&output).contains("run: chmod o-w "), "{name}: {}", text(&output));
+        }
+        fs::set_permissions(&path, before).unwrap();
+    }
+    let output = run(&["check", "--offline", "--config", &world.config()]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
 fn an_unreadable_file_is_named_and_the_others_are_read() {
     let mut world = World::new();
     world.configure(|config| config.replace("logs/app.log", "logs/*.log"));

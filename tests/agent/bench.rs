@@ -76,7 +76,7 @@ fn open(dir: &Path, max_lag_bytes: u64) -> Spool {
 
 /// As a start of the agent opens it, on a file system of the test's.
 pub(crate) fn open_on(dir: &Path, max_lag_bytes: u64, fs: Arc<dyn FileSystem>) -> Result<(Spool, Recovered), Error> {
-    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20 };
+    let config = Config { dir: dir.to_owned(), max_size_bytes: 8 << 20, drain_timeout: Duration::ZERO };
     let targets = [
         Target { name: "must".into(), max_lag_bytes: None },
         Target { name: "may".into(), max_lag_bytes: Some(max_lag_bytes) },

@@ -7,6 +7,7 @@ use crate::swaps::{IN_FORCE, REFUSED, ids, put, shown};
 use crate::world::{World, await_that, run, text};
 use base64::prelude::*;
 use rcgen::{CertificateParams, KeyPair};
+use sealtail::chain::key_file;
 use serde_json::json;
 use std::fs;
 
@@ -27,7 +28,7 @@ impl Served {
         let world = World::new();
         let (server, signer) = (BundleServer::start(&world.path("q"), 0), Signer::p256());
         fs::write(world.path("bundle.pub"), signer.public()).unwrap();
-        fs::write(world.path("token"), format!("{TOKEN}\n")).unwrap();
+        key_file::create(&world.path("token"), format!("{TOKEN}\n").as_bytes(), key_file::SECRET).unwrap();
         let policy = format!(
             "verify = {{ key = \"../bundle.pub\" }}\nbundle = {{ url = \"{}?secret=in-the-query\", poll = \"1s\", \
              token = \"${{file:../token}}\", tls = {{ ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }} }}",

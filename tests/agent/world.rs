@@ -144,6 +144,16 @@ impl World {
         self.agent = Some(self.spawn("agent.log", &["run", "--config", &self.config()]));
     }
 
+    /// Starts it with a pipe as its standard input.
+    pub(crate) fn start_agent_with_pipe(&mut self) -> std::process::ChildStdin {
+        let log = OpenOptions::new().append(true).create(true).open(self.path("agent.log")).unwrap();
+        let mut command = sealtail(&["run", "--config", &self.config()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let pipe = child.stdin.take().unwrap();
+        self.agent = Some(child);
+        pipe
+    }
+
     pub(crate) fn kill_receiver(&mut self) {
         kill(self.receiver.take());
     }

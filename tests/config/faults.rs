@@ -1,6 +1,6 @@
 //! Configurations that don't load, and what is said of them.
 
-use crate::{RECIPIENT, agent_text, load, load_in};
+use crate::{RECIPIENT, agent_text, load, load_in, put_secret};
 use std::fs;
 
 /// The one fault of an agent's configuration after a change.
@@ -369,7 +369,7 @@ fn a_file_that_cannot_be_read_as_text_is_told() {
 #[test]
 fn a_secret_never_shows() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("secret"), "hunter2[").unwrap();
+    put_secret(&folder.path().join("secret"), "hunter2[");
     let secret = "\"${file:secret}\"";
     let text = format!(
         "[host]\nname = {secret}\nkey = \"k\"\n[auditors]\nrecipients = [{secret}]\n\

@@ -1,6 +1,6 @@
 //! Configurations that load: defaults, substitutions, paths, the shipped file.
 
-use crate::{RECIPIENT, agent_text, load, load_in};
+use crate::{RECIPIENT, agent_text, load, load_in, put_secret};
 use sealtail::alert;
 use sealtail::config::Config;
 use sealtail::forward::Kind;
@@ -119,7 +119,7 @@ fn what_is_written_counts() {
         log = "warn,sealtail=debug"
         "#
     );
-    fs::write(folder.path().join("token"), "t0ken\n").unwrap();
+    put_secret(&folder.path().join("token"), "t0ken\n");
     let config = load_in(folder.path(), &text).unwrap();
     assert!(!format!("{config:?}").contains("Secret(t0ken"));
     let agent = config.agent.unwrap();
@@ -175,7 +175,7 @@ fn assert_alerts(folder: &std::path::Path, alerts: &[alert::Config]) {
 fn bundles_are_asked_for_and_checked_as_written() {
     use sealtail::policy::bundle::Keys;
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("token"), "t0ken\n").unwrap();
+    put_secret(&folder.path().join("token"), "t0ken\n");
     let policy = |lines: &str| {
         let text = agent_text(&format!("[policy]\n{lines}"));
         load_in(folder.path(), &text).unwrap().agent.unwrap().policy
@@ -213,7 +213,7 @@ fn a_folder_with_pattern_characters_in_its_name_is_taken_as_it_is() {
 #[test]
 fn strings_take_variables_and_files() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("recipient"), format!("{RECIPIENT}\n")).unwrap();
+    put_secret(&folder.path().join("recipient"), &format!("{RECIPIENT}\n"));
     let text = agent_text("").replace(RECIPIENT, "${file:recipient}").replace("\"spool\"", "\"${PATH}/$${x}\"");
     let agent = load_in(folder.path(), &text).unwrap().agent.unwrap();
     assert_eq!(agent.recipients[0].to_string(), RECIPIENT);
@@ -327,7 +327,7 @@ fn the_digest_is_that_of_the_bytes() {
 fn shipped(change: impl Fn(String) -> String) -> Result<Config, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("auditor.pub"), format!("{RECIPIENT}\n")).unwrap();
-    fs::write(folder.path().join("webhook.secret"), "s3cret\n").unwrap();
+    put_secret(&folder.path().join("webhook.secret"), "s3cret\n");
     load_in(folder.path(), &change(include_str!("../../config/sealtail.toml").to_owned()))
 }
 

@@ -10,12 +10,18 @@ mod reference;
 mod s3;
 mod trust;
 
+use sealtail::chain::key_file;
 use sealtail::config::Config;
 use std::fs;
 use std::path::Path;
 
 /// The recipient that age's own manual shows.
 const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+/// A file that nobody else can read.
+fn put_secret(path: &Path, text: &str) {
+    key_file::create(path, text.as_bytes(), key_file::SECRET).unwrap();
+}
 
 /// The least an agent needs, and something more.
 fn agent_text(more: &str) -> String {

@@ -6,6 +6,7 @@ use sealtail::config::reference::{Key, Kind, Need, TABLES, Table, markdown, sche
 use sealtail::config::{Config, Fault};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,7 +23,9 @@ thread_local! {
 fn load(text: &str) -> Result<Config, Vec<Fault>> {
     FOLDER.with(|folder| {
         for rest in text.split("${credential:").skip(1) {
-            fs::write(folder.path().join(rest.split('}').next().unwrap()), "s3cret\n").unwrap();
+            let path = folder.path().join(rest.split('}').next().unwrap());
+            fs::write(&path, "s3cret\n").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         let path = folder.path().join("sealtail.toml");
         fs::write(&path, text).unwrap();
@@ -232,8 +235,10 @@ fn both_know_the_same_words_and_bounds() {
                 }
                 Kind::Size(least, most) | Kind::Duration(least, most) => {
                     let unit = if matches!(key.kind, Kind::Size(..)) { "B" } else { "ms" };
+                    // where nothing is too little, a century is too much
+                    let wrong = if least.starts_with('0') { "36500d".to_owned() } else { format!("0{unit}") };
                     assert_eq!(
-                        say(&format!("\"0{unit}\"")),
+                        say(&format!("\"{wrong}\"")),
                         format!("choose {least} to {most}"),
                         "{table} {}",
                         key.name

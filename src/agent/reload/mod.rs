@@ -6,11 +6,13 @@
 mod thread;
 mod watch;
 
+use super::Error;
 use super::board::Board;
 use super::live::Live;
+use super::reconfigure::Lasting;
 use crate::chain::header::Hash;
 use crate::policy::bundle::{Downloaded, Downloads};
-use crate::policy::{Candidate, Config, Fault, PolicySet};
+use crate::policy::{self, Candidate, Config, Fault, PolicySet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,14 +36,30 @@ const GONE_SHOWN: usize = 8;
 /// Asks an agent to read its policies again.
 #[derive(Clone, Debug, Default)]
 pub struct Reload {
+    config: crate::service::Reload,
     files: crate::service::Reload,
     server: Arc<Notify>,
 }
 
 impl Reload {
-    /// Files are read again, which this waits for, and a bundle is downloaded again even if the server says that it has no
-    /// other.
+    /// The configuration is read again, and then policies, which this waits for; a bundle is downloaded again even if the server
+    /// says that it has no other.
     pub async fn ask(&self) {
+        self.config.ask().await;
+    }
+
+    /// Waits to be asked for all of it.
+    pub(super) async fn asked(&self) {
+        self.config.asked().await;
+    }
+
+    /// Answers.
+    pub(super) fn done(&self) {
+        self.config.done();
+    }
+
+    /// The policies alone.
+    pub(super) async fn ask_policies(&self) {
         self.server.notify_one();
         self.files.ask().await;
     }
@@ -49,20 +67,20 @@ impl Reload {
 
 /// What reloading needs.
 pub(super) struct Reloader {
-    pub(super) config: Config,
-    pub(super) live: Arc<Live>,
-    pub(super) board: Arc<Board>,
-    pub(super) asked: Reload,
+    config: Config,
+    live: Arc<Live>,
+    board: Arc<Board>,
+    asked: Reload,
     /// The bundle from a server that is among the policies in force, and what asks for the next one.
-    pub(super) bundle: Option<(Downloads, Downloaded)>,
+    bundle: Option<(Downloads, Downloaded)>,
     /// What the files looked like before they were read.
-    pub(super) seen: u64,
-    pub(super) state: State,
+    seen: u64,
+    state: State,
 }
 
 /// What reloads left behind.
 #[derive(Default)]
-pub(super) struct State {
+struct State {
     compiling: OneAtATime,
     /// Something was not looked at, as the policies before it were not done.
     is_owed: bool,
@@ -70,7 +88,35 @@ pub(super) struct State {
     is_refused: bool,
 }
 
+/// Policies, and what reloads them.
+pub(super) type Policies = (Arc<Live>, Arc<tokio::sync::Mutex<Reloader>>);
+
 impl Reloader {
+    /// The policies to begin with; a bundle from its server if none was kept.
+    pub(super) async fn first(config: &Config, lasting: &Lasting) -> Result<Policies, Error> {
+        let seen = stamp(config);
+        let policy::First { set, bundle } = PolicySet::first(config).await.map_err(Error::Policy)?;
+        let live = Arc::new(Live::new(set));
+        let reloader = Self {
+            config: config.clone(),
+            live: Arc::clone(&live),
+            board: Arc::clone(&lasting.board),
+            asked: lasting.reload.clone(),
+            bundle,
+            seen,
+            state: State::default(),
+        };
+        Ok((live, Arc::new(tokio::sync::Mutex::new(reloader))))
+    }
+
+    /// The same, with their tests, as for all that takes the place of what runs.
+    pub(super) async fn tested(config: &Config, lasting: &Lasting) -> Result<Policies, Error> {
+        let (live, reloader) = Self::first(config, lasting).await?;
+        let bundle = reloader.lock().await.bundle.as_ref().map(|(_, bundle)| bundle.clone());
+        live.put(Candidate::read(config, bundle.as_ref()).compile_tested().map_err(Error::Policy)?);
+        Ok((live, reloader))
+    }
+
     /// Until it is dropped.
     pub(super) async fn run(&mut self) {
         let (found, mut downloaded) = mpsc::channel(1);
@@ -224,7 +270,7 @@ fn why_not(failed: Failed) -> String {
 }
 
 /// What the files of the policies look like now.
-pub(super) fn stamp(config: &Config) -> u64 {
+fn stamp(config: &Config) -> u64 {
     watch::stamp(&config.files())
 }
 

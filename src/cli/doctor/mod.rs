@@ -118,7 +118,6 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
             findings.push(Finding::ok("config", format!("{} is good", args.config.display())));
         }
         findings.extend(faults.iter().map(|fault| Finding::fault("config", fault, MEND_CONFIG)));
-        findings.extend(storage::writable(&args.config, config));
     }
     let agent = config.as_ref().and_then(|config| config.agent.as_ref());
     let found = agent.map(sources::previews).unwrap_or_default();

@@ -1,11 +1,10 @@
-//! The spool, and who may write where.
+//! The spool.
 
 use super::Finding;
 use crate::chain::stamp::parse_rfc3339;
-use crate::config::Config;
 use crate::spool;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Without that much no segment and no ledger can be written.
@@ -23,40 +22,6 @@ const SUSPECT: [(i64, &str, &str); 6] = [
     (0xff53_4d42, "SMB", "an outage of the network stops reading, and locks may not keep a second agent out"),
     (0x6573_5546, "FUSE", "whether fdatasync makes bytes durable is up to its program"),
 ];
-
-/// Whether others may write what the agent believes.
-pub(super) fn writable(file: &Path, config: &Config) -> Vec<Finding> {
-    let policies = config.agent.iter().flat_map(|agent| agent.policy.paths.clone());
-    let mut paths: Vec<PathBuf> = std::path::absolute(file).into_iter().chain(policies).collect();
-    let folders: Vec<PathBuf> = paths.iter().filter_map(|path| Some(path.parent()?.to_owned())).collect();
-    paths.extend(folders);
-    paths.sort();
-    paths.dedup();
-    let open: Vec<Finding> = paths.iter().flat_map(|path| within(path, 0)).collect();
-    match open.is_empty() {
-        true => vec![Finding::ok("permissions", "configuration and policies are not for everybody to write")],
-        false => open,
-    }
-}
-
-/// The path, and of a folder of policies what is in it.
-fn within(path: &Path, depth: usize) -> Vec<Finding> {
-    const DEPTH_MAX: usize = 16;
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return Vec::new() };
-    let mode = meta.mode();
-    let sticky = meta.is_dir() && mode & 0o1000 != 0;
-    let mut found = Vec::new();
-    if mode & 0o002 != 0 && !sticky && !meta.is_symlink() {
-        let what = format!("everybody may write {}", path.display());
-        found.push(Finding::fail("permissions", what, format!("chmod o-w {}", path.display())));
-    }
-    let holds_policies = meta.is_dir() && depth < DEPTH_MAX && (depth > 0 || path.ends_with("policies"));
-    if holds_policies {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        found.extend(entries.flat_map(|entry| within(&entry.path(), depth + 1)));
-    }
-    found
-}
 
 /// Its disk, its file system, who has it, and when it last gave something away.
 pub(super) fn spool(config: &spool::Config, proc: &Path) -> Vec<Finding> {

@@ -16,6 +16,7 @@ pub const TABLES: &[Table] = &[
     Table { name: "target", types: TARGETS, doc: "Where lines go; one table each, one at least required.", keys: TARGET },
     Table { name: "alert", types: &[plain("webhook"), plain("alertmanager"), plain("command")], doc: "Who is told of a verdict at once; 16 tables at most.", keys: ALERT },
     Table { name: "telemetry", types: &[], doc: "What the agent says of itself.", keys: TELEMETRY },
+    Table { name: "hardening", types: &[], doc: "What this process gives up before it reads anything. `sealtail receive` keeps to it too.", keys: HARDENING },
     Table { name: "receive", types: &[], doc: "Read by `sealtail receive`; a file may hold this table alone.", keys: RECEIVE },
 ];
 
@@ -97,6 +98,7 @@ const SPOOL: &[Key] = &[
     key("dir", Text, Must(r#""/var/lib/sealtail/spool""#), "Its folder: lines are durable here before they are sent, and stay until every required target has them."),
     key("max_size", Size("8MiB", "1024TiB"), Or(r#""1GiB""#), "Bytes of lines that it may hold."),
     key("when_full", Word(&["block"]), Or(r#""block""#), "`block`: reading stops, and files hold the backlog."),
+    key("drain_timeout", Duration("0ms", "1h"), Or(r#""10s""#), "After a stop, how long targets may take to store what is here; the rest is sent at the next start. A service manager must wait longer."),
 ];
 
 const TARGETS: &[Type] = &[
@@ -223,6 +225,14 @@ const TELEMETRY: &[Key] = &[
     key("listen", Text, May(r#""127.0.0.1:9598""#), "Where `/metrics` is served for Prometheus, and the agent's `/healthz` and `/readyz`, plain HTTP. Default: off."),
     key("socket", Text, May(r#""/run/sealtail/status.sock""#), "Where `sealtail status` and `sealtail top` ask, mode 0660. Default: there, if the folder is there and can be written to, else `status.sock` in the spool's folder."),
     key("log", Text, Or(r#""info""#), "`error`, `warn`, `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas between."),
+];
+
+const HARDENING: &[Key] = &[
+    key("seccomp", Boolean, Or("true"), "System calls that nothing here needs are denied, to start programs among them unless an `[[alert]]` of type `command` is configured."),
+    key("landlock", Boolean, Or("true"), "Files can be written only where this file says (the spool, its socket's folder, `dir` of file targets), and none can be executed, also by root. Not with an `[[alert]]` of type `command`."),
+    key("read", List, May(r#"["/srv"]"#), "With it files can't be read either, but in these folders, in those of `include`, `directories`, `paths` and certificates, and in `/etc` and `/usr`. Name where links among the logs lead. Default: all files can be read."),
+    key("write", List, May(r#"["/mnt/worm"]"#), "Folders that may be written besides, for file targets to come."),
+    key("require", Boolean, Or("false"), "`true`: where that can't be had nothing starts. Default: it is said in the log."),
 ];
 
 const RECEIVE: &[Key] = &[

@@ -13,6 +13,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::{Keys, Verify, hash};
+use crate::modes;
 
 /// The file of a bundle with its signature.
 pub(super) const SIGNATURES: &str = ".signatures.json";
@@ -153,6 +154,7 @@ impl Key {
     /// A public key (BEGIN PUBLIC KEY), or that of a certificate.
     fn load(path: &Path) -> Result<Self, String> {
         const MEND: &str = "name a PEM file with BEGIN PUBLIC KEY, as `openssl pkey -pubout` writes it";
+        modes::check(path).map_err(|writable| writable.to_string())?;
         let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
         if meta.len() > KEY_MAX_BYTES {
             return Err(format!("is too large for a key; {MEND}"));

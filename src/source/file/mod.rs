@@ -39,6 +39,7 @@ mod turns;
 mod unpack;
 mod whereabouts;
 
+pub(super) use preview::places;
 pub use preview::{Preview, preview};
 
 use super::labels::SourceLabels;

@@ -1,6 +1,7 @@
 //! A running agent, watched: metrics, health, `status`, `top`.
 
 mod metrics;
+mod reconfigured;
 mod screen;
 mod status;
 mod top;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `records` | lines -> records, and these in requests of bounded size |
 //! | `severity` | what a line says of its severity and time |
+//! | `channel` | calls over gRPC |
 //! | `answer` | what a server's answer means |
 //!
 //! What the contract of [`Backend`] asks and OTLP can't give: an answer is no receipt (a collector may hold what it took in memory), and there
@@ -11,6 +12,7 @@
 //! a target is never the only one that is required.
 
 mod answer;
+mod channel;
 mod records;
 mod severity;
 
@@ -19,18 +21,16 @@ use super::http::{self, read_answer, retry_after};
 use super::{Error, OtlpConfig, Protocol, tls};
 use crate::record::{Seq, StreamId};
 use crate::tls::{explain, said_by};
+use channel::{Channel, Unreadable};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message;
 use records::{Requests, Sources};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
 use tonic::codegen::http as wire;
 
 const PROTOBUF: &str = "application/x-protobuf";
-/// An answer may name what is wrong with each record of a request; as much is read of one over gRPC.
+/// An answer may name what is wrong with each record of a request.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
 
 /// A connection pool to one target.
@@ -124,16 +124,24 @@ impl Otlp {
         let timeout = http::time_for(request.encoded_len() as u64);
         let channel = Channel { client: self.client.clone(), headers: self.headers.clone(), timeout };
         let answer = LogsServiceClient::with_origin(channel, origin).export(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| answer::of_grpc(&status, &self.config.url))
+        let answer = answer.map_err(|status| answer::of_grpc(&status, &self.config.url))?;
+        if let Some(Unreadable(bytes)) = answer.extensions().get() {
+            self.tell_unreadable(*bytes);
+        }
+        Ok(answer.into_inner())
     }
 
     /// A success is one whatever else was said; what the server's own words add is read if it can be.
     fn taken(&self, body: &[u8], is_protobuf: bool) -> ExportLogsServiceResponse {
         let answer = ExportLogsServiceResponse::decode(body).ok();
         answer.filter(|_| is_protobuf || body.is_empty()).unwrap_or_else(|| {
-            tracing::warn!(target_name = %self.name, bytes = body.len(), "taken, with an answer that can't be read: whether records were rejected is unknown");
+            self.tell_unreadable(body.len());
             ExportLogsServiceResponse::default()
         })
+    }
+
+    fn tell_unreadable(&self, bytes: usize) {
+        tracing::warn!(target_name = %self.name, bytes, "taken, with an answer that can't be read: whether records were rejected is unknown");
     }
 
     /// Records that the server took note of and will never store. They stand in the required targets.
@@ -175,42 +183,4 @@ fn client(config: &OtlpConfig, tls: rustls::ClientConfig) -> Result<reqwest::Cli
     let builder = http::builder(tls, config.proxy.as_ref())?;
     let builder = if config.protocol == Protocol::Grpc { builder.http2_prior_knowledge() } else { builder };
     http::built(&config.url, builder)
-}
-
-/// gRPC over the same client as all else, so that certificates, proxies and bounds are the same.
-struct Channel {
-    client: reqwest::Client,
-    headers: HeaderMap,
-    timeout: Duration,
-}
-
-/// Why a call didn't get through, in words.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Failed(String);
-
-impl tonic::codegen::Service<wire::Request<tonic::body::Body>> for Channel {
-    type Response = wire::Response<reqwest::Body>;
-    type Error = Failed;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failed>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: wire::Request<tonic::body::Body>) -> Self::Future {
-        let (client, headers, timeout) = (self.client.clone(), self.headers.clone(), self.timeout);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            parts.headers.extend(headers);
-            // as large as a request is at most
-            let body = axum::body::to_bytes(axum::body::Body::new(body), records::REQUEST_MAX_BYTES + 1024).await;
-            let body = body.map_err(|error| Failed(error.to_string()))?;
-            let request = wire::Request::from_parts(parts, reqwest::Body::from(body));
-            let mut request = reqwest::Request::try_from(request).map_err(|error| Failed(explain(error)))?;
-            *request.timeout_mut() = Some(timeout);
-            let response = client.execute(request).await.map_err(|error| Failed(explain(error)))?;
-            Ok(response.into())
-        })
-    }
 }

@@ -135,7 +135,10 @@ fn follow_config(ledger: &mut Ledger, targets: &[Target]) {
     }
     if heir.is_some() && targets.iter().all(|target| !gone.iter().any(|(old, _)| *old == target.name)) {
         let gone: Vec<&String> = gone.iter().map(|(name, _)| name).collect();
-        tracing::warn!(?gone, "targets that are no longer configured are forgotten, with what they were not sent");
+        tracing::warn!(
+            ?gone,
+            "targets that are no longer configured are forgotten, with what they were not sent; should one come back, give it a new archive: what the old one lacks by then is STREAM-MISSING"
+        );
     }
 }
 

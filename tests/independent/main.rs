@@ -8,5 +8,6 @@
 
 mod agrees;
 mod opened;
+mod skips;
 mod vectors;
 mod world;

@@ -103,6 +103,18 @@ impl World {
         auditor: bool,
         host_key: &Path,
     ) -> Result<Report, String> {
+        self.compare_for(what, archive, auditor, host_key, &[])
+    }
+
+    /// The same, where somebody says of which targets the archive is.
+    pub(crate) fn compare_for(
+        &self,
+        what: &str,
+        archive: &Archive,
+        auditor: bool,
+        host_key: &Path,
+        targets: &[&str],
+    ) -> Result<Report, String> {
         let written = tempfile::tempdir().unwrap();
         archive.write(written.path());
         let (path, identity) = (written.path().to_str().unwrap(), self.path("auditor.key"));
@@ -110,6 +122,7 @@ impl World {
         if auditor {
             args.extend(["--identity", identity.to_str().unwrap()]);
         }
+        args.extend(targets.iter().flat_map(|target| ["--target", target]));
         let ours = sealtail(&[&["verify", "--json"], &args[..]].concat());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier.py");
         let theirs = Command::new(python()).arg(script).args(&args).output().unwrap();

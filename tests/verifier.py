@@ -270,6 +270,11 @@ class Stream:
         if not self.genesis:
             unchecked.append(f"{self.host}/{self.id}: no sound genesis")
 # ---- §10 the streams of a host ----
+def follows(s, first, known):    # by prev, whatever the times say
+    for _ in known:
+        prev = s and s.genesis and s.genesis["prev"]
+        s = known.get(prev["stream"]) if prev else None
+        if s is first: return True
 def link(streams):
     known, followed = {s.id: s for s in reversed(streams)}, {}      # followed: stream id to its successor
     lines = [(s, line) for s in streams if s.counts for line in s.lines.values() if line.kind == "skip"]
@@ -281,7 +286,8 @@ def link(streams):
         if prev["stream"] not in known:
             gone = f"stream {s.id} follows {prev['stream']}, which is not here"
             named = [h["target"] for h in skips if (h["stream"], h["from"]) == (prev["stream"], 0)]
-            named += [] if any(o.counts for o in streams[:streams.index(s)]) else s.genesis["targets"]
+            before = (o for o in streams[:streams.index(s)] if o.counts and not follows(o, s, known))
+            named += [] if any(before) else s.genesis["targets"]
             if not named or given.target and not {*given.target} & {*named}: find("STREAM-MISSING", s.host, prev["stream"], None, gone)
             else: s.find("SKIPPED", 0, gone), unchecked.extend([] if given.target else [f"{gone}: --target says whether it may"])
         elif followed.setdefault(prev["stream"], s) is not s:

@@ -98,7 +98,8 @@ impl<'a> Links<'a> {
             let detail = format!("the stream before it is not here: {}", self.excuses.describe(skip));
             return self.skipped(end, 0, detail, &[&skip.target]);
         }
-        let begins_here = !self.ends[..index].iter().any(|earlier| earlier.host == end.host && earlier.counts());
+        let mut earlier = self.ends[..index].iter().filter(|earlier| earlier.host == end.host && earlier.counts());
+        let begins_here = earlier.all(|earlier| self.follows(earlier, end.stream));
         let targets = self.excuses.beginning(&end.host, start, prev.stream);
         if begins_here && !targets.is_empty() {
             let targets: Vec<_> = targets.into_iter().map(super::roots::printable).collect();
@@ -126,6 +127,19 @@ impl<'a> Links<'a> {
         let name = (end.host.clone(), prev.stream);
         self.named.insert(name.clone());
         self.stream_missing(&name, &why);
+    }
+
+    /// Whether `prev` leads from one stream back to another, however their times stand: the clock may have been set back between.
+    fn follows(&self, end: &StreamEnd, stream: StreamId) -> bool {
+        let mut at = Some(end);
+        for _ in self.ends {
+            let Some(prev) = at.and_then(|end| end.start.as_ref()?.prev) else { return false };
+            if prev.stream == stream {
+                return true;
+            }
+            at = self.by_name.get(&(end.host.as_str(), prev.stream)).map(|index| &self.ends[*index]);
+        }
+        false
     }
 
     /// A target that lacks a stream from a later line on has the lines before; where none is there nobody else may name that stream.

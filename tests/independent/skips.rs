@@ -9,13 +9,23 @@ use sealtail::record::StreamId;
 
 /// A stream of the world's host: its genesis, these `skip` lines of the target `copy`, its end.
 fn stream(world: &World, before: Option<Tip>, targets: &[&str], skips: &[(StreamId, [u64; 2])]) -> (Stream, Tip) {
+    stream_of(world, new_stream().unwrap(), before, targets, skips)
+}
+
+fn stream_of(
+    world: &World,
+    id: StreamId,
+    before: Option<Tip>,
+    targets: &[&str],
+    skips: &[(StreamId, [u64; 2])],
+) -> (Stream, Tip) {
     let genesis = parsed(world.archive.streams[0].lines()[0]);
     let leads = |tip: Tip| {
         let (stream, size, root, leaf) = (tip.stream, tip.size, Hash(tip.root), Hash(tip.leaf));
         Prev { stream, size, root, leaf, clean: true }
     };
     let facts = Facts {
-        stream: new_stream().unwrap(),
+        stream: id,
         host: genesis["h"]["host"].as_str().unwrap().to_owned(),
         config: [1; 32],
         policy: [2; 32],
@@ -69,4 +79,19 @@ fn both_excuse_and_miss_the_same_whole_streams() {
         let said = world.compare_for(what, &archive, true, &world.path("host.pub"), targets);
         assert_eq!(said, Ok((exit, found.into_iter().collect())), "{what} is gone");
     }
+}
+
+// then a stream that follows has an earlier time; nothing was before the first all the same
+#[test]
+fn both_know_what_a_target_begins_with_where_the_clock_was_set_back() {
+    let Some(world) = World::get() else { return };
+    let (_, before) = stream(world, None, &["archive"], &[]);
+    let first = new_stream().unwrap();
+    let (earlier, _) = stream(world, Some(Tip { stream: first, ..before }), &[], &[]);
+    let (begun, _) = stream_of(world, first, Some(before), &["copy"], &[]);
+    let mut archive = world.archive.clone();
+    archive.streams = vec![earlier, begun];
+    let (_, found) = world.compare_for("a clock", &archive, true, &world.path("host.pub"), &["copy"]).unwrap();
+    // the tree that the one says of the other can't be right here
+    assert_eq!(found.into_iter().map(|(word, _)| word).collect::<Vec<_>>(), ["FORK", "SKIPPED"]);
 }

@@ -153,7 +153,7 @@ fn d_spool(bencher: Bencher, kind: Kind) {
         spool::Config { dir: folder.path().into(), max_size_bytes: 16 << 30, drain_timeout: std::time::Duration::ZERO };
     let (spool, _) =
         Spool::open(&config, HOST, &[Target { name: "t".into(), max_lag_bytes: None }], Arc::new(Disk)).unwrap();
-    let mut writer = spool.begin_stream(world.chain.stream()).unwrap();
+    let mut writer = spool.begin_stream(world.chain.stream()).unwrap().writer;
     bencher.bench_local(|| {
         let mut at = 0;
         for (first, last, end) in &ends {
@@ -230,6 +230,7 @@ impl World {
     fn new() -> Self {
         let (identity, host_key) = (age::x25519::Identity::generate(), HostKey::generate_ed25519().unwrap());
         let facts = Facts {
+            stream: sealtail::chain::new_stream().unwrap(),
             host: HOST.into(),
             config: [1; 32],
             policy: [2; 32],

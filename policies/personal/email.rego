@@ -30,13 +30,6 @@ verdicts contains {"id": "personal-many-emails", "redact": [pattern]} if {
 	count(found) > 8
 }
 
-is_name(address) if {
-	parts := split(address, ".")
-	parts[count(parts) - 1] in {"service", "timer", "socket", "slice", "scope", "target", "mount", "device", "path", "swap", "local", "internal"}
-}
+is_name(address) if regex.match(name, address)
 
-is_name(address) if endswith(address, "@openssh.com")
-
-is_name(address) if endswith(address, "@libssh.org")
-
-is_name(address) if contains(address, "git@")
+name := `git@|@(?:openssh\.com|libssh\.org)$|\.(?:service|timer|socket|slice|scope|target|mount|device|path|swap|local|internal)$`

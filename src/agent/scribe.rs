@@ -14,7 +14,7 @@ use crate::chain::{self, Chain, Facts, LogRecord, Tip};
 use crate::record::{Item, SourceEvent, Verdicts};
 use crate::service::Pulse;
 use crate::source::Stop;
-use crate::spool::{Cursors, KnownSource, Recovered, Skipped, Snapshot, Spool, Writer};
+use crate::spool::{Begun, Cursors, KnownSource, Recovered, Skipped, Snapshot, Spool, Writer};
 use crossbeam_channel::{Receiver, select};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -153,21 +153,22 @@ impl Scribe {
     }
 
     fn begin(&mut self) -> Result<Open, Error> {
+        let stream = chain::new_stream()?;
+        let Begun { writer, joining, skipped } = self.spool.begin_stream(stream)?;
         let facts = Facts {
+            stream,
             host: self.identity.host.clone(),
             config: self.identity.config,
             policy: self.identity.policy,
             erasure: self.identity.erasure.clone(),
-            targets: self.spool.joining(),
+            targets: joining,
             prev: self.prev,
         };
-        let skipped = self.spool.skipped();
         let mut lines = Vec::with_capacity(2 * PIECE_BYTES);
         let chain = Chain::begin(&facts, &self.identity.recipients, &self.identity.host_key, &mut lines)?;
-        let writer = self.spool.begin_stream(chain.stream())?;
-        tracing::info!(stream = %chain.stream(), "a stream begins");
+        tracing::info!(%stream, "a stream begins");
         let policy = self.identity.policy;
-        self.tally.counts().begun(Present { stream: chain.stream(), since: SystemTime::now(), policy });
+        self.tally.counts().begun(Present { stream, since: SystemTime::now(), policy });
         let heartbeat_due = Instant::now() + HEARTBEAT;
         let segment_due = Some(Instant::now() + self.config.flush_interval);
         let (segment_bytes, is_urgent) = (lines.len(), false);

@@ -16,6 +16,7 @@ pub mod key;
 pub mod key_file;
 pub mod line;
 pub(crate) mod memory;
+mod random;
 pub mod receipt;
 pub mod redact;
 mod salt;
@@ -24,6 +25,8 @@ pub mod stamp;
 pub mod tree;
 pub mod trust;
 
+pub use random::new_stream;
+
 use crate::record::{Cursor, End, Redaction, Seq, SourceEvent, SourceKey, StreamId, Verdicts};
 use base64::prelude::*;
 use checkpoint::Checkpoint;
@@ -31,6 +34,7 @@ use ed25519_dalek::SigningKey;
 use header::{Hash, HeaderCursor, LogEnd, Prev, SourceEventKind};
 use host_key::HostKey;
 use key::{Bytes32, Ratchet, SealError, Sealed, hmac, label, sha256};
+use random::random;
 use redact::{Digest, Redacted, RedactionKey};
 use salt::Salts;
 use serde::Serialize;
@@ -72,6 +76,8 @@ pub enum Error {
 /// What the genesis line says besides what the chain makes itself.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// The stream, which was begun in the spool: what else is said here is as it was then.
+    pub stream: StreamId,
     /// The host's name.
     pub host: String,
     /// SHA-256 of the configuration file.
@@ -134,7 +140,7 @@ impl Chain {
         endorser: &HostKey,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
-        let stream = StreamId(random()?);
+        let stream = facts.stream;
         let mut seed: Bytes32 = random()?;
         let signing = SigningKey::from_bytes(&seed);
         seed.zeroize();
@@ -487,10 +493,4 @@ fn text_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
 
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data with string keys is always JSON")
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
-    Ok(bytes)
 }

@@ -17,6 +17,7 @@
 //! | `kafka` | Kafka |
 //! | `message` | a batch as messages of a queue |
 //! | `save` | what a queue has, as an archive in a folder |
+//! | `parts` | a batch put together, with forged parts among them |
 //! | `s3` | a bucket with Object Lock |
 //! | `http` | HTTP clients of targets |
 //! | `tls` | certificates, watched |
@@ -33,6 +34,7 @@ mod message;
 mod meter;
 mod nats;
 mod otlp;
+mod parts;
 mod s3;
 mod save;
 mod tls;

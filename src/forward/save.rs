@@ -5,6 +5,7 @@
 
 use super::file::{Created, create};
 use super::message::Label;
+use super::parts::{Parts, Whole};
 use super::{Config, Error, FileConfig, Kind, kafka, nats};
 use crate::chain::header::Hash;
 use crate::chain::key::sha256;
@@ -12,7 +13,8 @@ use crate::record::hex;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Batches of which parts are missing, and their bytes; over either the largest is given up. A host has one such batch at a time.
+/// Batches of which parts are missing, and what they take of memory; over either the largest is given up. A host has one such batch
+/// at a time.
 const UNFINISHED_MAX: usize = 16 << 10;
 const UNFINISHED_MAX_BYTES: u64 = 512 << 20;
 
@@ -51,20 +53,15 @@ pub async fn save(
         Kind::S3(_) => return Err(place("keeps an archive already; `sealtail verify s3://…` reads it".into())),
         Kind::Otlp(_) | Kind::Generic(_) => return Err(place("keeps no archive".into())),
     }
-    Ok(saver.finish())
-}
-
-/// A batch of which parts are missing.
-struct Unfinished {
-    label: Label,
-    bytes: Vec<u8>,
+    saver.finish().await.map_err(place)
 }
 
 /// Puts messages together, and files into the folder.
 pub(super) struct Saver {
     folder: FileConfig,
     tell: Box<dyn FnMut(String) + Send>,
-    unfinished: HashMap<(String, [u8; 32]), Unfinished>,
+    /// By name, digest and length.
+    unfinished: HashMap<(String, [u8; 32], u64), Parts>,
     unfinished_bytes: u64,
     saved: Saved,
 }
@@ -86,32 +83,32 @@ impl Saver {
         if label.range.start == 0 && label.range.end == label.total {
             return self.file(place, &label, bytes.to_vec()).await;
         }
-        let key = (label.name(), label.digest.0);
-        if label.range.start == 0 {
-            let unfinished = self.unfinished.entry(key.clone());
-            unfinished.or_insert_with(|| Unfinished { label: label.clone(), bytes: Vec::new() });
+        let (name, begin) = (label.name(), label.range.start);
+        let key = (name.clone(), label.digest.0, label.total);
+        if begin == 0 {
+            self.unfinished.entry(key.clone()).or_insert_with(|| Parts::new(label.clone()));
         }
-        let has = |unfinished: &Unfinished| unfinished.bytes.len() as u64;
-        let unfinished = self.unfinished.get_mut(&key);
-        let fits = |one: &&mut Unfinished| label.range.start <= has(one) && label.total == one.label.total;
-        let Some(unfinished) = unfinished.filter(fits) else {
-            let (name, at) = (label.name(), label.range.start);
-            self.fault(format!("{place}: a part of {name} from byte {at} on, and those before it are not there"));
+        let Some(parts) = self.unfinished.get_mut(&key).filter(|parts| parts.goes_on_at(begin)) else {
+            self.fault(format!("{place}: a part of {name} from byte {begin} on, and those before it are not there"));
             return Ok(());
         };
-        let has = has(unfinished);
-        // a part that came twice adds nothing
-        let fresh = bytes.get((has - label.range.start) as usize..).unwrap_or_default();
-        unfinished.bytes.extend_from_slice(fresh);
-        self.unfinished_bytes += fresh.len() as u64;
-        if unfinished.bytes.len() as u64 == label.total
-            && let Some(whole) = self.unfinished.remove(&key)
-        {
-            self.unfinished_bytes -= label.total;
-            return self.file(place, &label, whole.bytes).await;
+        let before = parts.cost();
+        let whole = parts.add(place, begin, bytes);
+        let cost = parts.cost();
+        self.unfinished_bytes += cost - before;
+        if let Some(Whole { bytes, forged }) = whole {
+            self.unfinished.remove(&key);
+            self.unfinished_bytes -= cost;
+            for (place, range) in forged {
+                let (first, last) = (range.start, range.end - 1);
+                self.fault(format!(
+                    "{place}: forged: bytes {first} to {last} of {name}, whose digest is that of others; left out"
+                ));
+            }
+            return self.file(place, &label, bytes).await;
         }
-        if self.unfinished_bytes > UNFINISHED_MAX_BYTES || self.unfinished.len() > UNFINISHED_MAX {
-            self.give_up_largest();
+        while self.unfinished_bytes > UNFINISHED_MAX_BYTES || self.unfinished.len() > UNFINISHED_MAX {
+            self.give_up_largest().await?;
         }
         Ok(())
     }
@@ -145,27 +142,31 @@ impl Saver {
         Ok(())
     }
 
-    fn give_up_largest(&mut self) {
-        let largest = self.unfinished.iter().max_by_key(|(_, unfinished)| unfinished.bytes.len());
-        if let Some(key) = largest.map(|(key, _)| key.clone())
-            && let Some(unfinished) = self.unfinished.remove(&key)
-        {
-            self.unfinished_bytes -= unfinished.bytes.len() as u64;
-            self.fault(unfinished.missing());
+    async fn give_up_largest(&mut self) -> Result<(), String> {
+        let largest = self.unfinished.iter().max_by_key(|(_, parts)| parts.cost()).map(|(key, _)| key.clone());
+        match largest.and_then(|key| self.unfinished.remove(&key)) {
+            Some(parts) => {
+                self.unfinished_bytes -= parts.cost();
+                self.give_up(&parts).await
+            }
+            None => Ok(()),
         }
     }
 
-    fn finish(mut self) -> Saved {
-        for unfinished in std::mem::take(&mut self.unfinished).into_values() {
-            self.fault(unfinished.missing());
+    async fn give_up(&mut self, parts: &Parts) -> Result<(), String> {
+        match parts.as_they_are() {
+            Ok((place, bytes)) => self.file(place, parts.label(), bytes).await,
+            Err(missing) => {
+                self.fault(missing);
+                Ok(())
+            }
         }
-        self.saved
     }
-}
 
-impl Unfinished {
-    fn missing(&self) -> String {
-        let (name, has, total) = (self.label.name(), self.bytes.len(), self.label.total);
-        format!("{name}: {has} of {total} bytes are there: left out; its last part may be on its way, or is gone")
+    async fn finish(mut self) -> Result<Saved, String> {
+        for parts in std::mem::take(&mut self.unfinished).into_values() {
+            self.give_up(&parts).await?;
+        }
+        Ok(self.saved)
     }
 }

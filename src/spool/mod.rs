@@ -45,7 +45,7 @@ pub use release::Skipped;
 pub use repair::{Repair, repair};
 pub use survey::{Survey, last_receipts, survey};
 pub use view::{Position, View, Viewer};
-pub use writer::Writer;
+pub use writer::{Begun, Writer};
 
 use crate::chain::receipt::Receipt;
 use crate::durable::{self, FileSystem};
@@ -161,15 +161,8 @@ impl Spool {
     }
 
     /// Begins a stream.
-    pub fn begin_stream(&self, stream: StreamId) -> Result<Writer, Error> {
+    pub fn begin_stream(&self, stream: StreamId) -> Result<Begun, Error> {
         Writer::begin(self, stream)
-    }
-
-    /// Targets that begin or rejoin with the next stream.
-    pub fn joining(&self) -> Vec<String> {
-        let state = self.shared.lock();
-        let joining = state.ledger.targets.iter().filter(|(_, target)| target.stream.is_none());
-        joining.map(|(name, _)| name.clone()).collect()
     }
 
     /// Bytes on disk.

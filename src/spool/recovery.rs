@@ -8,7 +8,7 @@ use super::ledger::{self, Ledger, Snapshot, TargetState};
 use super::quarantine::Quarantine;
 use super::queue::{Queue, SegmentRef, SpoolFile, SpooledStream};
 use super::segment::{self, Frame};
-use super::{Config, Damage, Error, Harm, Phase, Shared, Spool, State, Target, aside};
+use super::{Config, Damage, Error, Harm, Phase, Shared, Spool, State, Target, aside, writer};
 use crate::chain::header::{Hash, Header, Prev, SourcePayload};
 use crate::chain::line::RawLine;
 use crate::chain::tree::Edge;
@@ -234,7 +234,9 @@ impl<'a> Recovery<'a> {
             return Ok(spooled);
         }
         durable::remove_leftovers(&*self.shared.fs, &dir).map_err(|e| self.shared.io("clean", dir.clone(), e))?;
-        let names = self.names(stream, &dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
+        place_good(&*self.shared.fs, &dir)
+            .map_err(|e| self.shared.io("put good parts in their place in", dir.clone(), e))?;
+        let names = list(&dir).map_err(|e| self.shared.io("list", dir.clone(), e))?;
         let count = names.len();
         for (at, (first, path)) in names.into_iter().enumerate() {
             let follows = spooled.files.back().and_then(SpoolFile::last).map_or(first, |last| last + 1);
@@ -252,25 +254,6 @@ impl<'a> Recovery<'a> {
             }
         }
         Ok(spooled)
-    }
-
-    /// The stream's files. A crash between the two steps of [`keep_good`](Self::keep_good) left a good part beside its place:
-    /// that is where it belongs, unless the damaged file is still there.
-    fn names(&self, stream: StreamId, dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
-        let (fs, mut names) = (&self.shared.fs, list(dir)?);
-        for (first, good) in listed(dir, GOOD)? {
-            let path = self.shared.file_path(stream, first);
-            if path.exists() {
-                fs.remove(&good)?;
-            } else {
-                fs.rename(&good, &path)?;
-                // on a disk that takes no changes it is where it was
-                names.push((first, if path.exists() { path } else { good }));
-            }
-            fs.sync_dir(dir)?;
-        }
-        names.sort();
-        Ok(names)
     }
 
     /// Puts what is good of a damaged file in its place. It is durable under another name before the file is set aside: a disk that
@@ -439,9 +422,28 @@ const FILE: &str = ".ndjson.zst";
 /// What that of a damaged one's good part ends with, until it stands in its place.
 const GOOD: &str = ".ndjson.zst.good";
 
-/// The spool files of a folder by their first seq.
+/// The spool files of a folder by their first seq, with the good parts that stand for one.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<(Seq, PathBuf)>> {
-    listed(dir, FILE)
+    let mut files = listed(dir, FILE)?;
+    let good = listed(dir, GOOD)?.into_iter();
+    files.extend(good.filter(|(first, _)| !dir.join(writer::file_name(*first)).exists()));
+    files.sort();
+    Ok(files)
+}
+
+/// A crash between the two steps of [`keep_good`](Recovery::keep_good) left a good part beside its place: that is where it
+/// belongs, unless the damaged file is still there.
+pub(super) fn place_good(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
+    for (first, good) in listed(dir, GOOD)? {
+        let path = dir.join(writer::file_name(first));
+        if path.exists() {
+            fs.remove(&good)?;
+        } else {
+            fs.rename(&good, &path)?;
+        }
+        fs.sync_dir(dir)?;
+    }
+    Ok(())
 }
 
 fn listed(dir: &Path, ending: &str) -> io::Result<Vec<(Seq, PathBuf)>> {
@@ -453,6 +455,5 @@ fn listed(dir: &Path, ending: &str) -> io::Result<Vec<(Seq, PathBuf)>> {
             files.push((first, path));
         }
     }
-    files.sort();
     Ok(files)
 }

@@ -30,33 +30,26 @@ pub struct Skipped {
 }
 
 impl Spool {
-    /// What the next stream has to say of targets that were skipped; asked before it begins.
+    /// What the next stream would have to say of targets that were skipped.
     pub fn skipped(&self) -> Vec<Skipped> {
         let mut ledger = self.shared.lock().ledger.clone();
         settle_lacks(&mut ledger);
-        let mut skipped = Vec::new();
-        for (target, state) in ledger.targets {
-            let untold = state.lacks.into_iter().filter(|lack| lack.told.is_none()).filter_map(|lack| {
-                Some(Skipped { target: target.clone(), stream: lack.stream, from: lack.from, to: lack.to? })
-            });
-            skipped.extend(untold);
-        }
-        skipped
+        untold(&ledger)
     }
 
-    /// The chain says durably, in lines of `stream` up to `last`, that these were skipped.
+    /// The chain says durably, in lines of `stream` up to `last`, that these were skipped. A target that was skipped again
+    /// meanwhile, or refused the stream, never gets them.
     pub fn told(&self, skipped: &[Skipped], stream: StreamId, last: Seq) -> Result<(), Error> {
         self.shared.update_ledger(|ledger| {
-            for (target, position) in &mut ledger.targets {
+            let gets_them = |state: &TargetState| state.stream == Some(stream) && state.refused != Some(stream);
+            for (target, position) in ledger.targets.iter_mut().filter(|(_, state)| gets_them(state)) {
                 let is_told = |lack: &Lack| {
                     skipped.iter().any(|s| s.target == *target && (s.stream, s.from) == (lack.stream, lack.from))
                 };
                 position.lacks.iter_mut().filter(|lack| is_told(lack)).for_each(|lack| {
                     lack.told = Some(Told { stream, last });
                 });
-                if position.stream == Some(stream) {
-                    position.has_lines(stream, position.next);
-                }
+                position.has_lines(stream, position.next);
             }
         })
     }
@@ -180,6 +173,18 @@ fn skip(queue: &Queue, target: &mut TargetState) {
     }
     target.lacks.iter_mut().for_each(|lack| lack.told = None);
     (target.stream, target.next, target.frozen) = (None, 0, None);
+}
+
+/// What no stream that its target gets says yet.
+pub(super) fn untold(ledger: &Ledger) -> Vec<Skipped> {
+    let mut skipped = Vec::new();
+    for (target, state) in &ledger.targets {
+        let untold = state.lacks.iter().filter(|lack| lack.told.is_none()).filter_map(|lack| {
+            Some(Skipped { target: target.clone(), stream: lack.stream, from: lack.from, to: lack.to? })
+        });
+        skipped.extend(untold);
+    }
+    skipped
 }
 
 /// The stream before has ended, so that it is known up to where skipped targets lack it.

@@ -111,6 +111,7 @@ fn origin(dir: &Path, to: &Path) -> PathBuf {
 fn move_stream(dir: &Path, stream: &Path, moved: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), Error> {
     let io = |error| Error::Io { what: "move aside", path: stream.to_owned(), error };
     let kept = aside::folder(dir).join(stream.strip_prefix(dir).unwrap_or(stream));
+    recovery::place_good(&Disk, stream).map_err(io)?;
     let files: Vec<PathBuf> = recovery::list(stream).map_err(io)?.into_iter().map(|(_, path)| path).collect();
     let to = aside::put(&Disk, &files, &kept).map_err(io)?;
     moved.extend(files.into_iter().zip(to));

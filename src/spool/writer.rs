@@ -6,7 +6,7 @@
 
 use super::ledger::Snapshot;
 use super::queue::{SegmentRef, SpoolFile, SpooledStream};
-use super::release::settle_lacks;
+use super::release::{Skipped, settle_lacks, untold};
 use super::{Durable, Error, Shared, Spool, segment};
 use crate::durable::{self, Append};
 use crate::record::{Seq, StreamId};
@@ -41,6 +41,17 @@ pub struct Writer {
     syncing: Option<std::thread::JoinHandle<()>>,
 }
 
+/// A stream that began. Its first lines say who begins with it, and what of them lacks lines of others: neither changed in between,
+/// as a target may be skipped at any time.
+pub struct Begun {
+    /// Where its lines go.
+    pub writer: Writer,
+    /// Targets that begin or rejoin with it.
+    pub joining: Vec<String>,
+    /// What its lines have to say of targets that were skipped.
+    pub skipped: Vec<Skipped>,
+}
+
 enum Request {
     /// Lines were written, up to this one; perhaps they complete a segment.
     Written { last: Seq, segment: Option<SegmentRef> },
@@ -52,15 +63,18 @@ enum Request {
 
 impl Writer {
     /// Begins a stream: from now on the ledger knows it, and the targets that wait for a new stream begin with it.
-    pub(super) fn begin(spool: &Spool, stream: StreamId) -> Result<Self, Error> {
+    pub(super) fn begin(spool: &Spool, stream: StreamId) -> Result<Begun, Error> {
         let shared = &spool.shared;
+        let (mut joining, mut skipped) = (Vec::new(), Vec::new());
         shared.update(|queue, ledger| {
             // in one step, so that no target looks for a stream that the queue doesn't know
             queue.streams.push_back(SpooledStream { id: stream, files: VecDeque::new(), ended: false });
             ledger.streams.push(stream);
             settle_lacks(ledger);
-            for state in ledger.targets.values_mut().filter(|state| state.stream.is_none()) {
+            skipped = untold(ledger);
+            for (name, state) in ledger.targets.iter_mut().filter(|(_, state)| state.stream.is_none()) {
                 (state.stream, state.next) = (Some(stream), 0);
+                joining.push(name.clone());
             }
         })?;
         durable::create_dir_all(&*shared.fs, &shared.stream_dir(stream), 0o700)
@@ -71,7 +85,7 @@ impl Writer {
         let thread = SyncThread { shared: Arc::clone(shared), stream, file: second };
         let syncing = std::thread::Builder::new().name("sealtail-sync".into()).spawn(move || thread.run(&requests));
         let syncing = syncing.map_err(|e| shared.io("start a thread for", shared.dir.clone(), e))?;
-        Ok(Self {
+        let writer = Self {
             spool: spool.clone(),
             stream,
             file,
@@ -82,7 +96,8 @@ impl Writer {
             pending: Vec::with_capacity(256 * 1024),
             sync,
             syncing: Some(syncing),
-        })
+        };
+        Ok(Begun { writer, joining, skipped })
     }
 
     /// Adds whole lines to the open segment; they stay in memory until [`commit`](Self::commit) or [`seal`](Self::seal).

@@ -2,10 +2,10 @@
 
 use sealtail::chain::header::Hash;
 use sealtail::chain::host_key::HostKey;
-use sealtail::chain::{Chain, Facts, Tip};
+use sealtail::chain::{Chain, Facts, Tip, new_stream};
 use sealtail::durable::{Disk, FileSystem};
 use sealtail::record::StreamId;
-use sealtail::spool::{BatchLimits, Config, Error, Frozen, Recovered, Snapshot, Spool, Target, Work, Writer};
+use sealtail::spool::{BatchLimits, Begun, Config, Error, Frozen, Recovered, Snapshot, Spool, Target, Work, Writer};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub(crate) struct Bench {
 
 /// A stream in it.
 pub(crate) struct Open {
+    /// Whom its genesis names.
+    pub(crate) joining: Vec<String>,
     chain: Chain,
     writer: Writer,
     lines: Vec<u8>,
@@ -39,13 +41,14 @@ impl Bench {
     }
 
     pub(crate) fn begin(&self) -> Open {
-        let (config, policy, targets) = ([1; 32], [2; 32], self.spool.joining());
-        let facts = Facts { host: "web-1".into(), config, policy, erasure: Vec::new(), targets, prev: None };
+        let stream = new_stream().unwrap();
+        let Begun { writer, joining, .. } = self.spool.begin_stream(stream).unwrap();
+        let (config, policy, targets) = ([1; 32], [2; 32], joining.clone());
+        let facts = Facts { stream, host: "web-1".into(), config, policy, erasure: Vec::new(), targets, prev: None };
         let mut lines = Vec::new();
         let auditor = age::x25519::Identity::generate().to_public();
         let chain = Chain::begin(&facts, &[auditor], &self.key, &mut lines).unwrap();
-        let writer = self.spool.begin_stream(chain.stream()).unwrap();
-        Open { chain, writer, lines }
+        Open { joining, chain, writer, lines }
     }
 
     /// The target takes all there is; what it took.
@@ -106,7 +109,7 @@ impl Open {
 
     /// Its last seq.
     pub(crate) fn close(self) -> u64 {
-        let Open { chain, mut writer, mut lines } = self;
+        let Open { chain, mut writer, mut lines, .. } = self;
         let first = chain.segment_first();
         let (tip, edge) = chain.close(&mut lines, "stop");
         writer.append(&lines).unwrap();

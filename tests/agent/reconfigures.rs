@@ -1,7 +1,7 @@
 //! A configuration that changes while the agent runs: sources and targets come and go, and no line is lost or chained twice.
 
 use crate::rides_out_outage::incompressible;
-use crate::targets::verify;
+use crate::targets::verify_as;
 use crate::world::{World, await_that, text};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -139,7 +139,8 @@ fn sources_and_targets_come_and_go_thirty_times_without_a_line_lost_or_repeated(
     assert_eq!(world.said(TAKEN_UP), TIMES);
     check_config_lines(&world.archive(), TIMES);
     world.verify().assert_intact(&[]);
-    let folder = verify(&world, "folder");
+    // it came and went, too
+    let folder = verify_as(&world, "folder", "folder");
     assert!(folder.status.success(), "{}", text(&folder));
 }
 

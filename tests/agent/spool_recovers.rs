@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, open_on};
 use sealtail::durable::{Append, Disk, FileSystem};
+use sealtail::spool::{Harm, repair, survey};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,12 @@ fn the_good_part_of_a_damaged_file_outlives_a_disk_that_takes_no_more_at_any_ste
         let done = first_start.is_ok();
         drop(first_start);
         broken += u64::from(!done);
+        // who looks at it now finds the damage, or its good part, and no line missing before that
+        let found = survey(dir.path()).unwrap();
+        let good = found.streams.iter().filter_map(|stream| stream.seq).next();
+        assert_eq!(good, Some([0, last_good]), "after {changes} changes: {found:?}");
+        let harms: Vec<Harm> = found.damage.iter().map(|damage| damage.harm).collect();
+        assert!(harms.iter().all(|harm| *harm == Harm::BadFrame), "after {changes} changes: {found:?}");
         let (spool, _) = open_on(dir.path(), 1 << 20, Arc::new(Disk)).unwrap();
         let bench = Bench { dir, spool, key };
         let mut taken = Vec::new();
@@ -124,4 +131,52 @@ fn the_good_part_of_a_damaged_file_outlives_a_disk_that_takes_no_more_at_any_ste
         }
     }
     assert!(broken > 10, "{broken}");
+}
+
+// a good part that a crash left beside its place was no spool file to who made a ledger anew, and its lines were passed over
+#[test]
+fn a_good_part_that_is_not_in_its_place_yet_is_known_without_a_ledger() {
+    let bench = Bench::new(1 << 20);
+    let mut stream = bench.begin();
+    let last_good = stream.segment();
+    let id = stream.id();
+    drop(stream);
+    let Bench { dir, spool, key } = bench;
+    drop(spool);
+    let file = files_below(&dir.path().join("web-1")).remove(0);
+    let bytes = fs::read(&file).unwrap();
+    fs::rename(&file, format!("{}.good", file.display())).unwrap();
+    fs::remove_file(dir.path().join("ledger.json")).unwrap();
+    let harms: Vec<Harm> = survey(dir.path()).unwrap().damage.iter().map(|damage| damage.harm).collect();
+    assert_eq!(harms, [Harm::Ledger]);
+    repair(dir.path(), Some("web-1"), &["must".to_owned(), "may".to_owned()]).unwrap();
+    let found = survey(dir.path()).unwrap();
+    assert_eq!((found.streams[0].seq, found.damage), (Some([0, last_good]), Vec::new()));
+    let bench = Bench { spool: open_on(dir.path(), 1 << 20, Arc::new(Disk)).unwrap().0, dir, key };
+    let batch = bench.next("must").unwrap();
+    assert_eq!((batch.stream, batch.seq), (id, [0, last_good]));
+    assert_eq!(bench.spool.read(&batch).unwrap(), bytes);
+}
+
+// and to who looked for streams that the ledger does not name
+#[test]
+fn a_good_part_of_a_stream_that_the_ledger_does_not_name_is_kept_as_its_file() {
+    let bench = Bench::new(1 << 20);
+    let mut stream = bench.begin();
+    stream.segment();
+    let id = stream.id();
+    drop(stream);
+    let Bench { dir, spool, key: _ } = bench;
+    drop(spool);
+    let file = files_below(&dir.path().join("web-1")).remove(0);
+    let bytes = fs::read(&file).unwrap();
+    fs::rename(&file, format!("{}.good", file.display())).unwrap();
+    let ledger = dir.path().join("ledger.json");
+    let text = fs::read_to_string(&ledger).unwrap();
+    fs::write(&ledger, text.replace(&id.to_string(), &"0".repeat(32))).unwrap();
+    let harms = |damage: &[sealtail::spool::Damage]| damage.iter().map(|damage| damage.harm).collect::<Vec<_>>();
+    assert!(harms(&survey(dir.path()).unwrap().damage).contains(&Harm::UnknownStream));
+    repair(dir.path(), None, &[]).unwrap();
+    let kept = dir.path().join("quarantine/damaged").join(file.strip_prefix(dir.path()).unwrap());
+    assert_eq!(fs::read(kept).unwrap(), bytes);
 }

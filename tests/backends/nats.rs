@@ -9,7 +9,7 @@ use crate::pki::Authority;
 use crate::stream::Stream;
 use async_nats::jetstream::stream;
 use sealtail::chain::header::Hash;
-use sealtail::forward::{self, Backend, Outcome, Saved};
+use sealtail::forward::{self, Backend, Outcome, Saved, Upload};
 use std::time::Duration;
 
 fn open(server: &NatsServer) -> Box<dyn Backend> {
@@ -106,25 +106,87 @@ async fn a_batch_over_the_limit_goes_in_parts_and_goes_on_where_it_was_cut() {
     assert_eq!(holds, named(uploads));
 }
 
+/// A batch that goes in parts.
+fn incompressible(len: usize) -> Upload {
+    let mut upload = next(&mut Stream::begin(HOST), 2);
+    upload.bytes = vec![0; len];
+    getrandom::fill(&mut upload.bytes).unwrap();
+    upload.digest = Hash(crate::stream::digest(&upload.bytes));
+    upload.batch.len = len as u64;
+    upload
+}
+
+// a forged part took the place of the true one, and the batch was saved as nobody had sent it
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_saved_from_among_forged_parts_and_these_are_told() {
+    const PART: usize = 20 << 10;
+    let Some(server) = NatsServer::start_with("max_payload: 32KB", fit()).await else { return };
+    // the parts as they come: which, and whether it is forged
+    let orders: [&[(usize, bool)]; 7] = [
+        &[(0, false), (1, true), (1, false), (2, false)],
+        &[(0, false), (1, true), (2, false), (1, false)],
+        &[(0, true), (0, false), (1, false), (2, false)],
+        &[(0, false), (1, false), (2, true), (2, false)],
+        &[(0, true), (0, true), (0, false), (1, true), (1, false), (2, true), (2, false)],
+        &[(0, false), (0, false), (1, false), (1, false), (1, true), (2, false)],
+        &[(0, false), (1, true), (2, false)],
+    ];
+    let (mut expected, mut forged, mut upload) = (Vec::new(), 0, None);
+    for order in orders {
+        let batch = incompressible(3 * PART);
+        let mut bytes = batch.bytes.clone();
+        for (n, (part, is_forged)) in order.iter().enumerate() {
+            let mut sent = batch.bytes[part * PART..][..PART].to_vec();
+            if *is_forged {
+                sent[n] ^= 1;
+                bytes[part * PART + n] ^= u8::from(order.len() == 3);
+            }
+            server.publish_part(&batch, part * PART, sent).await;
+        }
+        // of the last nothing else is there
+        forged += order.iter().filter(|(_, is_forged)| *is_forged && order.len() > 3).count();
+        expected.push((batch.name(), bytes));
+        upload = Some(batch);
+    }
+    expected.sort();
+    let folder = tempfile::tempdir().unwrap();
+    let (saved, told) = server.save(folder.path()).await;
+    assert!(files(folder.path()) == expected, "{told:#?}");
+    let says = |what: &str| told.iter().filter(|one| one.contains(what)).count();
+    assert_eq!((says("forged"), says("not those of its Repr-Digest")), (forged, 1), "{told:#?}");
+    assert!(
+        told.iter().any(|one| one.starts_with("message 2 of stream AUDIT: forged: bytes 20480 to 40959 of")),
+        "{told:#?}"
+    );
+    assert_eq!(saved, Saved { new: 7, known: 0, faults: forged as u64 + 1 });
+    assert!(says(&upload.unwrap().name()) == 1, "{told:#?}");
+}
+
+// what fits is looked for with a bound, and all that was looked at stays told
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_forged_parts_end_in_a_batch_that_is_told() {
+    const PART: usize = 1 << 10;
+    let Some(server) = NatsServer::start_with("", fit()).await else { return };
+    let batch = incompressible(40 * PART);
+    for part in 0..40 {
+        for forgery in 0..3 {
+            let mut sent = batch.bytes[part * PART..][..PART].to_vec();
+            sent[forgery] ^= 1;
+            server.publish_part(&batch, part * PART, sent).await;
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (saved, told) = server.save(folder.path()).await;
+    assert_eq!(saved, Saved { new: 1, known: 0, faults: 1 });
+    assert!(told[0].contains("not those of its Repr-Digest"), "{told:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_last_part_of_a_batch_that_is_under_way_is_a_fork() {
     let Some(server) = NatsServer::start_with("max_payload: 32KB", fit()).await else { return };
-    let mut upload = next(&mut Stream::begin(HOST), 2);
-    upload.bytes = vec![0; 100 << 10];
-    getrandom::fill(&mut upload.bytes).unwrap();
-    upload.digest = Hash(crate::stream::digest(&upload.bytes));
-    upload.batch.len = upload.bytes.len() as u64;
-    let (total, admin) = (upload.bytes.len(), server.admin().await);
-    let send = async |begin: usize, bytes: Vec<u8>| {
-        let range = format!("bytes {begin}-{}/{total}", begin + bytes.len() - 1);
-        let mut headers = async_nats::HeaderMap::new();
-        for (name, value) in crate::conformance::headers(&upload, &range) {
-            headers.insert(name, value);
-        }
-        admin.publish_with_headers(format!("audit.{HOST}"), headers, bytes.into()).await.unwrap().await.unwrap();
-    };
-    send(0, upload.bytes[..20 << 10].to_vec()).await;
-    send(total - 1000, vec![7; 1000]).await;
+    let upload = incompressible(100 << 10);
+    server.publish_part(&upload, 0, upload.bytes[..20 << 10].to_vec()).await;
+    server.publish_part(&upload, upload.bytes.len() - 1000, vec![7; 1000]).await;
     match open(&server).store(&upload).await {
         Outcome::Refused { is_fork: true, why } => assert!(why.contains("other bytes"), "{why}"),
         other => panic!("what was forged is taken for the batch: {other:?}"),

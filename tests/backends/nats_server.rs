@@ -3,7 +3,7 @@
 use crate::conformance::{HOST, Place};
 use crate::pki::Authority;
 use async_nats::jetstream::{self, stream};
-use sealtail::forward::{self, ClientFiles, Config, Kind, NatsConfig, TlsConfig};
+use sealtail::forward::{self, ClientFiles, Config, Kind, NatsConfig, TlsConfig, Upload};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -134,6 +134,17 @@ impl NatsServer {
             .await
             .unwrap();
         jetstream::new(client)
+    }
+
+    /// Publishes a message that says it is this part of the upload, whatever its bytes are.
+    pub(crate) async fn publish_part(&self, upload: &Upload, begin: usize, bytes: Vec<u8>) {
+        let range = format!("bytes {begin}-{}/{}", begin + bytes.len() - 1, upload.bytes.len());
+        let mut headers = async_nats::HeaderMap::new();
+        for (name, value) in crate::conformance::headers(upload, &range) {
+            headers.insert(name, value);
+        }
+        let admin = self.admin().await;
+        admin.publish_with_headers(format!("audit.{HOST}"), headers, bytes.into()).await.unwrap().await.unwrap();
     }
 
     pub(crate) fn config(&self) -> NatsConfig {

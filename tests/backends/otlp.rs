@@ -6,9 +6,10 @@ use crate::pki::Authority;
 use crate::receiver::write_client;
 use crate::stream::Stream;
 use crate::terminator::terminate;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::routing::post;
+use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -402,6 +403,58 @@ async fn what_each_answer_says_anew_is_told_once_a_minute_and_rejected_records_a
     let text = log.text();
     let counts = ["can't be read", "with a warning: slow", "rejected log records for good: old"];
     assert_eq!(counts.map(|what| text.matches(what).count()), [1, 1, 2], "{text}");
+}
+
+/// A server of gRPC that answers each call with these bytes and this status.
+async fn raw_grpc(body: Vec<u8>, status: Code) -> Front {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = move || async move {
+        let mut trailers = axum::http::HeaderMap::new();
+        trailers.insert("grpc-status", (status as i32).into());
+        trailers.insert("grpc-message", "in the trailers".parse().unwrap());
+        let body = http_body_util::Full::new(Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) });
+        axum::http::Response::builder().header("content-type", "application/grpc").body(Body::new(body)).unwrap()
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Front::of(address, Protocol::Grpc).await
+}
+
+// over gRPC the status that comes after the answer is the server's word, and an answer that can't be read had the batch sent for ever
+#[tokio::test]
+async fn a_grpc_status_of_ok_is_success_whatever_else_is_said() {
+    let framed = |message: &[u8]| [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
+    let partial = |why: &str| {
+        let partial = ExportLogsPartialSuccess { rejected_log_records: 2, error_message: why.to_owned() };
+        framed(&ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec())
+    };
+    let unreadable = "taken, with an answer that can't be read";
+    let large = partial(&"x".repeat(8 << 20));
+    let cases = [
+        (partial(&"too old ".repeat(16 << 10)), "rejected log records for good: too old too old"),
+        (large.clone(), unreadable),
+        (framed(b"\xff\xff"), unreadable),
+        (b"\x00\x00".to_vec(), unreadable),
+        (b"\x01\x00\x00\x00\x01z".to_vec(), unreadable),
+        (Vec::new(), unreadable),
+        (framed(b""), ""),
+    ];
+    for (body, told) in cases {
+        let size = body.len();
+        let front = raw_grpc(body, Code::Ok).await;
+        let (log, _listening) = Log::listen();
+        is_stored(&mut front.target(), &next(&mut Stream::begin(HOST), 2)).await;
+        let text = log.text();
+        assert!(text.contains(told) && text.contains("WARN") != told.is_empty(), "{size} bytes: {text}");
+        assert!(text.len() < 2000, "{}", text.len());
+    }
+    // and no answer, however it is, makes a success of another status
+    for body in [large, framed(b""), b"\xff".to_vec()] {
+        let why =
+            is_put_off(&mut raw_grpc(body, Code::Unavailable).await.target(), &next(&mut Stream::begin(HOST), 2)).await;
+        assert!(why.contains("Unavailable: in the trailers"), "{why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

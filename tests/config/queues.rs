@@ -58,6 +58,12 @@ fn each_value_that_cannot_be_is_told() {
     let crl = TLS.replace(" }", ", crl = [\"crl.pem\"] }");
     let faults = load(&agent(&(KAFKA.to_owned() + &crl))).unwrap_err();
     assert!(matches!(&faults[..], [one] if one.contains("tls.crl: not checked by a kafka target")), "{faults:#?}");
+    let old = TLS.replace(" }", ", min_version = \"1.2\" }");
+    let faults = load(&agent(&(KAFKA.to_owned() + &old))).unwrap_err();
+    let says =
+        |one: &str| one.contains("tls.min_version: a kafka target speaks TLS 1.3 alone") && !one.contains("tls.ca");
+    assert!(matches!(&faults[..], [one] if says(one)), "{faults:#?}");
+    assert!(load(&agent(&(KAFKA.to_owned() + &old.replace("1.2", "1.3")))).is_ok());
 }
 
 #[test]

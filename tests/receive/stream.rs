@@ -22,6 +22,7 @@ impl Stream {
 
     pub(crate) fn endorsed_by(host: &str, key: &HostKey) -> Self {
         let facts = Facts {
+            stream: sealtail::chain::new_stream().unwrap(),
             host: host.to_owned(),
             config: [1; 32],
             policy: [2; 32],

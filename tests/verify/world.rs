@@ -38,6 +38,7 @@ impl World {
 
     pub(crate) fn begin_with(&self, change: impl FnOnce(&mut Facts)) -> Writer {
         let mut facts = Facts {
+            stream: sealtail::chain::new_stream().unwrap(),
             host: HOST.into(),
             config: [1; 32],
             policy: [2; 32],

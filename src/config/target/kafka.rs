@@ -14,18 +14,21 @@ pub(super) fn config(table: &Table<'_>) -> Option<KafkaConfig> {
     let topic = table.required("topic", TOPIC, topic);
     let tls = tls::mutual(table)?;
     // the client reads the files by itself, and knows none of these
+    const UNCHECKED: [&str; 2] =
+        ["not checked by a kafka target", "take it out, and let tls.ca be an authority of the brokers' own"];
     let given = [
-        ("tls.pin", !tls.pins.is_empty()),
-        ("tls.crl", !tls.crls.is_empty()),
-        ("tls.min_version", tls.min_version != Version::default()),
+        ("tls.pin", !tls.pins.is_empty(), UNCHECKED),
+        ("tls.crl", !tls.crls.is_empty(), UNCHECKED),
+        (
+            "tls.min_version",
+            tls.min_version != Version::Tls13,
+            ["a kafka target speaks TLS 1.3 alone", "take it out, and let the brokers speak TLS 1.3"],
+        ),
     ];
-    for (key, is_given) in given {
+    for (key, is_given, [what, mend]) in given {
         if is_given {
             let place = Place { key: key.to_owned(), ..table.place.clone() };
-            place.fault(
-                "not checked by a kafka target",
-                "take it out, and let tls.ca be an authority of the brokers' own",
-            );
+            place.fault(what, mend);
             return None;
         }
     }

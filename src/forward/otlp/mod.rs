@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `records` | lines -> records, and these in requests of bounded size |
 //! | `severity` | what a line says of its severity and time |
+//! | `channel` | calls over gRPC |
 //! | `answer` | what a server's answer means |
 //!
 //! What the contract of [`Backend`] asks and OTLP can't give: an answer is no receipt (a collector may hold what it took in memory), and there
@@ -11,6 +12,7 @@
 //! a target is never the only one that is required.
 
 mod answer;
+mod channel;
 mod records;
 mod severity;
 
@@ -20,17 +22,15 @@ use super::{Error, OtlpConfig, Protocol, Seldom, tls};
 use crate::record::{Seq, StreamId};
 use crate::tls::{explain, said_by};
 use answer::Form;
+use channel::{Channel, Unreadable};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 use prost::Message;
 use records::{Requests, Sources};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
 use tonic::codegen::http as wire;
 
-/// An answer may name what is wrong with each record of a request; as much is read of one over gRPC.
+/// An answer may name what is wrong with each record of a request.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
 
 /// A connection pool to one target.
@@ -121,24 +121,31 @@ impl Otlp {
         Err(answer::of_failure(status, after, &body, form, &self.config.url))
     }
 
-    async fn call(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsPartialSuccess, Outcome> {
+    async fn call(&mut self, request: ExportLogsServiceRequest) -> Result<ExportLogsPartialSuccess, Outcome> {
         let origin =
             self.config.url.parse::<wire::Uri>().map_err(|e| Outcome::Later { why: e.to_string(), after: None })?;
         let timeout = http::time_for(request.encoded_len() as u64);
         let channel = Channel { client: self.client.clone(), headers: self.headers.clone(), timeout };
         let answer = LogsServiceClient::with_origin(channel, origin).export(request).await;
         let answer = answer.map_err(|status| answer::of_grpc(&status, &self.config.url))?;
+        if let Some(Unreadable(bytes)) = answer.extensions().get() {
+            self.tell_unreadable(*bytes);
+        }
         Ok(answer.into_inner().partial_success.unwrap_or_default())
     }
 
     /// A success is one whatever else was said; what the server's own words add is read if it can be.
     fn taken(&mut self, body: &[u8], form: Form) -> ExportLogsPartialSuccess {
         answer::of_success(body, form).unwrap_or_else(|| {
-            if self.unread.is_due() {
-                tracing::warn!(target_name = %self.name, bytes = body.len(), "taken, with an answer that can't be read: whether records were rejected is unknown");
-            }
+            self.tell_unreadable(body.len());
             ExportLogsPartialSuccess::default()
         })
+    }
+
+    fn tell_unreadable(&mut self, bytes: usize) {
+        if self.unread.is_due() {
+            tracing::warn!(target_name = %self.name, bytes, "taken, with an answer that can't be read: whether records were rejected is unknown");
+        }
     }
 
     /// Records that the server took note of and will never store. They stand in the required targets.
@@ -179,42 +186,4 @@ fn client(config: &OtlpConfig, tls: rustls::ClientConfig) -> Result<reqwest::Cli
     let builder = http::builder(tls, config.proxy.as_ref())?;
     let builder = if config.protocol == Protocol::Grpc { builder.http2_prior_knowledge() } else { builder };
     http::built(&config.url, builder)
-}
-
-/// gRPC over the same client as all else, so that certificates, proxies and bounds are the same.
-struct Channel {
-    client: reqwest::Client,
-    headers: HeaderMap,
-    timeout: Duration,
-}
-
-/// Why a call didn't get through, in words.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Failed(String);
-
-impl tonic::codegen::Service<wire::Request<tonic::body::Body>> for Channel {
-    type Response = wire::Response<reqwest::Body>;
-    type Error = Failed;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failed>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: wire::Request<tonic::body::Body>) -> Self::Future {
-        let (client, headers, timeout) = (self.client.clone(), self.headers.clone(), self.timeout);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            parts.headers.extend(headers);
-            // as large as a request is at most
-            let body = axum::body::to_bytes(axum::body::Body::new(body), records::REQUEST_MAX_BYTES + 1024).await;
-            let body = body.map_err(|error| Failed(error.to_string()))?;
-            let request = wire::Request::from_parts(parts, reqwest::Body::from(body));
-            let mut request = reqwest::Request::try_from(request).map_err(|error| Failed(explain(error)))?;
-            *request.timeout_mut() = Some(timeout);
-            let response = client.execute(request).await.map_err(|error| Failed(explain(error)))?;
-            Ok(response.into())
-        })
-    }
 }

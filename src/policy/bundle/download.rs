@@ -65,9 +65,9 @@ struct Kept {
 }
 
 impl Remote {
-    /// The URL without its query, which may be a secret.
+    /// Of the URL what may be shown.
     pub(in crate::policy) fn shown(&self) -> String {
-        self.url.split(['?', '#']).next().unwrap_or_default().to_owned()
+        tls::origin(&self.url)
     }
 
     fn file(&self) -> PathBuf {

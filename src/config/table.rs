@@ -327,7 +327,7 @@ impl Text<'_> {
     /// The same of a URL, of which only the beginning is quoted.
     pub(super) fn url_fault<T>(&self, what: &str, mend: impl Into<String>) -> Option<T> {
         let shown = origin(self.raw);
-        let cut = if shown.len() < self.raw.len() { "/…" } else { "" };
+        let cut = if shown == self.raw { "" } else { "/…" };
         self.place.fault(format!("\"{shown}{cut}\": {what}"), mend);
         None
     }

@@ -46,9 +46,9 @@ impl Kind {
     /// Where it is, for people.
     pub fn place(&self) -> String {
         match self {
-            Kind::Https(https) => origin(&https.url).to_owned(),
-            Kind::Generic(generic) => origin(&generic.url).to_owned(),
-            Kind::Otlp(otlp) => origin(&otlp.url).to_owned(),
+            Kind::Https(https) => origin(&https.url),
+            Kind::Generic(generic) => origin(&generic.url),
+            Kind::Otlp(otlp) => origin(&otlp.url),
             Kind::File(file) => file.dir.display().to_string(),
             Kind::Nats(nats) => format!("{} {}", nats.url, nats.stream),
             Kind::Kafka(kafka) => format!("{} {}", kafka.brokers.join(","), kafka.topic),

@@ -46,7 +46,7 @@ pub(super) fn builder(tls: rustls::ClientConfig, proxy: Option<&Proxy>) -> Resul
 
 /// The client of `url`.
 pub(super) fn built(url: &str, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
-    builder.build().map_err(|e| Error::Place { place: origin(url).to_owned(), reason: explain(e) })
+    builder.build().map_err(|e| Error::Place { place: origin(url), reason: explain(e) })
 }
 
 /// Headers of the configuration, whose values are never shown.
@@ -56,7 +56,7 @@ pub(super) fn headers(url: &str, configured: &[(String, Secret)]) -> Result<Head
         let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value.expose()).ok());
         let Some((header, mut value)) = header else {
             let reason = format!("the header {name:?} can't be sent; use ASCII, and no line breaks");
-            return Err(Error::Place { place: origin(url).to_owned(), reason });
+            return Err(Error::Place { place: origin(url), reason });
         };
         value.set_sensitive(true);
         headers.append(header, value);

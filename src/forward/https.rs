@@ -24,7 +24,7 @@ impl Https {
     pub(super) fn new(name: &str, config: &HttpsConfig, host: &str) -> Result<Self, Error> {
         if !config.url.starts_with("https://") {
             return Err(Error::Place {
-                place: origin(&config.url).to_owned(),
+                place: origin(&config.url),
                 reason: "only https:// is sent to: logs cross no wire in the clear".into(),
             });
         }

@@ -322,6 +322,12 @@ async fn blocking<T: Send + 'static>(
 #[derive(Default)]
 struct Backoff {
     failures: u32,
+    told: Seldom,
+}
+
+/// Something is told the first time, then once a minute.
+#[derive(Default)]
+struct Seldom {
     told: Option<Instant>,
 }
 
@@ -336,8 +342,13 @@ impl Backoff {
         Duration::from_millis(ceiling / 2 + random % (ceiling / 2 + 1))
     }
 
-    /// The first failure, then one a minute.
     fn is_worth_a_word(&mut self) -> bool {
+        self.told.is_due()
+    }
+}
+
+impl Seldom {
+    fn is_due(&mut self) -> bool {
         const QUIET: Duration = Duration::from_secs(60);
         let due = self.told.is_none_or(|at| at.elapsed() >= QUIET);
         if due {

@@ -91,7 +91,7 @@ impl Sources {
             }
         };
         let remote = config.bundle.as_ref().map(|remote| remote.shown());
-        Self::gather(&config.paths, verifier.as_ref(), remote.zip(downloaded), (tests, true), faults)
+        Self::gather(&config.paths, verifier.as_ref(), remote.as_deref().zip(downloaded), (tests, true), faults)
     }
 
     fn gather(

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -44,6 +44,8 @@ pub(super) struct Service {
     pub(super) handshakes: Arc<Handshakes>,
     /// Places of connections whose client is known.
     pub(super) free: Arc<Semaphore>,
+    /// Places of connections that wait for one of these.
+    pub(super) waiting: Arc<Semaphore>,
     pub(super) places: Arc<Places>,
     /// Whether the receiver stops.
     pub(super) stopping: watch::Receiver<bool>,
@@ -71,13 +73,8 @@ pub(super) async fn serve(tcp: TcpStream, peer: SocketAddr, tls: Arc<ServerConfi
     match client {
         Some(Ok(client)) => match Places::take(&service.places, &client, service.limits.connections_per_host) {
             Some(_place) => {
-                // who waits here has a place among its own, so that they are no more than hosts may have
-                match timeout(service.limits.idle_timeout, service.free.clone().acquire_owned()).await {
-                    Ok(_permit) => serve_requests(stream, client, service).await,
-                    Err(_) => {
-                        metrics.refused("connections");
-                        tracing::warn!(%peer, client = client.name(), "refused: [receive.limits] connections are open");
-                    }
+                if let Some(_permit) = place(&client, &service).await {
+                    serve_requests(stream, client, service).await;
                 }
             }
             None => {
@@ -90,6 +87,29 @@ pub(super) async fn serve(tcp: TcpStream, peer: SocketAddr, tls: Arc<ServerConfi
     }
 }
 
+/// A place among all connections, which is waited for, though by few and not for long. `None` where there is none, or the receiver stops.
+async fn place(client: &Client, service: &Service) -> Option<OwnedSemaphorePermit> {
+    let (metrics, free, mut stopping) = (&service.metrics, service.free.clone(), service.stopping.clone());
+    if let Ok(permit) = free.clone().try_acquire_owned() {
+        return Some(permit);
+    }
+    if let Ok(_waiting) = service.waiting.try_acquire() {
+        let _counted = metrics.waiting();
+        tokio::select! {
+            permit = timeout(service.limits.idle_timeout, free.acquire_owned()) => {
+                if let Ok(Ok(permit)) = permit {
+                    return Some(permit);
+                }
+            }
+            // an error means that the server is gone, which is a stop too
+            _ = stopping.wait_for(|stop| *stop) => return None,
+        }
+    }
+    metrics.refused("connections");
+    tracing::warn!(peer = %client.peer, client = client.name(), "refused: [receive.limits] connections are open");
+    None
+}
+
 /// The TLS handshake; `None` where it came to nothing.
 async fn shake_hands(
     tcp: TcpStream,
@@ -99,6 +119,7 @@ async fn shake_hands(
 ) -> Option<TlsStream<TcpStream>> {
     let (metrics, within) = (&service.metrics, service.limits.handshake_timeout);
     let mut handshake: Handshake = Handshakes::begin(&service.handshakes, peer.ip());
+    let mut stopping = service.stopping.clone();
     let done = tokio::select! {
         done = timeout(within, TlsAcceptor::from(tls).accept(tcp)) => done,
         () = handshake.closed() => {
@@ -106,6 +127,8 @@ async fn shake_hands(
             tracing::debug!(%peer, "refused: [receive.limits] handshakes are open, and this was the oldest");
             return None;
         }
+        // an error means that the server is gone, which is a stop too
+        _ = stopping.wait_for(|stop| *stop) => return None,
     };
     match done {
         Ok(Ok(stream)) => return Some(stream),

@@ -10,7 +10,7 @@ pub struct Limits {
     pub batch_max_bytes: u64,
     /// Bytes of batches that are on their way at once, on the disk, of all hosts together.
     pub in_flight_max_bytes: u64,
-    /// Connections at once of clients that are known.
+    /// Connections at once of clients that are known; a quarter as many more may wait for a place.
     pub connections: usize,
     /// Those of one client certificate.
     pub connections_per_host: usize,
@@ -37,12 +37,19 @@ pub struct Quota {
     pub day_bytes: Option<u64>,
 }
 
+impl Limits {
+    /// How many connections of known clients may wait for a place at once: each is an open file.
+    pub(super) fn waiting(&self) -> usize {
+        (self.connections / 4).max(1)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             batch_max_bytes: BATCH_MAX,
             in_flight_max_bytes: 1 << 30,
-            // with the handshakes fewer than the 1,024 open files that a process usually may have
+            // with the handshakes, and those that wait for a place, fewer than the 1,024 open files that a process usually may have
             connections: 512,
             connections_per_host: 16,
             handshakes: 256,

@@ -20,6 +20,7 @@ pub(super) struct Metrics {
     synced: [AtomicU64; BOUNDS_S.len() + 1],
     synced_us: AtomicU64,
     connections: AtomicU64,
+    waiting: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +31,8 @@ struct Host {
     forks: u64,
 }
 
-/// An open connection, until dropped.
-pub(super) struct Counted<'a>(&'a Metrics);
+/// One of a gauge, until dropped.
+pub(super) struct Counted<'a>(&'a AtomicU64);
 
 impl Metrics {
     /// A batch was stored.
@@ -66,8 +67,12 @@ impl Metrics {
 
     /// A connection begins.
     pub(super) fn connected(&self) -> Counted<'_> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Counted(self)
+        Counted::one_of(&self.connections)
+    }
+
+    /// A connection waits for a place.
+    pub(super) fn waiting(&self) -> Counted<'_> {
+        Counted::one_of(&self.waiting)
     }
 
     /// Prometheus' text format.
@@ -91,6 +96,9 @@ impl Metrics {
         }
         let mut connections = text.metric("sealtail_receive_connections", Kind::Gauge, "Connections that are open.");
         connections.sample(&[], self.connections.load(Ordering::Relaxed));
+        let help = "Those of known clients that wait for a place.";
+        let mut waiting = text.metric("sealtail_receive_connections_waiting", Kind::Gauge, help);
+        waiting.sample(&[], self.waiting.load(Ordering::Relaxed));
         let help = "How long it took to make a batch durable.";
         let sum_s = Duration::from_micros(self.synced_us.load(Ordering::Relaxed)).as_secs_f64();
         let counts = self.synced.iter().map(|count| count.load(Ordering::Relaxed));
@@ -124,9 +132,16 @@ impl Metrics {
     }
 }
 
+impl<'a> Counted<'a> {
+    fn one_of(gauge: &'a AtomicU64) -> Self {
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Self(gauge)
+    }
+}
+
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

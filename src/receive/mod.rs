@@ -214,11 +214,12 @@ impl Server {
         let limits = Arc::new(self.config.limits.clone());
         let uploads = Uploads::new(self.store.fs.clone(), self.store.dir.clone(), &limits);
         let router = routes::router(self.store.clone(), uploads, self.accounts.clone());
-        let free = Arc::new(Semaphore::new(limits.connections));
+        let (free, waiting) = (Semaphore::new(limits.connections), Semaphore::new(limits.waiting()));
+        let (free, waiting) = (Arc::new(free), Arc::new(waiting));
         let (mut stop_all, stopping) = watch::channel(false);
         let (metrics, places) = (self.store.metrics.clone(), Arc::new(Places::default()));
         let handshakes = Arc::new(Handshakes::new(limits.handshakes));
-        let mut service = Service { router, limits, metrics, handshakes, free, places, stopping };
+        let mut service = Service { router, limits, metrics, handshakes, free, waiting, places, stopping };
         let mut connections = JoinSet::new();
         let mut reload = interval(RELOAD_INTERVAL);
         let mut daily = interval(DAY);

@@ -6,18 +6,31 @@ pub(crate) fn explain(error: reqwest::Error) -> String {
     causes(&error.without_url())
 }
 
-/// Of a URL what may be shown: scheme and authority. Its path may be a secret, as webhooks have it, and its query too.
-pub(crate) fn origin(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |at| at + 3);
-    let end = url[authority..].find(['/', '\\', '?', '#']).map_or(url.len(), |at| authority + at);
-    &url[..end]
+/// Of a URL, or what should be one, what may be shown: scheme, host and port. Its path may be a secret, as webhooks have it, and its
+/// query too; before the host a password may stand.
+pub(crate) fn origin(url: &str) -> String {
+    let [scheme, authority, _] = divided(url);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    // a slash in a password makes a port of what is before it; what ends in a bracket is an IPv6 address, or what is to be put in
+    let is_bracketed = (host.starts_with('[') && host.ends_with(']')) || (host.contains("${") && host.ends_with('}'));
+    let is_port = |text: &str| is_bracketed || text.bytes().all(|c| c.is_ascii_digit());
+    let host = host.rsplit_once(':').filter(|(_, port)| !is_port(port)).map_or(host, |(host, _)| host);
+    format!("{scheme}{host}")
+}
+
+/// A URL's scheme with what ends it, its authority, and the rest.
+fn divided(url: &str) -> [&str; 3] {
+    let is_scheme = |at: &usize| url[..*at].bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
+    let (scheme, rest) = url.split_at(url.find("://").filter(is_scheme).map_or(0, |at| at + 3));
+    let (authority, rest) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+    [scheme, authority, rest]
 }
 
 /// What the server of `url` said, in one line, and not much of it. Many repeat the path that they were asked for.
 pub(crate) fn said_by(url: &str, said: &[u8]) -> String {
     const WORD_MIN_BYTES: usize = 6;
     const SAID_MAX_CHARS: usize = 500;
-    let path = url.get(origin(url).len()..).unwrap_or_default();
+    let [_, _, path] = divided(url);
     let mut words: Vec<_> = path.split(['/', '\\', '?', '&', '=', '#']).collect();
     words.retain(|word| word.len() >= WORD_MIN_BYTES && !word.contains('{'));
     // before it is cut, since a half would show as much

@@ -149,6 +149,30 @@ async fn a_record_that_is_too_far_back_is_sent_again_and_that_is_told() {
     assert_eq!((saved.new, saved.known, saved.faults), (2, 1, 20));
 }
 
+#[tokio::test]
+async fn an_older_record_is_not_taken_for_the_last_where_the_look_back_is_cut() {
+    let Some(server) = KafkaServer::start_without_topic().await else { return };
+    server.create_topic(&["retention.ms=-1", "max.message.bytes=67108864"]);
+    let mut batches = Stream::begin(HOST);
+    let [first, second, third] = [2; 3].map(|lines| next(&mut batches, lines));
+    let mut target = open(&server);
+    is_stored(&mut target, &first).await;
+    // with the last batch these are read as one, from the oldest on: a large one has the rest of them divided, and the other, in the
+    // newer half, is as much as is looked at, before the last batch is come to
+    for (bytes, count) in [(9 << 20, 1), (10, 3), (9 << 20, 1), (10, 1)] {
+        foreign(&server, &first, bytes, count).await;
+    }
+    is_stored(&mut target, &second).await;
+    foreign(&server, &first, 10, 7).await;
+    let (log, _listening) = Log::listen();
+    is_stored(&mut open(&server), &third).await;
+    let told = log.text();
+    assert!(told.contains("older ones were not looked at") && !told.contains("ALARM"), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    let (saved, _) = server.save(folder.path()).await;
+    assert_eq!((saved.new, saved.known, saved.faults), (3, 0, 13));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_last_part_of_a_batch_that_is_under_way_is_a_fork() {
     let Some(server) = KafkaServer::start_without_topic().await else { return };

@@ -364,7 +364,19 @@ async fn a_2xx_is_success_whatever_else_is_said() {
         (200, PROTOBUF, partial(&"x".repeat(8 << 20)), "taken, with an answer that can't be read"),
         (200, PROTOBUF, b"\xff\xff".to_vec(), "taken, with an answer that can't be read"),
         (202, "text/plain", b"ok".to_vec(), "taken, with an answer that can't be read"),
-        (200, "application/json", b"{\"partialSuccess\":{}}".to_vec(), "taken, with an answer that can't be read"),
+        (200, "Application/X-Protobuf; charset=utf-8", partial("too old"), "rejected=2"),
+        (200, "application/json", br#"{"partialSuccess":{}}"#.to_vec(), ""),
+        (200, "application/json", b"{}".to_vec(), ""),
+        (
+            200,
+            "application/json; charset=utf-8",
+            br#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"},"more":1}"#.to_vec(),
+            "rejected log records for good: too old",
+        ),
+        (200, "application/json", br#"{"partialSuccess":{"rejectedLogRecords":2}}"#.to_vec(), "rejected=2"),
+        (200, "application/json", br#"{"partial_success":{"rejected_log_records":2}}"#.to_vec(), "rejected=2"),
+        (200, "application/json", br#"{"partialSuccess":{"errorMessage":"slow"}}"#.to_vec(), "with a warning: slow"),
+        (200, "application/json", br#"{"partialSuccess":7}"#.to_vec(), "taken, with an answer that can't be read"),
         (204, "", Vec::new(), ""),
     ];
     for (status, kind, body, told) in cases {
@@ -375,6 +387,22 @@ async fn a_2xx_is_success_whatever_else_is_said() {
         assert!(text.contains(told) && text.contains("WARN") != told.is_empty(), "{status} {kind}: {text}");
         assert!(text.len() < 2000, "{}", text.len());
     }
+}
+
+#[tokio::test]
+async fn what_each_answer_says_anew_is_told_once_a_minute_and_rejected_records_always() {
+    let unread = || Answer::Http(200, "text/plain", b"ok".to_vec());
+    let answers = [unread(), Answer::Rejected(0, "slow"), Answer::Rejected(1, "old"), unread()];
+    let answers = answers.into_iter().chain([Answer::Rejected(0, "slow"), Answer::Rejected(1, "old"), unread()]);
+    let (collector, front) = collector(Protocol::Http, answers).await;
+    let (mut target, mut stream) = (front.target(), Stream::begin(HOST));
+    let (log, _listening) = Log::listen();
+    while !collector.answers.lock().unwrap().is_empty() {
+        is_stored(&mut target, &next(&mut stream, 1)).await;
+    }
+    let text = log.text();
+    let counts = ["can't be read", "with a warning: slow", "rejected log records for good: old"];
+    assert_eq!(counts.map(|what| text.matches(what).count()), [1, 1, 2], "{text}");
 }
 
 /// A server of gRPC that answers each call with these bytes and this status.

@@ -397,6 +397,43 @@ fn a_secret_that_is_written_where_none_belongs_is_not_repeated() {
     assert!(told.contains("password") && !told.contains("hunter2"), "{told}");
 }
 
+/// Nor where the URL is at fault for something else, so that nothing says what of it would be a password.
+#[test]
+fn a_password_in_a_url_that_is_none_is_not_repeated() {
+    let https = "name = \"t\"\ntype = \"https\"\n";
+    let webhook = "[[alert]]\nname = \"oncall\"\ntype = \"webhook\"\nsecret = \"s\"\nmin_severity = \"high\"\n";
+    let tables = [
+        format!("[[target]]\n{https}"),
+        format!("[[target]]\n{https}protocol = \"generic\"\n"),
+        "[[target]]\nname = \"t\"\ntype = \"otlp\"\nprotocol = \"http\"\nrequired = false\n".into(),
+        "[[target]]\nname = \"t\"\ntype = \"s3\"\nbucket = \"audit\"\n".into(),
+        "[[target]]\nname = \"t\"\ntype = \"nats\"\nstream = \"AUDIT\"\nsubject = \"audit.{host}\"\n".into(),
+        webhook.into(),
+    ];
+    let urls = [
+        ("https://me:hunter2@archive.internal:99999/x", "\"https://archive.internal:99999/…\": no URL"),
+        ("https://me:hunter2@archive.internal/{nope}", "\"https://archive.internal/…\": "),
+        ("https://me:p@ss:hunter2@archive.internal:99999", "\"https://archive.internal:99999/…\": no URL"),
+        // all behind the slash is a path, and what is before it no port
+        ("https://me:hunter2/ss@archive.internal", "\"https://me/…\": no URL"),
+        ("https:me:hunter2@archive.internal:99999/x://y", "\"archive.internal:99999/…\": no URL"),
+    ];
+    for (table, (url, shown)) in tables.iter().flat_map(|table| urls.map(|url| (table, url))) {
+        let faults = load(&agent_text(&format!("{table}url = \"{url}\"\n"))).unwrap_err();
+        assert!(!faults.iter().any(|told| told.contains("hunter2")), "{table}{faults:#?}");
+        let is_told = faults.iter().any(|told| told.contains(shown) || told.contains("a user name or a password"));
+        assert!(is_told, "{table}{faults:#?}");
+    }
+    let proxied = "https://a\"\nproxy = { url = \"http://me:hunter2@proxy:99999\" }#";
+    let told = fault("https://a", proxied);
+    assert!(told.contains("proxy.url: \"http://proxy:99999/…\": no URL") && !told.contains("hunter2"), "{told}");
+    let brokers =
+        "[[target]]\nname = \"t\"\ntype = \"kafka\"\ntopic = \"audit\"\nbrokers = [\"https://me:hunter2@k:9093\"]\n";
+    let faults = load(&agent_text(brokers)).unwrap_err();
+    assert!(faults.iter().any(|told| told.contains("\"https://k:9093/…\": not a host and a port")), "{faults:#?}");
+    assert!(!faults.iter().any(|told| told.contains("hunter2")), "{faults:#?}");
+}
+
 #[test]
 fn what_cannot_be_put_in_is_told() {
     let told = fault("\"spool\"", "\"${SEALTAIL_TEST_IS_NOT_SET}\"");

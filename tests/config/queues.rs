@@ -34,7 +34,7 @@ fn each_value_that_cannot_be_is_told() {
             "nats://nats.internal:4222",
             "url: \"nats://nats.internal:4222\": not a tls URL",
         ),
-        (NATS, "tls://nats.internal:4222", "tls://a,http://b", "not a tls URL"),
+        (NATS, "tls://nats.internal:4222", "tls://a,http://b", "server 2 of 2: not a tls URL"),
         (NATS, "tls://nats.internal:4222", "tls://me:s3cret@a", "holds a user name or a password"),
         (NATS, "tls://nats.internal:4222", "tls://a/b", "more or less than a host and a port"),
         (NATS, "tls://nats.internal:4222", "tls://a,", "no URL"),

@@ -1,5 +1,6 @@
 //! Clients that take their time, or more than their share.
 
+use crate::log::Log;
 use crate::stream::Stream;
 use crate::world::World;
 use sealtail::durable::Disk;
@@ -142,6 +143,70 @@ async fn connections_over_the_limit_wait_for_a_place() {
     assert!(early.is_err(), "{early:?}");
     drop(held);
     assert_eq!(waiting.await.status, 201);
+}
+
+/// Until the metrics have this line.
+async fn until(world: &World, line: &str) {
+    for attempt in 0.. {
+        let metrics = world.metrics();
+        if metrics.lines().any(|found| found == line) {
+            break;
+        }
+        assert!(attempt < 3000, "no {line} in\n{metrics}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn those_that_wait_for_a_place_are_counted_and_bounded() {
+    let world = start_with(|config| config.limits.connections = 4).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(begun(&world, "/", "x: y", b"").await);
+    }
+    let mut waiting = begun(&world, "/v1/web-1/nothing/0", "Content-Length: 0", b"").await;
+    until(&world, "sealtail_receive_connections_waiting 1").await;
+    let mut refused = world.raw_connection("web-2").await;
+    let closed = tokio::time::timeout(Duration::from_secs(30), refused.read(&mut [0])).await.expect("it waits too");
+    assert!(!matches!(closed, Ok(1..)), "{closed:?}");
+    assert!(world.metrics().contains("sealtail_receive_refusals_total{reason=\"connections\"} 1\n"));
+    drop(held);
+    assert!(answered(&mut waiting).await.starts_with("HTTP/1.1 4"));
+    until(&world, "sealtail_receive_connections_waiting 0").await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_connection_without_a_request() {
+    let mut world = start_with(|config| config.limits.handshake_timeout = Duration::from_secs(60)).await;
+    let _idle = world.raw_connection("web-1").await;
+    let _silent = TcpStream::connect(world.address()).await.unwrap();
+    until(&world, "sealtail_receive_connections 2").await;
+    let (log, _listening) = Log::listen();
+    world.stop().await;
+    assert!(!log.text().contains("requests unfinished"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_stop_ends_those_that_wait_for_a_place_and_lets_requests_finish() {
+    let mut world = start_with(|config| config.limits.connections = 1).await;
+    let mut stream = Stream::begin("web-1");
+    let (path, batch) = (stream.path(0), stream.batch(1));
+    let head =
+        format!("Content-Type: application/x-ndjson\r\nContent-Encoding: zstd\r\nContent-Length: {}", batch.len());
+    let mut served = begun(&world, &path, &head, &batch[..1]).await;
+    while world.incoming() < 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut waits = world.raw_connection("web-2").await;
+    until(&world, "sealtail_receive_connections_waiting 1").await;
+    let finished = async {
+        let closed = tokio::time::timeout(Duration::from_secs(30), waits.read(&mut [0])).await.unwrap();
+        assert!(!matches!(closed, Ok(1..)), "{closed:?}");
+        served.write_all(&batch[1..]).await.unwrap();
+        served.flush().await.unwrap();
+        assert!(answered(&mut served).await.starts_with("HTTP/1.1 201 "));
+    };
+    tokio::join!(world.stop(), finished);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 mod authenticates;
 mod fifty_agents;
 mod is_bounded;
+#[path = "../backends/log.rs"]
+mod log;
 #[expect(dead_code, reason = "servers with other clocks are for the tests of targets")]
 mod pki;
 mod refuses;

@@ -255,7 +255,7 @@ const SERVER_TLS: &[Key] = &[
 const LIMITS: &[Key] = &[
     key("max_batch", Size("64KiB", "64MiB"), Or(r#""64MiB""#), "Larger ones are refused (413) before they are read; the agents' `batch.max_size` must fit."),
     key("in_flight", Size("128MiB", "1TiB"), Or(r#""1GiB""#), "Batches that are on their way at once; one host has two of `max_batch` of it, and half at most."),
-    key("connections", Integer("1", "100000"), Or("512"), "At once, of clients that proved who they are; more wait, for `idle_timeout` at most. Each is an open file."),
+    key("connections", Integer("1", "100000"), Or("512"), "At once, of clients that proved who they are; a quarter as many more wait, for `idle_timeout` at most, and others are closed. Each is an open file."),
     key("connections_per_host", Integer("1", "100000"), Or("16"), "Of one client certificate, by its first name; more are closed."),
     key("handshakes", Integer("4", "100000"), Or("256"), "TLS handshakes at once, a quarter of them from one address (of IPv6: one /64); for each one more the oldest is closed. They take no place from `connections`, and are open files too."),
     key("handshake_timeout", Duration("1s", "1h"), Or(r#""10s""#), "Of TLS."),

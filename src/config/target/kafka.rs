@@ -40,7 +40,7 @@ fn broker(text: Text<'_>) -> Option<String> {
     let parts = text.value.rsplit_once(':').map(|(host, port)| (is_host(host), port.parse::<u16>()));
     match parts {
         Some((true, Ok(1..))) => Some(text.value),
-        _ => text.fault("not a host and a port", BROKERS),
+        _ => text.url_fault("not a host and a port", BROKERS),
     }
 }
 

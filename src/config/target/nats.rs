@@ -22,10 +22,14 @@ const SUBJECT: &str = "write one such as \"audit.{host}\"";
 /// Servers of a cluster, with commas between.
 fn url(text: Text<'_>) -> Option<String> {
     const MEND: &str = "write one such as \"tls://nats.internal:4222\", or several with commas between";
-    for server in text.value.split(',') {
+    let count = text.value.split(',').count();
+    for (n, server) in text.value.split(',').enumerate() {
+        // as much of the text as is shown ends in the first of them
+        let which = if count > 1 { format!("server {} of {count}: ", n + 1) } else { String::new() };
+        let fault = |what: &str| text.url_fault(&format!("{which}{what}"), MEND);
         let url = match reqwest::Url::parse(server) {
             Ok(url) => url,
-            Err(error) => return text.fault(&format!("no URL ({})", text.detail(error)), MEND),
+            Err(error) => return fault(&format!("no URL ({})", text.detail(error))),
         };
         if !url.username().is_empty() || url.password().is_some() {
             // never quoted, not even as it stands
@@ -34,11 +38,11 @@ fn url(text: Text<'_>) -> Option<String> {
             return None;
         }
         if url.scheme() != "tls" {
-            return text.fault("not a tls URL", MEND);
+            return fault("not a tls URL");
         }
         let is_bare = url.path().trim_matches('/').is_empty() && url.query().is_none() && url.fragment().is_none();
         if !url.has_host() || !is_bare {
-            return text.fault("more or less than a host and a port", MEND);
+            return fault("more or less than a host and a port");
         }
     }
     Some(text.value)

@@ -30,7 +30,7 @@ fn url(text: Text<'_>) -> Option<String> {
     const MEND: &str = "write one such as \"http://proxy.internal:3128\"";
     let url = match reqwest::Url::parse(&text.value) {
         Ok(url) => url,
-        Err(error) => return text.fault(&format!("no URL ({})", text.detail(error)), MEND),
+        Err(error) => return text.url_fault(&format!("no URL ({})", text.detail(error)), MEND),
     };
     if !url.username().is_empty() || url.password().is_some() {
         // never quoted, not even as it stands
@@ -42,6 +42,6 @@ fn url(text: Text<'_>) -> Option<String> {
     }
     match url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none() {
         true => Some(text.value),
-        false => text.fault("not the http URL of a proxy", MEND),
+        false => text.url_fault("not the http URL of a proxy", MEND),
     }
 }

@@ -47,9 +47,9 @@ struct Stretch {
 
 /// What came of it.
 pub(super) struct Seen {
-    /// The newest record of the partition that [is at or before](crate::forward::message::Label::is_at_or_before) the upload.
+    /// The newest record of those looked at that [is at or before](crate::forward::message::Label::is_at_or_before) the upload.
     pub last: Option<Found>,
-    /// Nothing was found, and older records were not looked at.
+    /// Not all records were looked at that may be the last: those that are newer than `last` among them.
     pub is_cut: bool,
 }
 
@@ -160,8 +160,9 @@ pub(super) async fn look_back(
         if look.read_bytes >= LOOKED_BACK_MAX_BYTES {
             // should there be another attempt it goes on from here
             look.read_bytes = 0;
+            // of a stretch that was divided the older half is read in part, and the newer one not
             let last = look.stretches.iter().rev().find_map(|stretch| stretch.newest.clone());
-            return Ok(Seen { is_cut: last.is_none(), last });
+            return Ok(Seen { last, is_cut: true });
         }
         if began.elapsed() >= ATTEMPT_MAX {
             return Err(format!(

@@ -99,7 +99,7 @@ impl Session {
         // what is said of it is the caller's to say once it is sent
         self.last = last;
         self.is_cut = is_cut;
-        if self.last.is_some() {
+        if self.last.is_some() && !is_cut {
             *look = None;
         }
         Ok(())

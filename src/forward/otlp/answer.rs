@@ -2,11 +2,15 @@
 
 use crate::forward::backend::Outcome;
 use crate::tls::said_by;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use prost::Message;
 use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::Deserialize;
 use std::time::Duration;
 use tonic::Code;
 
+pub(super) const PROTOBUF: &str = "application/x-protobuf";
 /// The longest that a server may make us wait.
 const AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -46,21 +50,83 @@ struct Delay {
     nanos: i32,
 }
 
+/// How an answer over HTTP is written.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    Protobuf,
+    Json,
+    /// For people.
+    Page,
+    Other,
+}
+
+impl Form {
+    /// As its Content-Type says, whatever parameters follow.
+    pub(super) fn of(headers: &HeaderMap) -> Form {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            PROTOBUF => Form::Protobuf,
+            "application/json" => Form::Json,
+            "text/html" => Form::Page,
+            _ => Form::Other,
+        }
+    }
+}
+
+/// ExportLogsServiceResponse in JSON, by either of the names that its fields may have there.
+#[derive(Deserialize)]
+struct JsonSuccess {
+    #[serde(rename = "partialSuccess", alias = "partial_success")]
+    partial: Option<JsonPartial>,
+}
+
+#[derive(Deserialize)]
+struct JsonPartial {
+    #[serde(rename = "rejectedLogRecords", alias = "rejected_log_records")]
+    rejected: Option<JsonInteger>,
+    #[serde(rename = "errorMessage", alias = "error_message")]
+    why: Option<String>,
+}
+
+/// An int64 is a string in JSON, and may be a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonInteger {
+    Number(i64),
+    Text(String),
+}
+
+/// Of an answer over HTTP that is a success: what was not taken all the same. `None` if it can't be read.
+pub(super) fn of_success(body: &[u8], form: Form) -> Option<ExportLogsPartialSuccess> {
+    if body.is_empty() {
+        return Some(ExportLogsPartialSuccess::default());
+    }
+    match form {
+        Form::Protobuf => Some(ExportLogsServiceResponse::decode(body).ok()?.partial_success.unwrap_or_default()),
+        Form::Json => {
+            let JsonSuccess { partial } = serde_json::from_slice(body).ok()?;
+            let Some(JsonPartial { rejected, why }) = partial else { return Some(ExportLogsPartialSuccess::default()) };
+            let rejected_log_records = match rejected {
+                Some(JsonInteger::Number(number)) => number,
+                Some(JsonInteger::Text(text)) => text.parse().ok()?,
+                None => 0,
+            };
+            Some(ExportLogsPartialSuccess { rejected_log_records, error_message: why.unwrap_or_default() })
+        }
+        Form::Page | Form::Other => None,
+    }
+}
+
 /// Of an answer over HTTP that is no success, or a web page. Only a server that answers in OTLP's own words has a say: a proxy on the way may
 /// say 400 for reasons that pass.
-pub(super) fn of_failure(
-    status: StatusCode,
-    after: Option<Duration>,
-    body: &[u8],
-    is_protobuf: bool,
-    url: &str,
-) -> Outcome {
+pub(super) fn of_failure(status: StatusCode, after: Option<Duration>, body: &[u8], form: Form, url: &str) -> Outcome {
     if status.is_success() {
         let why =
             format!("{status}, but with a web page; is url the base of an OTLP receiver, and no portal on the way?");
         return Outcome::Later { why, after };
     }
-    let said = is_protobuf.then(|| Status::decode(body).ok()).flatten();
+    let said = (form == Form::Protobuf).then(|| Status::decode(body).ok()).flatten();
     let text = said.as_ref().map_or(body, |said| said.message.as_bytes());
     let why = format!("{status}: {}", said_by(url, text));
     match (status, said) {

@@ -18,18 +18,18 @@ mod severity;
 
 use super::backend::{Backend, Outcome, Pending, Upload};
 use super::http::{self, read_answer, retry_after};
-use super::{Error, OtlpConfig, Protocol, tls};
+use super::{Error, OtlpConfig, Protocol, Seldom, tls};
 use crate::record::{Seq, StreamId};
 use crate::tls::{explain, said_by};
+use answer::Form;
 use channel::{Channel, Unreadable};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 use prost::Message;
 use records::{Requests, Sources};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tonic::codegen::http as wire;
 
-const PROTOBUF: &str = "application/x-protobuf";
 /// An answer may name what is wrong with each record of a request.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
 
@@ -43,6 +43,9 @@ pub(super) struct Otlp {
     sources: Sources,
     /// Of the batch that begins there so many requests were taken already.
     taken: Option<(StreamId, Seq, usize)>,
+    /// What a server may say of each request alike.
+    unread: Seldom,
+    warned: Seldom,
 }
 
 impl Otlp {
@@ -56,6 +59,8 @@ impl Otlp {
             certificates,
             sources: Sources::default(),
             taken: None,
+            unread: Seldom::default(),
+            warned: Seldom::default(),
         })
     }
 
@@ -78,7 +83,7 @@ impl Otlp {
                 continue;
             }
             match self.send(request).await {
-                Ok(answer) => self.tell_rejected(answer),
+                Ok(partial) => self.tell_rejected(&partial),
                 Err(outcome) => break outcome,
             }
             self.taken = Some((begin.0, begin.1, count));
@@ -89,36 +94,34 @@ impl Otlp {
         outcome
     }
 
-    async fn send(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+    async fn send(&mut self, request: ExportLogsServiceRequest) -> Result<ExportLogsPartialSuccess, Outcome> {
         match self.config.protocol {
             Protocol::Http => self.post(request).await,
             Protocol::Grpc => self.call(request).await,
         }
     }
 
-    async fn post(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+    async fn post(&mut self, request: ExportLogsServiceRequest) -> Result<ExportLogsPartialSuccess, Outcome> {
         let body = request.encode_to_vec();
         let request = self
             .client
             .post(format!("{}/v1/logs", self.config.url))
             .headers(self.headers.clone())
-            .header(CONTENT_TYPE, PROTOBUF)
+            .header(CONTENT_TYPE, answer::PROTOBUF)
             .timeout(http::time_for(body.len() as u64))
             .body(body);
         let later = |error, after| Outcome::Later { why: explain(error), after };
         let response = request.send().await.map_err(|error| later(error, None))?;
         let (status, after) = (response.status(), retry_after(response.headers()));
-        let is_protobuf = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
-        let is_page =
-            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let form = Form::of(response.headers());
         let body = read_answer(response, ANSWER_MAX_BYTES).await.map_err(|error| later(error, after))?;
-        if status.is_success() && !is_page {
-            return Ok(self.taken(&body, is_protobuf));
+        if status.is_success() && form != Form::Page {
+            return Ok(self.taken(&body, form));
         }
-        Err(answer::of_failure(status, after, &body, is_protobuf, &self.config.url))
+        Err(answer::of_failure(status, after, &body, form, &self.config.url))
     }
 
-    async fn call(&self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Outcome> {
+    async fn call(&mut self, request: ExportLogsServiceRequest) -> Result<ExportLogsPartialSuccess, Outcome> {
         let origin =
             self.config.url.parse::<wire::Uri>().map_err(|e| Outcome::Later { why: e.to_string(), after: None })?;
         let timeout = http::time_for(request.encoded_len() as u64);
@@ -128,28 +131,28 @@ impl Otlp {
         if let Some(Unreadable(bytes)) = answer.extensions().get() {
             self.tell_unreadable(*bytes);
         }
-        Ok(answer.into_inner())
+        Ok(answer.into_inner().partial_success.unwrap_or_default())
     }
 
     /// A success is one whatever else was said; what the server's own words add is read if it can be.
-    fn taken(&self, body: &[u8], is_protobuf: bool) -> ExportLogsServiceResponse {
-        let answer = ExportLogsServiceResponse::decode(body).ok();
-        answer.filter(|_| is_protobuf || body.is_empty()).unwrap_or_else(|| {
+    fn taken(&mut self, body: &[u8], form: Form) -> ExportLogsPartialSuccess {
+        answer::of_success(body, form).unwrap_or_else(|| {
             self.tell_unreadable(body.len());
-            ExportLogsServiceResponse::default()
+            ExportLogsPartialSuccess::default()
         })
     }
 
-    fn tell_unreadable(&self, bytes: usize) {
-        tracing::warn!(target_name = %self.name, bytes, "taken, with an answer that can't be read: whether records were rejected is unknown");
+    fn tell_unreadable(&mut self, bytes: usize) {
+        if self.unread.is_due() {
+            tracing::warn!(target_name = %self.name, bytes, "taken, with an answer that can't be read: whether records were rejected is unknown");
+        }
     }
 
     /// Records that the server took note of and will never store. They stand in the required targets.
-    fn tell_rejected(&self, answer: ExportLogsServiceResponse) {
-        let Some(partial) = answer.partial_success else { return };
+    fn tell_rejected(&mut self, partial: &ExportLogsPartialSuccess) {
         let why = said_by(&self.config.url, partial.error_message.as_bytes());
         match partial.rejected_log_records {
-            0 if why.is_empty() => {}
+            0 if why.is_empty() || !self.warned.is_due() => {}
             0 => tracing::warn!(target_name = %self.name, "the target took all log records with a warning: {why}"),
             rejected => {
                 tracing::warn!(target_name = %self.name, rejected, "the target rejected log records for good: {why}")

@@ -66,7 +66,7 @@ struct Kept {
 
 impl Remote {
     /// Of the URL what may be shown.
-    pub(in crate::policy) fn shown(&self) -> &str {
+    pub(in crate::policy) fn shown(&self) -> String {
         tls::origin(&self.url)
     }
 

@@ -36,6 +36,7 @@ mod long;
 mod many_files;
 mod proxy;
 mod random;
+mod read_only_root;
 mod reconfigures;
 mod redacts;
 mod refused;

@@ -1,6 +1,6 @@
 //! `type = "https"` against the embedded receiver when something is in the way.
 
-use crate::conformance::{HOST, Place, is_put_off, is_stored, next};
+use crate::conformance::{HOST, Place, is_put_off, is_stored, next, next_alive};
 use crate::proxy::Proxy;
 use crate::receiver::Receiver;
 use crate::stream::Stream;
@@ -221,7 +221,7 @@ pub(crate) async fn many_batches_are_read_back(batches: usize) {
     let mut target = forward::open(&receiver.target(), HOST).unwrap();
     let mut stored = Vec::new();
     for _ in 0..batches {
-        let upload = next(&mut stream, 1);
+        let upload = next_alive(&mut stream);
         is_stored(&mut target, &upload).await;
         stored.push((upload.name(), upload.bytes));
     }

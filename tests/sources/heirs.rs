@@ -67,6 +67,33 @@ fn copytruncate_while_the_output_is_blocked_loses_nothing_that_was_copied() {
     world.finish(&as_str(&numbered(0..20_005)));
 }
 
+// a random sequence: the copy was taken for one of which nothing is known, as the file that it was made of was as long as before
+#[test]
+fn a_copy_of_a_file_that_is_as_long_again_is_not_read_after_what_was_compressed() {
+    let mut world = World::new(&["*.log"]);
+    world.append("b.log", "line 1\n");
+    world.start();
+    world.expect(&["line 1"]);
+    copytruncate(&world, "b.log", "b.log.1");
+    world.event("the truncation", is_truncated);
+    let is_copy = |cursor: &Cursor| matches!(cursor, Cursor::File { path, .. } if path.ends_with("b.log.1"));
+    let (key, copy) = world.cursors.iter().find(|(_, cursor)| is_copy(cursor)).map(|(k, c)| (*k, c.clone())).unwrap();
+    compress(&world, "b.log.1", "gzip");
+    world.remove("b.log");
+    world.append("b.log", "line 2\n");
+    world.expect(&["line 1", "line 2"]);
+    world.stop();
+    // as after a crash: that the copy ended was not durable yet
+    world.cursors.insert(key, copy);
+    world.ended.clear();
+    world.rename("b.log.1.gz", "b.log.2.gz");
+    copytruncate(&world, "b.log", "b.log.1");
+    world.append("b.log", "line 3\n");
+    world.start();
+    world.expect(&["line 1", "line 2", "line 3"]);
+    world.finish(&["line 1", "line 2", "line 3"]);
+}
+
 // a random sequence: what the file held by then was hashed as if it were what had been read, and so no copy was its
 #[test]
 fn copytruncate_between_a_restart_and_the_first_turn_loses_nothing() {

@@ -90,6 +90,12 @@ impl Legacy {
         self.trace.offset == 0 && self.trace.fingerprint.len == 0
     }
 
+    /// Whether what has this name still begins as the file did: it may have been emptied, and be as long again.
+    fn is_at(&self, path: &Path) -> bool {
+        let head = identity::open(path).and_then(|(file, _)| identity::head(&file));
+        head.is_ok_and(|head| identity::fits(self.trace.key, &self.trace.fingerprint, &head))
+    }
+
     /// Of a file that an earlier process followed.
     pub(super) fn known(key: HashKey, cursor: &Cursor, base: &Path) -> Option<Legacy> {
         let Cursor::File { path, id, fingerprint, prefix, offset } = cursor else { return None };
@@ -223,7 +229,7 @@ impl Files {
         let others = self.resuming.iter().filter(|other| other.base == legacy.base && other.id != legacy.id);
         for other in others.filter(|other| other.trace.offset > 0) {
             let is_gone = match self.listings.find(&other.id, folder) {
-                Whereabouts::Named(_, look) => look.size < other.trace.offset,
+                Whereabouts::Named(path, look) => look.size < other.trace.offset || !other.is_at(&path),
                 _ => true,
             };
             if is_gone && proof(copy, &other.trace)?.is_some() {

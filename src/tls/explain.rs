@@ -53,7 +53,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    const HINTS: [(&str, &str); 21] = [
+    const HINTS: [(&str, &str); 22] = [
         ("CertificateRequired", "the server wants a client certificate, tls.cert and tls.key"),
         ("UnknownCA", "the server does not know the CA of our client certificate"),
         (
@@ -82,6 +82,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         ("none of tls.pin", "the server shows another key than those that are expected"),
         ("channel closed", HUNG_UP),
         ("connection was not ready", HUNG_UP),
+        ("operation was canceled", HUNG_UP),
         ("stream closed because of a broken pipe", HUNG_UP),
         ("proxy auth", "the proxy wants proxy.user and proxy.password, or others"),
     ];

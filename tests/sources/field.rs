@@ -231,7 +231,7 @@ fn permission_that_is_removed_and_restored_loses_nothing() {
 }
 
 /// Runs a test of this program as the user nobody.
-fn as_nobody(test: &str) {
+pub(crate) fn as_nobody(test: &str) {
     use std::os::unix::process::CommandExt;
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     let output = again.args(["--exact", test, "--nocapture"]).current_dir("/tmp").uid(65534).gid(65534).output();

@@ -261,6 +261,10 @@ impl World {
     }
 }
 
+fn is_opened(event: &SourceEvent) -> bool {
+    matches!(event, SourceEvent::Opened { .. })
+}
+
 fn is_ended(event: &SourceEvent) -> bool {
     matches!(event, SourceEvent::Ended)
 }

@@ -1,8 +1,8 @@
 //! Bugs that tests of rotation found, each by what it took to show it.
 
 use super::copies::copytruncate;
-use super::field::{change_ids, gzip};
-use super::rotates::rotate;
+use super::field::{as_nobody, change_ids, gzip};
+use super::rotates::{make_room, rotate};
 use super::*;
 use sealtail::record::FileId;
 
@@ -148,4 +148,49 @@ fn what_was_read_to_its_end_before_the_stop_is_not_read_again_compressed() {
     world.event("a file is let go of", is_ended);
     world.stop();
     world.finish(&["one", "two", "three"]);
+}
+
+// a random sequence: the copies were begun as a whole, as if they were rotations that came after an older copy, when the file
+// itself could not be gone on with at once; root may read everything, so there it plays as nobody
+#[test]
+fn copies_of_a_file_that_can_not_be_read_at_the_start_wait_for_it() {
+    use std::os::unix::fs::PermissionsExt;
+    for (include, once) in [("a.log", true), ("a.log", false), ("a.log*", true), ("a.log*", false)] {
+        let mut world = World::new(&[include]);
+        let path = world.path("a.log");
+        let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        world.append("a.log", "one\n");
+        allow(0o000);
+        if File::open(&path).is_ok() {
+            return as_nobody("regression::copies_of_a_file_that_can_not_be_read_at_the_start_wait_for_it");
+        }
+        allow(0o600);
+        world.once();
+        // this copy has a cursor of its own
+        world.append("a.log", "two\n");
+        copytruncate(&world, "a.log.1");
+        world.append("a.log", "three\n");
+        world.start();
+        world.expect(&["one", "two", "three"]);
+        world.stop();
+        for line in ["four\n", "five\n"] {
+            world.append("a.log", line);
+            make_room(world.dir.path(), "a.log");
+            copytruncate(&world, "a.log.1");
+        }
+        world.append("a.log", "six\n");
+        allow(0o000);
+        let opened = world.count(is_opened);
+        if once {
+            world.once();
+        } else {
+            world.start();
+            world.until("the look around", |world| world.count(is_opened) > opened);
+        }
+        world.check(&["one", "two", "three"]);
+        allow(0o600);
+        world.finish(&["one", "two", "three", "four", "five", "six"]);
+        assert_eq!(world.texts(), ["one", "two", "three", "four", "five", "six"], "in order");
+        assert_eq!(world.count(is_truncated), 2);
+    }
 }

@@ -66,7 +66,7 @@ impl Files {
             Ok(Some(opened)) => opened,
             Ok(None) => {
                 self.known.extend(candidate.known);
-                self.wanted = true;
+                self.moves(&candidate.base);
                 return Admission::Moved;
             }
             Err(error) => {
@@ -122,7 +122,7 @@ impl Files {
         let legacy = self.legacy(&cursor, base);
         match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
             Inheritance::Moving => {
-                self.wanted = true;
+                self.moves(base);
                 self.known.push(cursor);
             }
             Inheritance::Nothing => self.give_up(cursor),
@@ -168,7 +168,7 @@ impl Files {
                 let legacy = self.legacy(&cursor, &candidate.base);
                 match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
                     Inheritance::Moving => {
-                        self.wanted = true;
+                        self.moves(&candidate.base);
                         self.known.push(cursor);
                         return false;
                     }

@@ -392,7 +392,7 @@ fn is_prefix(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
 }
 
 /// Rotations have a number or a date in their name; what an editor leaves has not.
-fn has_digit(path: &Path, base: &Path) -> bool {
+pub(super) fn has_digit(path: &Path, base: &Path) -> bool {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name(path).trim_start_matches(&name(base)).contains(|c: char| c.is_ascii_digit())
 }

@@ -8,9 +8,10 @@
 
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
-use super::identity::Look;
-use super::patterns::{compressed, is_copy, is_rotation};
-use super::{Files, TICK};
+use super::heir::has_digit;
+use super::identity::{self, Look};
+use super::patterns::{compressed, is_copy, is_rotation, originals};
+use super::{Files, TICK, file_id};
 use crate::record::FileId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -78,14 +79,17 @@ impl Files {
             self.lineages.insert(base.to_owned(), Lineage { newest, last });
             return;
         }
-        let newest = newest.map(|newest| self.refreshed(newest)).or_else(|| self.never_seen());
-        let last = self.lineages.get(base).and_then(|lineage| lineage.last);
+        if self.has_to_wait(base, now) {
+            return;
+        }
+        let lineage = self.lineages.get(base);
+        let newest = lineage.map(|lineage| self.refreshed(&lineage.newest)).or_else(|| self.never_seen());
+        let last = lineage.and_then(|lineage| lineage.last);
         let mut after = last.or(newest.as_ref().map(|age| age.id));
         let mut settled = true;
         if let Some(newest) = newest.filter(|newest| present != Some(newest.id)) {
             let Some(between) = self.between(base, newest) else {
-                self.wanted = true;
-                return;
+                return self.moves(base);
             };
             for age in between {
                 // also one that is being compressed from the one before
@@ -119,6 +123,36 @@ impl Files {
             let newest = Age { id: look.id, written_ns: Some(look.written_ns), path: path.clone() };
             self.lineages.insert(path, Lineage { newest, last: None });
         }
+    }
+
+    /// Names are changing: all that is to be told of the path waits for the next look around, which comes soon.
+    pub(super) fn moves(&mut self, base: &Path) {
+        self.wanted = true;
+        self.moving.insert(base.to_owned());
+    }
+
+    /// Whether a cursor waits that tells which of the path's rotations are copies of what was read, or whether what has the
+    /// path now is one itself: begun before the cursor's file is, they would be read as a whole.
+    fn has_to_wait(&mut self, base: &Path, now: Option<&Look>) -> bool {
+        if self.moving.is_empty() && self.known.is_empty() {
+            return false;
+        }
+        let waits = |id: &FileId| self.known.iter().filter_map(file_id).any(|known| identity::same(&known, id));
+        if self.moving.contains(base) || now.is_some_and(|look| waits(&look.id)) {
+            return true;
+        }
+        let Some(look) = now.filter(|look| self.table.get(&look.id).is_none()) else { return false };
+        let mut originals = originals(base).filter(|original| has_digit(base, original));
+        let is_waited_for = |original: &PathBuf| {
+            self.moving.contains(original)
+                || self.at.get(original).is_some_and(|id| id.born_ns <= look.id.born_ns && waits(id))
+        };
+        let Some(original) = originals.find(is_waited_for) else { return false };
+        if !self.moving.contains(&original) {
+            let why = format!("it may be a copy of {}, which can't be read on for now", original.display());
+            self.left_out.warn(base, self.round, &why);
+        }
+        true
     }
 
     /// Stands for the newest file of a path that came up while the source runs: rotations born since the start are new.

@@ -19,6 +19,7 @@ impl Files {
     pub(super) fn look_around(&mut self) {
         self.round += 1;
         self.listings.forget();
+        self.moving.clear();
         let walk = Walk {
             patterns: &self.patterns,
             own: &self.own,

@@ -113,6 +113,8 @@ pub struct Files {
     at: HashMap<PathBuf, FileId>,
     lineages: HashMap<PathBuf, Lineage>,
     listings: Listings,
+    /// Paths of which something waits for the next look around, since names were changing at this one.
+    moving: HashSet<PathBuf>,
     /// Files with something to read, in turn.
     ready: VecDeque<FileId>,
     /// When files that hold lines back, since others may belong to them, hand them on all the same.
@@ -160,6 +162,7 @@ impl Files {
             at: HashMap::new(),
             lineages: HashMap::new(),
             listings: Listings::default(),
+            moving: HashSet::new(),
             ready: VecDeque::new(),
             held: HashMap::new(),
             batch: Batch::default(),

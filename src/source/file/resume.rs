@@ -64,7 +64,7 @@ impl Files {
         let (path, id) = match place {
             Whereabouts::Named(path, look) => (path, look.id),
             Whereabouts::Moving => {
-                self.wanted = true;
+                self.moves(&base);
                 return self.known.push(cursor);
             }
             Whereabouts::Hidden => return self.known.push(cursor),

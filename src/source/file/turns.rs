@@ -171,10 +171,7 @@ impl Files {
         let (unread, base) = (followed.has_unread(), followed.base.clone());
         let legacy = Legacy::of(followed);
         let lost = match self.inherit(&legacy) {
-            Inheritance::Moving => {
-                self.wanted = true;
-                return;
-            }
+            Inheritance::Moving => return self.moves(&base),
             Inheritance::Nothing => unread,
             Inheritance::Last { heir, proof } => {
                 if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {

@@ -34,6 +34,16 @@ pub(crate) fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Whether strace is installed; CI must have it.
+pub(crate) fn has_strace() -> bool {
+    let there = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    assert!(there || std::env::var_os("CI").is_none(), "CI must have strace");
+    if !there {
+        eprintln!("SKIPPED: strace is not installed");
+    }
+    there
+}
+
 /// What both halves of an output say.
 pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

@@ -199,34 +199,39 @@ fn a_copy_that_is_renamed_as_the_agent_starts_is_not_read_as_a_whole() {
     if !has_strace() {
         return;
     }
-    let mut world = World::new();
-    let copy = |age: usize| world.log().with_extension(format!("log.{age}"));
-    let (older, newer) = (copy(2), copy(1));
-    world.start_receiver();
-    world.append("line 1\n");
-    assert!(world.run_once().status.success());
-    world.append("line 2\n");
-    fs::copy(world.log(), &newer).unwrap();
-    File::create(world.log()).unwrap();
-    world.append("line 3\n");
-    world.start_agent();
-    world.await_archived(3);
-    assert_eq!(world.stop_agent(), Some(0));
-    fs::rename(&newer, older).unwrap();
-    world.append("line 4\n");
-    fs::copy(world.log(), &newer).unwrap();
-    File::create(world.log()).unwrap();
-    world.append("line 5\n");
-    let output = Command::new("strace")
-        .args(["-f", "-qq", "-o", &world.text_path("trace"), "-P", newer.to_str().unwrap()])
-        .args(["-e", "trace=openat", "-e", "inject=openat:error=ENOENT:when=1"])
-        .args([env!("CARGO_BIN_EXE_sealtail"), "run", "--once", "--config", &world.config()])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    let trace = fs::read_to_string(world.path("trace")).unwrap();
-    assert_eq!(trace.matches("(INJECTED)").count(), 1, "{trace}");
-    assert_eq!(world.messages(), ["line 1", "line 2", "line 3", "line 4", "line 5"]);
-    world.verify().assert_intact(&["SOURCE-GAP"]);
+    for is_anew in [false, true] {
+        let mut world = World::new();
+        let copy = |age: usize| world.log().with_extension(format!("log.{age}"));
+        let (older, newer) = (copy(2), copy(1));
+        world.start_receiver();
+        world.append("line 1\n");
+        assert!(world.run_once().status.success());
+        world.append("line 2\n");
+        fs::copy(world.log(), &newer).unwrap();
+        File::create(world.log()).unwrap();
+        world.append("line 3\n");
+        world.start_agent();
+        world.await_archived(3);
+        assert_eq!(world.stop_agent(), Some(0));
+        fs::rename(&newer, older).unwrap();
+        world.append("line 4\n");
+        fs::copy(world.log(), &newer).unwrap();
+        File::create(world.log()).unwrap();
+        if is_anew {
+            fs::remove_file(world.log()).unwrap();
+        }
+        world.append("line 5\n");
+        let output = Command::new("strace")
+            .args(["-f", "-qq", "-o", &world.text_path("trace"), "-P", newer.to_str().unwrap()])
+            .args(["-e", "trace=openat", "-e", "inject=openat:error=ENOENT:when=1"])
+            .args([env!("CARGO_BIN_EXE_sealtail"), "run", "--once", "--config", &world.config()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let trace = fs::read_to_string(world.path("trace")).unwrap();
+        assert_eq!(trace.matches("(INJECTED)").count(), 1, "{trace}");
+        assert_eq!(world.messages(), ["line 1", "line 2", "line 3", "line 4", "line 5"]);
+        world.verify().assert_intact(&["SOURCE-GAP"]);
+    }
 }

@@ -4,7 +4,8 @@
 //! the last one that was seen and the present one which was never seen under the path. It is among the rotations of the
 //! path (NAME.*, NAME-*) and younger than the last one seen. Rotations that are older were read in their time.
 //!
-//! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies.
+//! The search is for rename rotation only: while the last file seen still has the path, its rotations are copies. Where that
+//! one has a cursor and can't be gone on with yet, nothing is begun under its path.
 
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};

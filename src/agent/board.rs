@@ -267,7 +267,11 @@ impl Board {
             alerts: self.alert_statuses(),
             certificates: self.certificates(&config.targets),
             threads: self.thread_statuses(),
-            process: super::process::look(),
+            process: status::Process {
+                max_resident_bytes: super::memory::bound(config.memory_bytes),
+                slowed_batches: self.counts.slowed_batches(),
+                ..super::process::look()
+            },
             flagged: self.counts.flagged(),
         };
         status.problems = health::problems(&status);

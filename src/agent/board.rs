@@ -276,7 +276,11 @@ impl Board {
             alerts: self.alert_statuses(),
             certificates: self.certificates(&config.targets),
             threads: self.thread_statuses(),
-            process: super::process::look(),
+            process: status::Process {
+                max_resident_bytes: super::memory::bound(config.memory_bytes),
+                slowed_batches: self.counts.slowed_batches(),
+                ..super::process::look()
+            },
             guards: lock(&self.guards).clone(),
             flagged: self.counts.flagged(),
         };

@@ -12,6 +12,7 @@ mod drain;
 mod label;
 mod line;
 mod live;
+mod memory;
 mod process;
 mod reconfigure;
 mod reload;
@@ -19,6 +20,7 @@ mod scribe;
 mod tally;
 
 pub use board::Board;
+pub use process::memory_limit;
 pub use reload::Reload;
 
 use crate::alert;
@@ -40,6 +42,7 @@ use board::Reading;
 use drain::{Forwarders, drain, forwarder_ended, retire};
 use line::{Line, spawn, until_ended};
 use live::Live;
+use memory::{Pressure, Shares};
 use reconfigure::{Lasting, Parting};
 use reload::{Policies, Reloader};
 use scribe::{Control, Identity, Scribe, Seen};
@@ -50,10 +53,8 @@ use tally::Tally;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// Batches between two stages; one is at most a few hundred KiB.
-const BETWEEN_STAGES: usize = 8;
-/// Receipts that wait to be looked at.
-const EVENTS: usize = 16;
+/// What waits to be looked at of what became of batches: each holds the batch's bytes.
+const EVENTS: usize = 1;
 /// How often a wait that nothing may end looks whether it should.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -328,12 +329,19 @@ impl Agent {
 
     fn forwarders(&self, spool: &Spool, events: &mpsc::Sender<Event>) -> Forwarders {
         let mut forwarders = Forwarders::new();
+        let shares = self.shares();
         for target in &self.config.targets {
+            let batch_max_size_bytes = target.batch_max_size_bytes.min(shares.target_batch_bytes);
+            let target = &forward::Config { batch_max_size_bytes, ..target.clone() };
             let (name, meter) = (target.name.clone(), self.lasting.board.meter(&target.name));
             let forwarder = Forwarder::new(target, &self.config.host.name, spool, events.clone(), meter);
             forwarders.spawn(async move { (name, forwarder.run().await) });
         }
         forwarders
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::of(memory::bound(self.config.memory_bytes), self.config.targets.len())
     }
 
     /// An agent that goes on waits for certificates to be mended, since one that stopped would read nothing meanwhile. With `once`
@@ -375,8 +383,9 @@ impl Agent {
         recovered: Recovered,
         mut alerts: Alerts,
     ) -> Result<Line, Error> {
-        let (read, unlabelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
-        let (label, labelled) = crossbeam_channel::bounded(BETWEEN_STAGES);
+        let Shares { between_stages, held_bytes, .. } = self.shares();
+        let (read, unlabelled) = crossbeam_channel::bounded(between_stages);
+        let (label, labelled) = crossbeam_channel::bounded(between_stages);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
         let keys =
             Arc::new(Keys::sharing(self.config.sources.len(), recovered.hash_key, Arc::clone(&self.lasting.handover)));
@@ -403,7 +412,9 @@ impl Agent {
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
         let host = &self.config.host.name;
-        let labeller = label::Labeller::new(&self.policies, host, formats.collect(), labels.clone());
+        let pressure = Pressure::new(memory::bound(self.config.memory_bytes));
+        let labeller =
+            label::Labeller::new(&self.policies, host, formats.collect(), labels.clone(), held_bytes, pressure);
         let identity = self.identity(labeller.policies().digest());
         alerts.take_up(labeller.policies());
         let ends = stop.clone();

@@ -30,6 +30,7 @@ pub(super) struct Counts {
     verdicts: Mutex<Vec<Arc<Series>>>,
     undecided_lines: AtomicU64,
     policy_ns: AtomicU64,
+    slowed: AtomicU64,
     lines: AtomicU64,
     segments: AtomicU64,
     streams: AtomicU64,
@@ -102,6 +103,16 @@ impl Counts {
     /// Policies looked at lines for so long.
     pub(super) fn looked(&self, time: Duration) {
         self.policy_ns.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// A batch of lines passed while more memory was in use than is allowed.
+    pub(super) fn slowed(&self) {
+        self.slowed.fetch_add(1, Relaxed);
+    }
+
+    /// How many did.
+    pub(super) fn slowed_batches(&self) -> u64 {
+        self.slowed.load(Relaxed)
     }
 
     /// A segment of so many lines was sealed.

@@ -78,6 +78,8 @@ pub struct Agent {
     pub targets: Vec<forward::Config>,
     /// `[[alert]]`: no two of one name.
     pub alerts: Vec<alert::Config>,
+    /// `[resources] memory`: what should be resident at most.
+    pub memory_bytes: u64,
 }
 
 impl Agent {

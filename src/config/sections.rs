@@ -22,8 +22,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const NAME_RULE: &str = "use 1 to 64 of A-Z a-z 0-9 . _ -, the first no dot";
 
 /// Any of these makes the file an agent's, which needs most of them.
-const AGENT_TABLES: [&str; 9] =
-    ["host", "auditors", "source", "policy", "chain", "spool", "target", "alert", "erasure"];
+const AGENT_TABLES: [&str; 10] =
+    ["host", "auditors", "source", "policy", "chain", "spool", "target", "alert", "erasure", "resources"];
 
 /// The whole file. Everything is read before anything is given up, so that every fault is found.
 pub(super) fn config(root: Table<'_>, digest: [u8; 32]) -> Option<Config> {
@@ -99,6 +99,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
     let targets = root.tables("target", "say where lines go, with [[target]] and type = \"https\"");
     let targets = target::configs(targets, spool_bytes);
     let alerts = alerting::configs(root.tables_if_any("alert"));
+    let memory_bytes = resources(root.table("resources"));
     let (mut policy, spool) = (policy?, spool?);
     if let Some(bundle) = &mut policy.bundle {
         // no host has a name that begins with a dot
@@ -114,6 +115,7 @@ fn agent(root: &Table<'_>) -> Option<Agent> {
         spool,
         targets: targets?,
         alerts: alerts?,
+        memory_bytes: memory_bytes?,
     })
 }
 
@@ -214,6 +216,12 @@ fn spool(table: Table<'_>) -> Option<spool::Config> {
     table.finish();
     when_full?;
     Some(spool::Config { dir: dir?, max_size_bytes: max_size_bytes?, drain_timeout: drain_timeout? })
+}
+
+fn resources(table: Table<'_>) -> Option<u64> {
+    let memory = table.size("memory", 64 * MIB, 32 * MIB..=TIB);
+    table.finish();
+    memory
 }
 
 fn hardening(table: Table<'_>) -> Option<hardening::Config> {

@@ -3,6 +3,7 @@
 use crate::chain::header::Hash;
 use crate::chain::receipt::Receipt;
 use crate::spool::Frozen;
+use bytes::Bytes;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub struct Upload {
     /// Which of them.
     pub batch: Frozen,
     /// Concatenated zstd frames, one a segment.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// SHA-256 of the bytes.
     pub digest: Hash,
 }

@@ -9,7 +9,8 @@ use super::http::{self, read_answer, retry_after};
 use super::{Error, Format, GenericConfig, tls};
 use crate::record::StreamId;
 use crate::tls::{explain, said_by};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use std::io::{self, Read};
@@ -126,7 +127,7 @@ impl Backend for Generic {
 
 /// A batch's lines, decompressed as they are sent: all of them at once could be any size.
 struct Lines {
-    decoder: Decoder<'static, io::Cursor<Vec<u8>>>,
+    decoder: Decoder<'static, io::Cursor<Bytes>>,
     left: u64,
 }
 

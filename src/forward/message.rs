@@ -201,7 +201,7 @@ mod tests {
     fn upload(bytes: Vec<u8>) -> Upload {
         let len = bytes.len() as u64;
         let batch = crate::spool::Frozen { stream: StreamId([7; 16]), seq: [4, 9], file: 0, offset: 0, len };
-        Upload { host: "web-1".into(), batch, bytes, digest: Hash([3; 32]) }
+        Upload { host: "web-1".into(), batch, bytes: bytes.into(), digest: Hash([3; 32]) }
     }
 
     /// A part that says of the batch what its bytes do not.

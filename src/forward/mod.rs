@@ -54,6 +54,7 @@ use crate::chain::key::sha256;
 use crate::chain::receipt::Receipt;
 use crate::durable::real;
 use crate::spool::{self, BatchLimits, Frozen, Phase, Spool, Work};
+use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,7 +92,7 @@ pub enum Event {
         /// The batch.
         batch: Frozen,
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// The receipt, of a target that signs one.
         receipt: Option<Box<Receipt>>,
     },
@@ -221,10 +222,10 @@ impl Forwarder {
     /// Until the target has the batch, or refuses it for good.
     async fn deliver(&mut self, backend: &mut dyn Backend, batch: &Frozen) -> Result<(), Error> {
         let (spool, frozen) = (self.spool.clone(), *batch);
-        let bytes = match blocking(move || spool.read(&frozen)).await {
+        let bytes: Bytes = match blocking(move || spool.read(&frozen)).await {
             // an optional target that was skipped just now has no claim on the file any more
             Err(_) if !self.spool.is_frozen(&self.config.name, batch) => return Ok(()),
-            read => read?,
+            read => read?.into(),
         };
         if self.spool.is_refused(&self.config.name, batch.stream) {
             return self.quarantine(batch, bytes, None).await;
@@ -254,7 +255,7 @@ impl Forwarder {
         Ok(())
     }
 
-    async fn stored(&mut self, batch: &Frozen, bytes: Vec<u8>, receipt: Option<Box<Receipt>>) -> Result<(), Error> {
+    async fn stored(&mut self, batch: &Frozen, bytes: Bytes, receipt: Option<Box<Receipt>>) -> Result<(), Error> {
         if self.backoff.failures > 0 {
             tracing::info!(target_name = %self.config.name, failures = self.backoff.failures, "delivers again");
         }
@@ -269,12 +270,7 @@ impl Forwarder {
     }
 
     /// Keeps what was refused; with `refusal` the target says so for the first time in this stream.
-    async fn quarantine(
-        &mut self,
-        batch: &Frozen,
-        bytes: Vec<u8>,
-        refusal: Option<(bool, String)>,
-    ) -> Result<(), Error> {
+    async fn quarantine(&mut self, batch: &Frozen, bytes: Bytes, refusal: Option<(bool, String)>) -> Result<(), Error> {
         let (spool, name, frozen) = (self.spool.clone(), self.config.name.clone(), *batch);
         let kept = blocking(move || spool.keep_refused(&name, &frozen, &bytes)).await?;
         let (spool, name) = (self.spool.clone(), self.config.name.clone());

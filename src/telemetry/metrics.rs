@@ -178,6 +178,10 @@ fn process(text: &mut Text, status: &Status) {
     text.metric("process_cpu_seconds_total", Counter, "CPU time of all its threads.").sample(&[], process.cpu_s);
     let resident = "Memory that is resident.";
     text.metric("process_resident_memory_bytes", Gauge, resident).sample(&[], process.resident_bytes);
+    let most = "Memory that should be resident at most: [resources] memory, or less in a control group.";
+    text.metric("sealtail_memory_max_bytes", Gauge, most).sample(&[], process.max_resident_bytes);
+    let slowed = "Batches of lines that were read slowly, since more memory was resident.";
+    text.metric("sealtail_memory_slowed_batches_total", Counter, slowed).sample(&[], process.slowed_batches);
     text.metric("process_open_fds", Gauge, "File descriptors that are open.").sample(&[], process.open_fds);
     text.metric("process_max_fds", Gauge, "File descriptors that it may open.").sample(&[], process.max_fds);
 }

@@ -287,6 +287,12 @@ pub struct Process {
     pub cpu_s: f64,
     /// Memory that is resident.
     pub resident_bytes: u64,
+    /// How much should be at most.
+    #[serde(default)]
+    pub max_resident_bytes: u64,
+    /// Batches of lines that had to wait since more was.
+    #[serde(default)]
+    pub slowed_batches: u64,
     /// File descriptors that are open.
     pub open_fds: u64,
     /// File descriptors that it may open.

@@ -34,6 +34,7 @@ mod journald;
 mod lines;
 mod long;
 mod many_files;
+mod memory;
 mod proxy;
 mod random;
 mod read_only_root;

@@ -26,7 +26,7 @@ pub(crate) async fn conforms(place: &impl Place) {
     for count in [3, 1, 200] {
         let upload = next(&mut stream, count);
         is_stored(&mut target, &upload).await;
-        stored.push((upload.name(), upload.bytes));
+        stored.push((upload.name(), upload.bytes.to_vec()));
     }
     assert_eq!(place.holds(), stored);
     // the answer was lost, or the process was killed before it took note
@@ -40,7 +40,7 @@ pub(crate) async fn conforms(place: &impl Place) {
     }
     // somebody else's bytes under the same name
     let mut forged = as_upload(&stream, &stored[2]);
-    forged.bytes = Stream::begin(HOST).batch(5);
+    forged.bytes = Stream::begin(HOST).batch(5).into();
     forged.digest = Hash(crate::stream::digest(&forged.bytes));
     forged.batch.len = forged.bytes.len() as u64;
     match target.store(&forged).await {
@@ -51,11 +51,11 @@ pub(crate) async fn conforms(place: &impl Place) {
     // and what comes next is stored as ever
     let upload = next(&mut stream, 2);
     is_stored(&mut target, &upload).await;
-    stored.push((upload.name(), upload.bytes));
+    stored.push((upload.name(), upload.bytes.to_vec()));
     let mut other = Stream::begin(HOST);
     let upload = next(&mut other, 1);
     is_stored(&mut target, &upload).await;
-    stored.push((upload.name(), upload.bytes));
+    stored.push((upload.name(), upload.bytes.to_vec()));
     stored.sort();
     assert_eq!(place.holds(), stored);
 }
@@ -102,7 +102,7 @@ fn first_of(stream: &mut Stream) -> u64 {
 
 fn upload(stream: &Stream, seq: [u64; 2], bytes: Vec<u8>) -> Upload {
     let batch = Frozen { stream: stream.id, seq, file: 0, offset: 0, len: bytes.len() as u64 };
-    Upload { host: HOST.into(), batch, digest: Hash(crate::stream::digest(&bytes)), bytes }
+    Upload { host: HOST.into(), batch, digest: Hash(crate::stream::digest(&bytes)), bytes: bytes.into() }
 }
 
 /// The same batch once more, as a restarted process makes it from its ledger.
@@ -130,7 +130,7 @@ pub(crate) fn headers(upload: &Upload, range: &str) -> [(String, String); 7] {
 
 /// Batches as a place holds them.
 pub(crate) fn named(uploads: impl IntoIterator<Item = Upload>) -> Vec<(String, Vec<u8>)> {
-    uploads.into_iter().map(|upload| (upload.name(), upload.bytes)).collect()
+    uploads.into_iter().map(|upload| (upload.name(), upload.bytes.to_vec())).collect()
 }
 
 /// Every file below a folder that is an archive's, by its path from there.

@@ -60,7 +60,7 @@ async fn a_folder_that_is_not_mounted_is_not_made_anew() {
     assert!(!folder.dir.exists());
     fs::create_dir(&folder.dir).unwrap();
     is_stored(&mut target, &upload).await;
-    assert_eq!(folder.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(folder.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn an_attempt_that_was_cut_off_is_made_again() {
     fs::write(folder.dir.join(".incoming").join(upload.name().replace('/', "-")), "half of").unwrap();
     is_stored(&mut target, &upload).await;
     assert_eq!(fs::read_dir(folder.dir.join(".incoming")).unwrap().count(), 0);
-    assert_eq!(folder.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(folder.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_full_disk_puts_off_until_there_is_room() {
     assert!(unmounted.success());
     assert!(why.contains("make room"), "{why}");
     assert!(matches!(stored, Outcome::Stored(None)), "{stored:?}");
-    assert_eq!(holds, [(upload.name(), upload.bytes)]);
+    assert_eq!(holds, [(upload.name(), upload.bytes.to_vec())]);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn immutable_files_can_neither_be_changed_nor_taken_away() {
     }
     assert_eq!(tried, [true; 4]);
     assert!(again.iter().all(|outcome| matches!(outcome, Outcome::Stored(None))), "{again:?}");
-    assert_eq!(holds, [(first.name(), first.bytes), (second.name(), second.bytes)]);
+    assert_eq!(holds, [(first.name(), first.bytes.to_vec()), (second.name(), second.bytes.to_vec())]);
 }
 
 /// So that the test's folder can be removed.
@@ -155,5 +155,5 @@ async fn what_came_before_must_be_there() {
     fs::remove_dir(&folder.dir).unwrap();
     fs::rename(&away, &folder.dir).unwrap();
     is_stored(&mut target, &second).await;
-    assert_eq!(folder.holds(), [(first.name(), first.bytes), (second.name(), second.bytes)]);
+    assert_eq!(folder.holds(), [(first.name(), first.bytes.to_vec()), (second.name(), second.bytes.to_vec())]);
 }

@@ -122,13 +122,13 @@ async fn a_batch_is_kept_once_under_its_name_and_never_replaced() {
         (format!("{HOST}/{}/0", stream.id), ("POST".into(), path(&plain, "ndjson"), String::new(), lines)),
         (
             format!("{HOST}/{}/{}", stream.id, packed.batch.seq[0]),
-            ("PUT".into(), path(&packed, "ndjson.zst"), "zstd".into(), packed.bytes.clone()),
+            ("PUT".into(), path(&packed, "ndjson.zst"), "zstd".into(), packed.bytes.to_vec()),
         ),
     ];
     assert_eq!(*kept.lock().unwrap(), BTreeMap::from(expected.clone()));
     // only in sealtail's own protocol a conflict is a fork: here it may be anything, and is tried again
     let mut forged = plain.clone();
-    forged.bytes = Stream::begin(HOST).batch(5);
+    forged.bytes = Stream::begin(HOST).batch(5).into();
     assert!(is_put_off(&mut target, &forged).await.contains("409"));
     assert_eq!(*kept.lock().unwrap(), BTreeMap::from(expected));
 }

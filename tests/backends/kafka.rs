@@ -36,7 +36,7 @@ async fn a_link_that_breaks_at_any_byte_leaves_one_copy() {
         }
         server.link.break_after(bytes);
         while !matches!(target.store(&upload).await, Outcome::Stored(_)) {}
-        stored.push((upload.name(), upload.bytes));
+        stored.push((upload.name(), upload.bytes.to_vec()));
     }
     assert!(server.link.broken() >= 4, "{}", server.link.broken());
     server.link.heal();
@@ -62,8 +62,9 @@ async fn a_batch_over_the_limit_goes_in_parts_and_goes_on_where_it_was_cut() {
 
 /// More than zstd makes small.
 pub(crate) fn large(upload: &mut Upload, bytes: usize) {
-    upload.bytes = vec![0; bytes];
-    getrandom::fill(&mut upload.bytes).unwrap();
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random).unwrap();
+    upload.bytes = random.into();
     upload.digest = Hash(crate::stream::digest(&upload.bytes));
     upload.batch.len = bytes as u64;
 }
@@ -81,7 +82,7 @@ async fn what_is_stored_is_found_behind_other_streams_records() {
     for _ in 0..120 {
         let upload = next(&mut Stream::begin(HOST), 1);
         is_stored(&mut target, &upload).await;
-        stored.push((upload.name(), upload.bytes));
+        stored.push((upload.name(), upload.bytes.to_vec()));
     }
     is_stored(&mut open(&server), &uploads[2]).await;
     is_stored(&mut open(&server), &uploads[0]).await;

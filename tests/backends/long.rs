@@ -64,7 +64,7 @@ async fn s3_holds_ten_thousand_batches() {
     for _ in 0..10_000 {
         let upload = next(&mut stream, 1);
         is_stored(&mut target, &upload).await;
-        stored.push((upload.name(), upload.bytes));
+        stored.push((upload.name(), upload.bytes.to_vec()));
     }
     assert!(place.holds() == stored, "what is held is not what was stored");
 }
@@ -100,7 +100,10 @@ async fn an_s3_store_that_is_killed_in_an_upload_has_it_once_in_the_end() {
             other => panic!("attempt {attempt}: {other:?}"),
         }
     }
-    assert_eq!(Prefix::of(&weed, "killed").holds(), [(first.name(), first.bytes), (second.name(), second.bytes)]);
+    assert_eq!(
+        Prefix::of(&weed, "killed").holds(),
+        [(first.name(), first.bytes.to_vec()), (second.name(), second.bytes.to_vec())]
+    );
 }
 
 // it keeps records in memory: what it had is gone; and what its client has under way it gives up after more than a minute

@@ -93,7 +93,7 @@ async fn killed_in_the_middle_of_an_upload_it_has_nothing_of_it_and_takes_it_aga
     let _process = Process::start(&receiver, port).await;
     assert_eq!(incoming(&receiver), 0, "what was unfinished is cleared up");
     is_stored(&mut target, &upload).await;
-    assert_eq!(receiver.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(receiver.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn a_slow_line_is_waited_for() {
     while tokio::time::timeout(Duration::from_millis(20), &mut store).await.is_err() {
         line.grant(16 << 10);
     }
-    assert_eq!(receiver.holds(), [(upload.name(), upload.bytes.clone())]);
+    assert_eq!(receiver.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn a_full_disk_puts_off_until_there_is_room() {
     assert!(unmounted.success());
     assert!(why.contains("507") && why.contains("disk is full"), "{why}");
     assert!(matches!(stored, Outcome::Stored(Some(_))), "{stored:?}");
-    assert_eq!((holds, left), (vec![(small.name(), small.bytes), (upload.name(), upload.bytes)], 0));
+    assert_eq!((holds, left), (vec![(small.name(), small.bytes.to_vec()), (upload.name(), upload.bytes.to_vec())], 0));
 }
 
 /// What the process has had in memory at most, in KiB.
@@ -223,7 +223,7 @@ pub(crate) async fn many_batches_are_read_back(batches: usize) {
     for _ in 0..batches {
         let upload = next_alive(&mut stream);
         is_stored(&mut target, &upload).await;
-        stored.push((upload.name(), upload.bytes));
+        stored.push((upload.name(), upload.bytes.to_vec()));
     }
     // reading so much back may take longer than a stream may be silent
     let as_of = std::time::SystemTime::now();

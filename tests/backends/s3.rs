@@ -132,7 +132,7 @@ async fn nobody_changes_what_is_stored(place: &Prefix<'_>) {
         );
         assert!(tried.iter().all(|answer| answer["error"].is_string()), "{tried:#?}");
     }
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 async fn what_an_intruder_put_first_is_found_out(place: &Prefix<'_>) {
@@ -229,7 +229,7 @@ async fn a_bucket_that_keeps_nothing_is_refused(weed: &Weed) {
     target.probe().await.unwrap();
     is_stored(&mut target, &upload).await;
     is_stored(&mut target, &upload).await;
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes.clone())]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec())]);
     place.config.bucket = "nowhere".into();
     let mut target = forward::open(&place.target(), HOST).unwrap();
     let why = is_put_off(&mut target, &upload).await;
@@ -245,7 +245,7 @@ async fn credentials_that_see_nothing_store_all_the_same(place: &Prefix<'_>) {
     // whether it is its own bytes that are there already it can't tell
     let why = is_put_off(&mut target, &upload).await;
     assert!(why.contains("whether with the same bytes can't be seen"), "{why}");
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 async fn credentials_are_taken_up_when_they_are_right(place: &Prefix<'_>) {
@@ -261,7 +261,7 @@ async fn credentials_are_taken_up_when_they_are_right(place: &Prefix<'_>) {
     assert!(why.contains("SignatureDoesNotMatch") && why.contains("secret key") && !why.contains("guessed"), "{why}");
     copy("agent.credentials");
     is_stored(&mut target, &upload).await;
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 async fn certificates_go_both_ways(place: &Prefix<'_>) {
@@ -285,7 +285,7 @@ async fn certificates_go_both_ways(place: &Prefix<'_>) {
     place.weed.write_client("renewed", HOST);
     target.reload();
     is_stored(&mut target, &upload).await;
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes)]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec())]);
 }
 
 async fn an_upload_that_breaks_is_made_again(place: &Prefix<'_>) {
@@ -304,7 +304,7 @@ async fn an_upload_that_breaks_is_made_again(place: &Prefix<'_>) {
     let mut slow = next(&mut stream, 2);
     enlarge(&mut slow, 256 << 10);
     is_stored(&mut target, &slow).await;
-    assert_eq!(place.holds(), [(upload.name(), upload.bytes), (slow.name(), slow.bytes)]);
+    assert_eq!(place.holds(), [(upload.name(), upload.bytes.to_vec()), (slow.name(), slow.bytes.to_vec())]);
 }
 
 /// As many bytes as that, which nothing makes smaller.
@@ -313,5 +313,5 @@ pub(crate) fn enlarge(upload: &mut Upload, len: usize) {
     getrandom::fill(&mut bytes).unwrap();
     upload.batch.len = bytes.len() as u64;
     upload.digest = Hash(digest(&bytes));
-    upload.bytes = bytes;
+    upload.bytes = bytes.into();
 }

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 /// A line that was seen by the policies, or waits for that.
 pub(super) type Ticket = u64;
 
-/// Bound of what is held; over it what has waited longest is decided as it stands.
-const HELD_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// What a held item weighs besides its bytes.
 const ITEM_BYTES: usize = 256;
 
 /// What is held back.
-#[derive(Default)]
 pub(super) struct Hold {
+    /// Bound of what is held; over it what has waited longest is decided as it stands.
+    max_bytes: usize,
     items: BTreeMap<Ticket, Held>,
     /// In their order, by source.
     queues: BTreeMap<SourceKey, VecDeque<Ticket>>,
@@ -35,12 +34,16 @@ struct Held {
 }
 
 impl Hold {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, items: BTreeMap::new(), queues: BTreeMap::new(), bytes: 0 }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > HELD_MAX_BYTES
+        self.bytes > self.max_bytes
     }
 
     /// Until when the one waits that waits shortest.

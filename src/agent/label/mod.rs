@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `run` | the thread: batches, what has waited long enough, other policies |
 //! | `text` | a line's bytes as policies see them: its encoding undone |
+//! | `followed` | what is known of the sources besides their lines |
 //! | `pieces` | puts together what is chained in pieces: parts of long lines, partial lines of containers |
 //! | `events` | keeps the records of auditd's events that are not whole yet |
 //! | `hold` | holds lines back that may have to be redacted with lines after them |
@@ -12,6 +13,7 @@
 //! Nothing here changes what is chained; the scribe does, with the digests of its stream.
 
 mod events;
+mod followed;
 mod hold;
 mod pieces;
 mod run;
@@ -19,20 +21,21 @@ mod spread;
 mod text;
 
 use super::live::Live;
+use super::memory::Pressure;
 use crate::chain::key::Bytes32;
 use crate::chain::stamp::rfc3339;
 use crate::policy::format::container::{self, Piece, Stream};
 use crate::policy::redact::Layout;
-use crate::policy::{Evaluator, LineContext, PolicySet, SourceContext};
-use crate::record::{AuditId, Batch, Cursor, End, Format, Item, LineItem, Redaction, SourceEvent, SourceKey, Verdicts};
+use crate::policy::{Evaluator, LineContext, PolicySet};
+use crate::record::{AuditId, Batch, End, Format, Item, LineItem, Redaction, SourceKey, Verdicts};
 use crate::service::Pulse;
 use crossbeam_channel::Receiver;
 use events::Events;
+use followed::Followed;
 use hold::{Hold, Ticket};
 use pieces::{Pieces, Slot, Stretch};
 use spread::{Member, Wrap, spread};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -83,23 +86,19 @@ pub(super) struct Labeller {
     gone: Vec<SourceKey>,
     /// Moves with each line: a batch of costly ones is slow, and not stuck.
     pulse: Arc<Pulse>,
-}
-
-/// A source, as policies see it.
-struct Followed {
-    context: SourceContext,
-    /// The same for what a container wrote to its standard output and error.
-    streams: [Option<SourceContext>; 2],
-    /// Its lines wrap those of a container.
-    is_container: bool,
-    /// Streams of which a line came; the first one may go on with the last of the file before.
-    seen: [bool; 2],
-    /// How its last line ended, which tells how characters are written.
-    end: End,
+    pressure: Pressure,
 }
 
 impl Labeller {
-    pub(super) fn new(live: &Arc<Live>, host: &str, formats: HashMap<String, Format>, pulse: Arc<Pulse>) -> Self {
+    /// `held_bytes`: what lines that wait for others may take, and once more what is put together of them.
+    pub(super) fn new(
+        live: &Arc<Live>,
+        host: &str,
+        formats: HashMap<String, Format>,
+        pulse: Arc<Pulse>,
+        held_bytes: usize,
+        pressure: Pressure,
+    ) -> Self {
         let (policies, wake) = live.attach();
         let evaluator = Evaluator::new(&policies);
         Self {
@@ -112,13 +111,14 @@ impl Labeller {
             host: host.to_owned(),
             formats,
             sources: HashMap::new(),
-            pieces: Pieces::default(),
+            pieces: Pieces::new(held_bytes),
             events: Events::default(),
-            hold: Hold::default(),
+            hold: Hold::new(held_bytes),
             ticket: 0,
             wait: WAIT_MAX,
             gone: Vec::new(),
             pulse,
+            pressure,
         }
     }
 
@@ -424,75 +424,5 @@ impl Labeller {
     fn raw(&self, member: &Member) -> Vec<u8> {
         let parts = member.parts.iter().filter_map(|(ticket, _)| self.hold.bytes(*ticket));
         parts.collect::<Vec<_>>().concat()
-    }
-
-    fn source(&mut self, key: SourceKey, event: &SourceEvent) {
-        match event {
-            SourceEvent::Opened { name, cursor, labels } => {
-                let (kind, path) = kind_and_path(cursor);
-                let format = self.formats.get(name).copied().unwrap_or_default();
-                let by_path = format == Format::Auto && path.as_deref().is_some_and(is_of_containers);
-                let is_container = by_path || matches!(format, Format::Cri | Format::Docker);
-                let labels = Arc::clone(labels);
-                let context = SourceContext { kind, name: name.clone(), path, format, labels };
-                let (streams, end) = ([None, None], End::Newline);
-                // in the middle of a file no line is the first
-                let seen = [cursor.offset() > 0; 2];
-                self.sources.insert(key, Followed { context, streams, is_container, seen, end });
-            }
-            SourceEvent::Identified { cursor } => {
-                if let Some(source) = self.sources.get_mut(&key) {
-                    source.context.path = kind_and_path(cursor).1;
-                    source.streams = [None, None];
-                }
-            }
-            // what was begun may not be what the next line goes on with
-            SourceEvent::Truncated { .. } | SourceEvent::Missed { .. } => self.pieces.forget(key),
-            SourceEvent::Vanished { .. } => {
-                self.pieces.forget(key);
-                self.end(key);
-            }
-            SourceEvent::Ended => {
-                self.pieces.forget_line(key);
-                self.end(key);
-            }
-        }
-    }
-}
-
-impl Labeller {
-    /// A source is gone; while lines of it are held it must be known what they are.
-    fn end(&mut self, key: SourceKey) {
-        match self.hold.holds(key) {
-            true => self.gone.push(key),
-            false => drop(self.sources.remove(&key)),
-        }
-    }
-}
-
-impl Followed {
-    /// What policies see of a stream of the container.
-    fn stream(&mut self, stream: Stream) -> &SourceContext {
-        let context = &self.context;
-        self.streams[stream as usize].get_or_insert_with(|| {
-            let mut labels: BTreeMap<String, String> = (*context.labels).clone();
-            labels.insert("stream".to_owned(), stream.name().to_owned());
-            // the runtime wraps text or JSON; what else it may look like is the container's own affair
-            SourceContext { labels: Arc::new(labels), format: Format::Json, ..context.clone() }
-        })
-    }
-}
-
-/// Whether the path is one where container runtimes log.
-fn is_of_containers(path: &str) -> bool {
-    let places = ["/var/log/containers/", "/var/log/pods/", "/docker/containers/"];
-    places.iter().any(|place| path.contains(place))
-}
-
-fn kind_and_path(cursor: &Cursor) -> (&'static str, Option<String>) {
-    match cursor {
-        Cursor::File { path, .. } => ("file", Some(Path::to_string_lossy(path).into_owned())),
-        Cursor::Journal { dir, .. } => ("journald", Some(Path::to_string_lossy(dir).into_owned())),
-        Cursor::Stdin { .. } => ("stdin", None),
     }
 }

@@ -11,8 +11,6 @@ use std::collections::{HashMap, HashSet};
 
 /// A line longer than this is looked at in stretches.
 const PIECE_MAX_BYTES: usize = 1024 * 1024;
-/// Bound of all that is being put together. The one that has waited longest gives way.
-const ALL_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Bound of how many there are.
 const SLOTS_MAX: usize = 1024;
 /// Lines that gave way are remembered, up to so many, so that what comes of them is known for a rest.
@@ -37,8 +35,10 @@ impl Slot {
 }
 
 /// Lines that are not whole yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pieces {
+    /// Bound of all that is being put together. The one that has waited longest gives way.
+    max_bytes: usize,
     open: HashMap<Slot, Open>,
     bytes: usize,
     /// Grows with each piece.
@@ -68,6 +68,11 @@ struct Open {
 }
 
 impl Pieces {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let (open, cut_off, gave_way) = (HashMap::new(), Vec::new(), HashSet::new());
+        Self { max_bytes, open, bytes: 0, now: 0, cut_off, gave_way }
+    }
+
     /// Keeps a piece that others follow. If there is no room for it the stretch before it is given back, to be looked at
     /// without it.
     pub(super) fn add(&mut self, slot: &Slot, piece: &[u8], member: Option<Member>) -> Option<Stretch> {
@@ -175,7 +180,7 @@ impl Pieces {
     }
 
     fn make_room(&mut self, slot: &Slot, bytes: usize) {
-        while self.bytes + bytes > ALL_MAX_BYTES || (self.open.len() >= SLOTS_MAX && !self.open.contains_key(slot)) {
+        while self.bytes + bytes > self.max_bytes || (self.open.len() >= SLOTS_MAX && !self.open.contains_key(slot)) {
             let others = self.open.iter().filter(|(other, _)| *other != slot);
             let Some(oldest) = others.min_by_key(|(_, open)| open.grown).map(|(slot, _)| *slot) else { return };
             self.give_up(&oldest);
@@ -197,10 +202,11 @@ mod tests {
     use super::*;
 
     const LINE: Slot = Slot::Line(1);
+    const MAX: usize = 8 << 20;
 
     #[test]
     fn what_is_too_long_is_looked_at_in_stretches() {
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new(MAX);
         let piece = vec![b'x'; 400 * 1024];
         assert_eq!(pieces.finish(&LINE, b"alone"), None);
         assert_eq!((pieces.add(&LINE, &piece, None), pieces.add(&LINE, &piece, None)), (None, None));
@@ -211,10 +217,10 @@ mod tests {
 
     #[test]
     fn all_of_it_is_bounded_and_the_oldest_gives_way() {
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new(MAX);
         for key in 0..2 * SLOTS_MAX as u32 {
             pieces.add(&Slot::Line(key), &[b'x'; 64 * 1024], None);
-            assert!(pieces.bytes <= ALL_MAX_BYTES && pieces.open.len() <= SLOTS_MAX);
+            assert!(pieces.bytes <= MAX && pieces.open.len() <= SLOTS_MAX);
         }
         assert_eq!(pieces.bytes, pieces.open.values().map(|open| open.stretch.bytes.len()).sum::<usize>());
         // what comes of one that gave way is its rest
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn a_stream_goes_on_in_the_file_after_its_own_and_in_no_other() {
         let out = |key| Slot::Stream(key, Stream::Out);
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new(MAX);
         pieces.add_of(&out(1), b"be", None, Some("/p/c/0.log.20240101-000000"));
         pieces.inherit(&out(2), "/p/other/0.log");
         pieces.inherit(&Slot::Stream(2, Stream::Err), "/p/c/0.log");

@@ -23,13 +23,18 @@ impl Labeller {
         stop: &Stop,
         counts: &Counts,
     ) {
+        let nothing = never();
         loop {
-            let due = self.hold.due().into_iter().chain(self.swap_due).min();
+            let pause = self.pressure.wait();
+            let due = self.hold.due().into_iter().chain(self.swap_due).chain(pause).min();
             let timer = due.map_or_else(never, at);
             let labelled = select! {
-                recv(input) -> batch => match batch {
+                recv(if pause.is_some() { &nothing } else { input }) -> batch => match batch {
                     Ok(batch) => {
                         self.pulse.work();
+                        if self.pressure.passed() {
+                            counts.slowed();
+                        }
                         let begun = Instant::now();
                         let labelled = self.batch(batch);
                         counts.looked(begun.elapsed());

@@ -1,6 +1,7 @@
 //! Limits, clock, kernel, systemd.
 
 use super::Finding;
+use crate::agent::memory_limit;
 use crate::chain::memory;
 use rustix::process::{Resource, getrlimit};
 use std::path::Path;
@@ -14,10 +15,11 @@ const MADE_UNIX_S: u64 = 1_767_225_600;
 /// No machine runs a version for so long.
 const MADE_LONG_AGO_UNIX_S: u64 = MADE_UNIX_S + 30 * 365 * 86_400;
 
-/// Everything; `folders` are to be watched.
-pub(super) fn examine(proc: &Path, config: &Path, folders: usize) -> Vec<Finding> {
+/// Everything; `folders` are to be watched, and `memory_bytes` may be used.
+pub(super) fn examine(proc: &Path, config: &Path, folders: usize, memory_bytes: Option<u64>) -> Vec<Finding> {
     let mut findings = vec![watches(proc, folders), instances(proc), descriptors(), open_files(proc), locked_memory()];
     findings.extend([clock(config), synchronised(), landlock(), seccomp(proc)]);
+    findings.extend(memory_bytes.map(|wanted| within_group(wanted, memory_limit())));
     findings.extend(systemd());
     findings
 }
@@ -103,6 +105,27 @@ fn locked_memory() -> Finding {
             format!("no memory can be kept out of swap: {error}"),
             "LimitMEMLOCK=8M in the unit, or ulimit -l 8192",
         ),
+    }
+}
+
+/// What the configuration allows, and what the control group does.
+fn within_group(wanted: u64, limit: Option<u64>) -> Finding {
+    let wanted_mib = wanted >> 20;
+    match limit {
+        Some(limit) if limit / 8 * 7 < wanted => Finding::warn(
+            "memory",
+            format!(
+                "[resources] memory is {wanted_mib} MiB, and this control group may have {} MiB: the agent keeps to seven eighths of that",
+                limit >> 20
+            ),
+            format!(
+                "give the pod or the unit {} MiB (limits.memory, MemoryMax=), or lower [resources] memory",
+                wanted_mib * 8 / 7 + 1
+            ),
+        ),
+        _ => {
+            Finding::ok("memory", format!("the agent is to keep to {wanted_mib} MiB, which its control group may have"))
+        }
     }
 }
 

@@ -126,7 +126,8 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
         findings.extend(storage::spool(&agent.spool, &args.proc));
         findings.extend(network::examine(agent, args.offline));
     }
-    findings.extend(host::examine(&args.proc, &args.config, sources::folders(&found)));
+    let memory_bytes = agent.map(|agent| agent.memory_bytes);
+    findings.extend(host::examine(&args.proc, &args.config, sources::folders(&found), memory_bytes));
     findings
 }
 

@@ -43,7 +43,7 @@ pub(super) fn lines(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &S
 }
 
 pub(super) fn spool(frame: &mut Frame<'_>, area: Rect, status: &Status) {
-    let spool = &status.spool;
+    let (spool, process) = (&status.spool, &status.process);
     let block = frame_of("Spool", false).title(on_the_right(format!("{} at most", bytes(spool.max_bytes))));
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -63,7 +63,7 @@ pub(super) fn spool(frame: &mut Frame<'_>, area: Rect, status: &Status) {
         fact("unsent  ", format!("for {}", waits(spool.oldest_s))),
         fact("disk    ", format!("{} free", bytes(spool.free_bytes))),
         fact("chain   ", format!("{} lines, {} segments", count(status.chain.lines), count(status.chain.segments))),
-        fact("memory  ", bytes(status.process.resident_bytes)),
+        fact("memory  ", format!("{} of {}", bytes(process.resident_bytes), bytes(process.max_resident_bytes))),
     ];
     if spool.is_full {
         lines[0] = Line::from("FULL: reading stops".red().bold());

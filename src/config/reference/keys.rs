@@ -15,6 +15,7 @@ pub const TABLES: &[Table] = &[
     Table { name: "spool", types: &[], doc: "Where lines wait for the targets.", keys: SPOOL },
     Table { name: "target", types: TARGETS, doc: "Where lines go; one table each, one at least required.", keys: TARGET },
     Table { name: "alert", types: &[plain("webhook"), plain("alertmanager"), plain("command")], doc: "Who is told of a verdict at once; 16 tables at most.", keys: ALERT },
+    Table { name: "resources", types: &[], doc: "What the agent may use.", keys: RESOURCES },
     Table { name: "telemetry", types: &[], doc: "What the agent says of itself.", keys: TELEMETRY },
     Table { name: "hardening", types: &[], doc: "What this process gives up before it reads anything. `sealtail receive` keeps to it too.", keys: HARDENING },
     Table { name: "receive", types: &[], doc: "Read by `sealtail receive`; a file may hold this table alone.", keys: RECEIVE },
@@ -225,6 +226,10 @@ const TELEMETRY: &[Key] = &[
     key("listen", Text, May(r#""127.0.0.1:9598""#), "Where `/metrics` is served for Prometheus, and the agent's `/healthz` and `/readyz`, plain HTTP. Default: off."),
     key("socket", Text, May(r#""/run/sealtail/status.sock""#), "Where `sealtail status` and `sealtail top` ask, mode 0660. Default: there, if the folder is there and can be written to, else `status.sock` in the spool's folder."),
     key("log", Text, Or(r#""info""#), "`error`, `warn`, `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas between."),
+];
+
+const RESOURCES: &[Key] = &[
+    key("memory", Size("32MiB", "1TiB"), Or(r#""64MiB""#), "What should be resident at most; less where the control group may not have that much. Targets' batches have an eighth of it together, lines on their way the like; where more is in use, lines are read slowly, and `status` says so. Some 4 KiB for each followed file, and what policies take, come out of it."),
 ];
 
 const HARDENING: &[Key] = &[

@@ -7,6 +7,7 @@
 use crate::forward::backend::Upload;
 use crate::forward::http::time_for;
 use crate::forward::message::Found;
+use bytes::Bytes;
 use krafka::consumer::{Consumer, ConsumerRecord};
 use krafka::error::KrafkaError;
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ impl Look {
         };
         let mut look = before.filter(fits).unwrap_or_else(|| Look {
             partition,
-            upload: Upload { bytes: Vec::new(), ..upload.clone() },
+            upload: Upload { bytes: Bytes::new(), ..upload.clone() },
             from: end,
             end,
             stretches: Vec::new(),

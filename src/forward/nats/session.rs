@@ -162,7 +162,7 @@ impl Session {
             let range = label.range.start as usize..label.range.end as usize;
             let message = PublishMessage::build()
                 .headers(headers)
-                .payload(upload.bytes[range.clone()].to_vec().into())
+                .payload(upload.bytes.slice(range.clone()))
                 .message_id(label.message_id())
                 .expected_stream(&self.config.stream)
                 .expected_last_subject_sequence(last);

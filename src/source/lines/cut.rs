@@ -8,7 +8,7 @@ use memchr::memchr_iter;
 use std::ops::Range;
 
 /// Bound of a batch's items: a file of newlines only must not cost a hundred times its bytes.
-pub(in crate::source) const ITEMS_MAX: usize = 16 * 1024;
+pub(in crate::source) const ITEMS_MAX: usize = 4 * 1024;
 
 /// How to cut.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,46 @@ fn defaults_are_filled_in_and_paths_made_absolute() {
 }
 
 #[test]
+fn ports_and_rights_are_those_that_targets_and_listeners_take() {
+    use rustix::thread::CapabilitySet;
+    let folder = tempfile::tempdir().unwrap();
+    let tls = "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }";
+    let target = |keys: &str| format!("[[target]]\nname = \"b\"\n{keys}\n");
+    let https = target(&format!("type = \"https\"\nurl = \"https://b.internal\"\n{tls}"));
+    let proxy = target(&format!(
+        "type = \"https\"\nurl = \"https://b.internal:8443\"\nproxy = {{ url = \"http://proxy.internal:3128\" }}\n{tls}"
+    ));
+    let kafka = target(&format!("type = \"kafka\"\nbrokers = [\"k.internal:9093\"]\ntopic = \"audit\"\n{tls}"));
+    let nats = target(&format!(
+        "type = \"nats\"\nurl = \"tls://n.internal\"\nstream = \"A\"\nsubject = \"a.{{host}}\"\n{tls}"
+    ));
+    let named = format!("{kafka}[hardening]\nconnect = [\"9094\"]\n");
+    let (reading, all) = (CapabilitySet::DAC_READ_SEARCH, CapabilitySet::empty());
+    let (binding, immutable) = (CapabilitySet::NET_BIND_SERVICE, CapabilitySet::LINUX_IMMUTABLE);
+    for (more, connect, is_led_on, rights) in [
+        (String::new(), &[53, 7443][..], false, all),
+        (https, &[53, 443, 7443], false, all),
+        (proxy, &[53, 3128, 7443], false, all),
+        (kafka, &[53, 7443, 9093], true, all),
+        (nats, &[53, 4222, 7443], true, all),
+        (named, &[53, 7443, 9093, 9094], false, all),
+        (target("type = \"file\"\ndir = \"b\"\nimmutable = true"), &[53, 7443], false, immutable),
+        ("[telemetry]\nlisten = \"127.0.0.1:98\"\n".to_owned(), &[53, 7443], false, binding),
+    ] {
+        let config = load_in(folder.path(), &agent_text(&more)).unwrap();
+        let needs = config.agent_needs(&folder.path().join("sealtail.toml")).unwrap();
+        assert_eq!(needs.ports.connect.into_iter().collect::<Vec<_>>(), connect, "{more}");
+        assert_eq!((needs.ports.is_led_on, needs.capabilities), (is_led_on, reading | rights), "{more}");
+        assert_eq!(
+            needs.ports.bind.into_iter().collect::<Vec<_>>(),
+            config.telemetry.listen.map(|at| at.port()).as_slice()
+        );
+    }
+    let wrong = load_in(folder.path(), &agent_text("[hardening]\nconnect = [\"https\", \"0\"]\n")).unwrap_err();
+    assert!(wrong.len() == 2 && wrong.iter().all(|fault| fault.contains("no TCP port")), "{wrong:?}");
+}
+
+#[test]
 fn what_is_written_counts() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(

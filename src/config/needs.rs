@@ -25,12 +25,9 @@ impl Config {
     pub fn agent_needs(&self, path: &Path) -> Option<Needs> {
         let agent = self.agent.as_ref()?;
         let is_immutable = |kind: &Kind| matches!(kind, Kind::File(file) if file.immutable);
-        let mut ports = agent.ports();
-        ports.bind.extend(self.telemetry.listen.map(|address| address.port()));
-        if !self.hardening.connect.is_empty() {
-            ports.connect.extend(&self.hardening.connect);
-            ports.is_led_on = false;
-        }
+        let connect = &self.hardening.connect;
+        let connect = (!connect.is_empty()).then(|| agent.ports().into_iter().chain(connect.iter().copied()).collect());
+        let ports = Ports { bind: self.telemetry.listen.iter().map(SocketAddr::port).collect(), connect };
         // files that were rotated are opened later, whoever owns them
         let mut capabilities = CapabilitySet::DAC_READ_SEARCH | listening(self.telemetry.listen);
         capabilities.set(CapabilitySet::LINUX_IMMUTABLE, agent.targets.iter().any(|target| is_immutable(&target.kind)));
@@ -49,7 +46,7 @@ impl Config {
         let bind = listen.iter().map(SocketAddr::port).collect();
         Some(Needs {
             places,
-            ports: Ports { bind, ..Ports::default() },
+            ports: Ports { bind, connect: Some(BTreeSet::new()) },
             may_execute: false,
             capabilities: listening(listen),
         })
@@ -82,51 +79,38 @@ impl Agent {
         }
     }
 
-    /// Where its targets, alert targets and bundles are.
-    fn ports(&self) -> Ports {
-        let mut ports = Ports { connect: [DNS].into(), ..Ports::default() };
+    /// Where its targets, alert targets and bundles are, and names are told.
+    fn ports(&self) -> BTreeSet<u16> {
         let alerts = self.alerts.iter().filter_map(|alert| match &alert.kind {
-            alert::Kind::Webhook { url, .. } | alert::Kind::Alertmanager { url, .. } => Some(url),
+            alert::Kind::Webhook { url, .. } | alert::Kind::Alertmanager { url, .. } => port_of(url),
             alert::Kind::Command { .. } => None,
         });
-        let bundle = self.policy.bundle.iter().map(|bundle| &bundle.url);
-        let mut known: Vec<Option<u16>> = alerts.chain(bundle).map(|url| port_of(url)).collect();
-        for target in &self.targets {
-            let (url, proxy) = match &target.kind {
-                Kind::Https(https) => (&https.url, &https.proxy),
-                Kind::Generic(generic) => (&generic.url, &generic.proxy),
-                Kind::Otlp(otlp) => (&otlp.url, &otlp.proxy),
-                Kind::File(_) => continue,
-                other => {
-                    ports.is_led_on = true;
-                    ports.connect.extend(first_ports(other));
-                    continue;
-                }
-            };
-            known.push(port_of(proxy.as_ref().map_or(url, |proxy| &proxy.url)));
-        }
-        ports.is_led_on |= known.contains(&None);
-        ports.connect.extend(known.into_iter().flatten());
-        ports
+        let bundle = self.policy.bundle.iter().filter_map(|bundle| port_of(&bundle.url));
+        let targets = self.targets.iter().flat_map(|target| ports_of(&target.kind));
+        [DNS].into_iter().chain(alerts).chain(bundle).chain(targets).collect()
     }
 }
 
-/// To begin with: brokers and servers name others, and where credentials are is not for this file alone to say.
-fn first_ports(kind: &Kind) -> BTreeSet<u16> {
-    match kind {
+/// Of servers and brokers those that are asked first; they may name others.
+fn ports_of(kind: &Kind) -> Vec<u16> {
+    let (url, proxy) = match kind {
+        Kind::Https(https) => (Some(&https.url), &https.proxy),
+        Kind::Generic(generic) => (Some(&generic.url), &generic.proxy),
+        Kind::Otlp(otlp) => (Some(&otlp.url), &otlp.proxy),
+        Kind::S3(s3) => {
+            let urls = s3.url.iter().chain(s3.proxy.as_ref().map(|proxy| &proxy.url));
+            return urls.filter_map(|url| port_of(url)).chain(AWS).collect();
+        }
         Kind::Kafka(kafka) => {
-            kafka.brokers.iter().filter_map(|broker| broker.rsplit_once(':')?.1.parse().ok()).collect()
+            return kafka.brokers.iter().filter_map(|broker| broker.rsplit_once(':')?.1.parse().ok()).collect();
         }
         Kind::Nats(nats) => {
             let servers = nats.url.split(',').filter_map(|url| Url::parse(url.trim()).ok());
-            servers.map(|url| url.port().unwrap_or(NATS)).collect()
+            return servers.map(|url| url.port().unwrap_or(NATS)).collect();
         }
-        Kind::S3(s3) => {
-            let urls = s3.url.iter().chain(s3.proxy.as_ref().map(|proxy| &proxy.url));
-            urls.filter_map(|url| port_of(url)).chain(AWS).collect()
-        }
-        Kind::Https(_) | Kind::Generic(_) | Kind::Otlp(_) | Kind::File(_) => BTreeSet::new(),
-    }
+        Kind::File(_) => (None, &None),
+    };
+    proxy.as_ref().map(|proxy| &proxy.url).or(url).and_then(|url| port_of(url)).into_iter().collect()
 }
 
 /// None where it is no fixed one.

@@ -26,7 +26,7 @@ pub struct Config {
     pub drop_capabilities: bool,
     /// Folders that are within reach besides what the configuration names.
     pub more: Places,
-    /// TCP ports that may be connected to besides. With any, no others may, also where a target would lead to them.
+    /// TCP ports that may be connected to besides those that the configuration names. With any, no others may.
     pub connect: BTreeSet<u16>,
     /// Whether what can't be denied ends the command; else it is said in the log.
     pub require: bool,
@@ -80,7 +80,7 @@ impl Confined {
             ("capabilities", self.has_dropped),
             ("landlock_files", self.places.is_some()),
             ("landlock_bind", self.ports.is_some()),
-            ("landlock_connect", self.ports.as_ref().is_some_and(|ports| !ports.is_led_on)),
+            ("landlock_connect", self.ports.as_ref().is_some_and(|ports| ports.connect.is_some())),
             ("seccomp", self.has_seccomp),
         ]
     }

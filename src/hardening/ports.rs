@@ -8,31 +8,34 @@ use std::collections::BTreeSet;
 pub struct Ports {
     /// Where it listens.
     pub bind: BTreeSet<u16>,
-    /// What it connects to.
-    pub connect: BTreeSet<u16>,
-    /// It is led to ports that nobody knows beforehand, as by a broker that names others.
-    pub is_led_on: bool,
+    /// What it connects to; None where that is not to be bounded.
+    pub connect: Option<BTreeSet<u16>>,
 }
 
 impl Ports {
-    /// What is denied but for these: to connect only where all ports are known.
+    /// What is denied but for these.
     pub(super) fn handled(&self) -> BitFlags<AccessNet> {
-        if self.is_led_on { AccessNet::BindTcp.into() } else { AccessNet::BindTcp | AccessNet::ConnectTcp }
+        match self.connect {
+            Some(_) => AccessNet::BindTcp | AccessNet::ConnectTcp,
+            None => AccessNet::BindTcp.into(),
+        }
     }
 
     pub(super) fn rules(&self) -> impl Iterator<Item = Result<NetPort, RulesetError>> {
         let bind = self.bind.iter().map(|port| NetPort::new(*port, AccessNet::BindTcp));
-        let connect = self.connect.iter().filter(|_| !self.is_led_on);
-        bind.chain(connect.map(|port| NetPort::new(*port, AccessNet::ConnectTcp))).map(Ok)
+        let connect = self.connect.iter().flatten().map(|port| NetPort::new(*port, AccessNet::ConnectTcp));
+        bind.chain(connect).map(Ok)
     }
 
     /// What of other ports is out of reach of whoever is confined to these.
     pub(super) fn lack(&self, other: &Ports) -> Option<String> {
         let bind = other.bind.difference(&self.bind).next();
-        let connect = other.connect.difference(&self.connect).next().filter(|_| !self.is_led_on);
-        let led_on =
-            (other.is_led_on && !self.is_led_on).then(|| "what a target of type nats, kafka or s3 leads to".to_owned());
-        bind.or(connect).map(|port| format!("TCP port {port}")).or(led_on)
+        let connect = match (&self.connect, &other.connect) {
+            (Some(own), Some(others)) => others.difference(own).next(),
+            (Some(_), None) => return Some("every TCP port".to_owned()),
+            (None, _) => None,
+        };
+        bind.or(connect).map(|port| format!("TCP port {port}"))
     }
 }
 
@@ -50,8 +53,8 @@ mod tests {
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         let [named, other] = [listen(), listen()];
         let [to, elsewhere] = [&named, &other].map(port);
-        for is_led_on in [false, true] {
-            let ports = Ports { bind: [to].into(), connect: [to].into(), is_led_on };
+        for is_bounded in [true, false] {
+            let ports = Ports { bind: [to].into(), connect: is_bounded.then(|| [to].into()) };
             // on a thread of its own, since it is for good
             let work = move || {
                 let all = Places { read: vec![ALL.into()], write: vec![ALL.into()] };
@@ -69,7 +72,7 @@ mod tests {
                 return eprintln!("SKIPPED: this kernel has no Landlock for TCP");
             }
             assert_eq!(bind, [AddrInUse, PermissionDenied, PermissionDenied].map(Some));
-            assert_eq!(connect, [None, (!is_led_on).then_some(PermissionDenied)]);
+            assert_eq!(connect, [None, is_bounded.then_some(PermissionDenied)]);
         }
     }
 }

@@ -52,27 +52,28 @@ fn ports_and_rights_are_those_that_targets_and_listeners_take() {
     let nats = target(&format!(
         "type = \"nats\"\nurl = \"tls://n.internal\"\nstream = \"A\"\nsubject = \"a.{{host}}\"\n{tls}"
     ));
-    let named = format!("{kafka}[hardening]\nconnect = [\"9094\"]\n");
     let (reading, all) = (CapabilitySet::DAC_READ_SEARCH, CapabilitySet::empty());
     let (binding, immutable) = (CapabilitySet::NET_BIND_SERVICE, CapabilitySet::LINUX_IMMUTABLE);
-    for (more, connect, is_led_on, rights) in [
-        (String::new(), &[53, 7443][..], false, all),
-        (https, &[53, 443, 7443], false, all),
-        (proxy, &[53, 3128, 7443], false, all),
-        (kafka, &[53, 7443, 9093], true, all),
-        (nats, &[53, 4222, 7443], true, all),
-        (named, &[53, 7443, 9093, 9094], false, all),
-        (target("type = \"file\"\ndir = \"b\"\nimmutable = true"), &[53, 7443], false, immutable),
-        ("[telemetry]\nlisten = \"127.0.0.1:98\"\n".to_owned(), &[53, 7443], false, binding),
+    for (more, connect, rights) in [
+        (String::new(), &[53, 7443, 9999][..], all),
+        (https, &[53, 443, 7443, 9999], all),
+        (proxy, &[53, 3128, 7443, 9999], all),
+        (kafka, &[53, 7443, 9093, 9999], all),
+        (nats, &[53, 4222, 7443, 9999], all),
+        (target("type = \"file\"\ndir = \"b\"\nimmutable = true"), &[53, 7443, 9999], immutable),
+        ("[telemetry]\nlisten = \"127.0.0.1:98\"\n".to_owned(), &[53, 7443, 9999], binding),
     ] {
-        let config = load_in(folder.path(), &agent_text(&more)).unwrap();
-        let needs = config.agent_needs(&folder.path().join("sealtail.toml")).unwrap();
-        assert_eq!(needs.ports.connect.into_iter().collect::<Vec<_>>(), connect, "{more}");
-        assert_eq!((needs.ports.is_led_on, needs.capabilities), (is_led_on, reading | rights), "{more}");
-        assert_eq!(
-            needs.ports.bind.into_iter().collect::<Vec<_>>(),
-            config.telemetry.listen.map(|at| at.port()).as_slice()
-        );
+        let needs = |text: &str| {
+            let config = load_in(folder.path(), &agent_text(text)).unwrap();
+            let needs = config.agent_needs(&folder.path().join("sealtail.toml")).unwrap();
+            let listen = config.telemetry.listen.map(|at| at.port());
+            assert_eq!(needs.ports.bind.iter().copied().collect::<Vec<_>>(), listen.as_slice());
+            assert_eq!(needs.capabilities, reading | rights, "{text}");
+            needs.ports.connect
+        };
+        assert_eq!(needs(&more), None, "nothing was said of ports");
+        let named = needs(&format!("{more}[hardening]\nconnect = [\"9999\"]\n"));
+        assert_eq!(named, Some(connect.iter().copied().collect()), "{more}");
     }
     let wrong = load_in(folder.path(), &agent_text("[hardening]\nconnect = [\"https\", \"0\"]\n")).unwrap_err();
     assert!(wrong.len() == 2 && wrong.iter().all(|fault| fault.contains("no TCP port")), "{wrong:?}");

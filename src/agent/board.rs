@@ -34,6 +34,7 @@ pub struct Board {
     /// By the targets' names, so that another configuration counts on.
     targets: Mutex<BTreeMap<String, Arc<Meter>>>,
     alerts: Mutex<Vec<(String, Arc<Counters>)>>,
+    guards: Mutex<Vec<status::Guard>>,
     certificates: Mutex<Option<(Instant, Vec<status::Certificate>)>>,
     /// Policies that were read again: taken up, refused.
     reloads: [AtomicU64; 2],
@@ -76,6 +77,7 @@ impl Board {
             spool: Mutex::default(),
             targets: Mutex::default(),
             alerts: Mutex::default(),
+            guards: Mutex::default(),
             certificates: Mutex::default(),
             reloads: Default::default(),
             configurations: Default::default(),
@@ -127,6 +129,13 @@ impl Board {
     /// The sources of a stream that begins.
     pub(super) fn put(&self, sources: Vec<(String, Arc<Reading>)>) {
         *lock(&self.sources) = sources;
+    }
+
+    /// What this process gave up.
+    pub(super) fn put_guards(&self, guards: &[(&'static str, bool)]) {
+        let of =
+            |(name, is_in_force): &(&str, bool)| status::Guard { name: (*name).to_owned(), is_in_force: *is_in_force };
+        *lock(&self.guards) = guards.iter().map(of).collect();
     }
 
     /// The threads of a stream that begins.
@@ -272,6 +281,7 @@ impl Board {
                 slowed_batches: self.counts.slowed_batches(),
                 ..super::process::look()
             },
+            guards: lock(&self.guards).clone(),
             flagged: self.counts.flagged(),
         };
         status.problems = health::problems(&status);

@@ -10,7 +10,7 @@ use super::{Agent, Error, Reload};
 use crate::chain::key::Bytes32;
 use crate::config::{self, Config, Telemetry};
 use crate::forward;
-use crate::hardening::{self, Places};
+use crate::hardening::{self, Confined};
 use crate::record::{Cursor, Item, Known, SourceEvent};
 use crate::source::{self, Handover, Keys, Source};
 use crate::spool::{Cursors, KnownSource};
@@ -33,8 +33,8 @@ pub(super) struct File {
     pub path: PathBuf,
     pub telemetry: Telemetry,
     pub hardening: hardening::Config,
-    /// What is within reach of this process; None: all is.
-    pub reach: Option<Places>,
+    /// What this process gave up.
+    pub confined: Confined,
 }
 
 /// What stays while configurations follow each other in one process.
@@ -109,11 +109,12 @@ impl Parting {
 }
 
 impl Agent {
-    /// Says by which file it was configured, and what is within this process's reach: from now on [`Reload::ask`] reads that again, too.
+    /// Says by which file it was configured, and what this process gave up: from now on [`Reload::ask`] reads that again, too.
     #[must_use]
-    pub fn reloadable(mut self, path: PathBuf, config: &Config, reach: Option<Places>) -> Self {
+    pub fn reloadable(mut self, path: PathBuf, config: &Config, confined: Confined) -> Self {
         let (telemetry, hardening) = (config.telemetry.clone(), config.hardening.clone());
-        self.lasting.file = Some(File { path, telemetry, hardening, reach });
+        self.lasting.board.put_guards(&confined.guards());
+        self.lasting.file = Some(File { path, telemetry, hardening, confined });
         self
     }
 
@@ -161,6 +162,7 @@ impl Agent {
 
     /// What of the file counts for an agent, if it changes nothing that a running agent can't change.
     fn allowed(&self, file: &File, config: Config) -> Result<config::Agent, Vec<String>> {
+        let needs = config.agent_needs(&file.path);
         let Some(now) = config.agent else { return Err(vec!["it configures no agent any more".into()]) };
         let fixed = [
             ("[host] name", now.host.name != self.config.host.name),
@@ -169,10 +171,8 @@ impl Agent {
             ("[hardening]", config.hardening != file.hardening),
             ("the first [[alert]] of type \"command\"", now.may_execute() && !self.config.may_execute()),
         ];
-        let lack = file.reach.as_ref().and_then(|reach| reach.lack(&now.places(&file.path)));
-        let lack = lack.map(|path| {
-            let path = path.display();
-            format!("{path} is not within reach: an agent that runs can't take back what it gave up when it started ([hardening] landlock); restart it")
+        let lack = needs.and_then(|needs| file.confined.lack(&needs)).map(|what| {
+            format!("{what} is not within reach: an agent that runs can't take back what it gave up when it started ([hardening]); restart it")
         });
         let fixed = fixed.iter().filter(|(_, is_other)| *is_other);
         let faults: Vec<String> = fixed

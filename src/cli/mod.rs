@@ -66,8 +66,9 @@ enum Command {
 
 /// Runs the command that was given.
 pub fn main() -> ExitCode {
-    // whoever dumps this process or attaches to it would get at keys to come
-    harden();
+    if let Err(error) = crate::hardening::forbid_dumps() {
+        eprintln!("sealtail: warning: cannot forbid core dumps of this process: {error}");
+    }
     match Cli::parse().command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Run(args) => run::run(&args),
@@ -89,16 +90,6 @@ pub fn main() -> ExitCode {
             Err(error) => fail(&[error]),
         },
         Command::Policy(args) => policy::run(args),
-    }
-}
-
-/// No core dumps, no ptrace by the same user.
-fn harden() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    if let Err(error) = undumpable.and(no_core) {
-        eprintln!("sealtail: warning: cannot forbid core dumps of this process: {error}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{service, stop};
 use crate::config::Config;
 use crate::hardening;
-use crate::receive::Server;
+use crate::receive::{self, Server};
 use crate::service::Manager;
 use crate::telemetry;
 use clap::Args;
@@ -29,12 +29,14 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
         Err(faults) => return super::fail(&faults),
     };
     telemetry::start(&config.telemetry.log);
-    let Some(receive) = &config.receive else {
+    let (Some(receive), Some(needs)) = (&config.receive, config.receiver_needs()) else {
         return super::fail(&[format!("{}: `sealtail receive` needs a [receive] table", args.config.display())]);
     };
-    if let Err(why) = hardening::confine(&config.hardening, false) {
-        return super::fail(&[why]);
-    }
+    let prepared = receive::prepare(receive).map_err(|e| e.to_string());
+    let confined = match prepared.and_then(|()| hardening::confine(&config.hardening, &needs)) {
+        Ok(confined) => confined,
+        Err(why) => return super::fail(&[why]),
+    };
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             // before anything is taken, so that no signal is missed and the end is always an orderly one
@@ -45,7 +47,8 @@ pub fn run(args: &ReceiveArgs) -> ExitCode {
             let server = Server::bind(receive).await.map_err(|e| e.to_string())?;
             // where one file configures both, the address is the agent's
             if let Some(address) = config.telemetry.listen.filter(|_| config.agent.is_none()) {
-                let served = telemetry::serve(address, server.metrics()).await;
+                let (metrics, guards) = (server.metrics(), telemetry::metrics::guards(&confined.guards()));
+                let served = telemetry::serve(address, move || metrics() + &guards).await;
                 served
                     .map_err(|e| format!("[telemetry] listen: cannot listen on {address}: {e}; choose another port"))?;
             }

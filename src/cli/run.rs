@@ -4,7 +4,7 @@ use super::{service, stop};
 use crate::agent::{Agent, Options};
 use crate::config::{self, Config};
 use crate::durable::{Disk, create_dir_all};
-use crate::hardening::{self, Places};
+use crate::hardening::{self, Confined, Needs};
 use crate::service::Manager;
 use crate::telemetry::{self, socket};
 use clap::Args;
@@ -34,13 +34,13 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Err(faults) => return super::fail(&faults),
     };
     telemetry::start(&config.telemetry.log);
-    let Some(agent) = &config.agent else {
+    let (Some(agent), Some(needs)) = (&config.agent, config.agent_needs(&args.config)) else {
         let what =
             "this file configures a receiver only; `sealtail run` needs [host], [auditors], [[source]] and [[target]]";
         return super::fail(&[format!("{}: {what}", args.config.display())]);
     };
-    let reach = match confine(&config, agent, &args.config) {
-        Ok(reach) => reach,
+    let confined = match confine(&config, agent, needs) {
+        Ok(confined) => confined,
         Err(why) => return super::fail(&[why]),
     };
     let own = config.receive.iter().map(|receive| receive.dir.clone()).collect();
@@ -48,7 +48,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let result = super::runtime().and_then(|runtime| {
         runtime.block_on(async {
             let agent = Agent::new(agent, config.digest).await.map_err(|e| e.to_string())?;
-            let agent = agent.reloadable(args.config.clone(), &config, reach);
+            let agent = agent.reloadable(args.config.clone(), &config, confined);
             if let Some(address) = config.telemetry.listen {
                 let board = agent.board();
                 let served = telemetry::serve_agent(address, move || board.look()).await;
@@ -77,17 +77,13 @@ pub fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-/// Gives up what the agent has no need for, and returns which files are still within reach, if not all.
-fn confine(config: &Config, agent: &config::Agent, path: &Path) -> Result<Option<Places>, String> {
-    let mut places = agent.places(path);
+/// Gives up what the agent has no need for.
+fn confine(config: &Config, agent: &config::Agent, mut needs: Needs) -> Result<Confined, String> {
     // a first start makes the spool's folder, and can't once all around it is out of reach; what is wrong with it is said later
     let _: Result<(), _> = create_dir_all(&Disk, &agent.spool.dir, 0o700);
     let socket = socket::place(config.telemetry.socket.as_deref(), &agent.spool.dir);
-    places.write.extend(socket.parent().map(Path::to_owned));
-    // what a command of an alert needs nobody knows
-    let reach = if agent.may_execute() { None } else { hardening::confine_files(&config.hardening, &places)? };
-    hardening::confine(&config.hardening, agent.may_execute())?;
-    Ok(reach)
+    needs.places.write.extend(socket.parent().map(Path::to_owned));
+    hardening::confine(&config.hardening, &needs)
 }
 
 /// The socket for `status` and `top`. Without it lines are shipped all the same.

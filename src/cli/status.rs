@@ -149,6 +149,16 @@ fn head(page: &mut String, status: &Status) {
     let each = if lines == 0 { 0.0 } else { policy.seconds * 1e6 / lines as f64 };
     let short = policy.digest.get(..16).unwrap_or_default();
     let _ = writeln!(page, "  policies  sha256:{short}…, {each:.1} µs a line");
+    let named = |are_in_force: bool| {
+        let guards = status.guards.iter().filter(|guard| guard.is_in_force == are_in_force);
+        let names = guards.map(|guard| guard.name.trim_start_matches("landlock_"));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    for (title, guards) in [("guards  ", named(true)), ("no guard", named(false))] {
+        if !guards.is_empty() {
+            let _ = writeln!(page, "  {title}  {}", printable(guards.as_bytes()));
+        }
+    }
 }
 
 /// A headline, and rows below it in columns; those whose title begins with `>` are numbers, to the right.

@@ -9,6 +9,7 @@
 //! substitute.rs   ${NAME}, ${file:PATH}, ${credential:NAME}
 //! sections.rs     the tables that are no list; source.rs, target.rs, alerting.rs, receive.rs the others
 //! bundle.rs       what [policy] says of bundles
+//! needs.rs        which files, ports and rights it makes an agent or a receiver work with
 //! reference/      every key, told once for people and editors; a test holds it against the readers
 //! ```
 
@@ -16,7 +17,7 @@ mod alerting;
 mod bundle;
 mod document;
 mod fault;
-mod places;
+mod needs;
 mod receive;
 pub mod reference;
 mod sections;

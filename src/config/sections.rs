@@ -225,12 +225,29 @@ fn resources(table: Table<'_>) -> Option<u64> {
 }
 
 fn hardening(table: Table<'_>) -> Option<hardening::Config> {
-    let (seccomp, landlock) = (table.boolean("seccomp", true), table.boolean("landlock", true));
+    let [seccomp, landlock, drop_capabilities] =
+        ["seccomp", "landlock", "drop_capabilities"].map(|key| table.boolean(key, true));
     let [read, write] = ["read", "write"].map(|key| table.list(key, Text::into_path));
+    let connect = table.list("connect", port);
     let require = table.boolean("require", false);
     table.finish();
+    let connect = connect?.into_iter().collect();
     let more = hardening::Places { read: read?, write: write? };
-    Some(hardening::Config { seccomp: seccomp?, landlock: landlock?, more, require: require? })
+    Some(hardening::Config {
+        seccomp: seccomp?,
+        landlock: landlock?,
+        drop_capabilities: drop_capabilities?,
+        more,
+        connect,
+        require: require?,
+    })
+}
+
+fn port(text: Text<'_>) -> Option<u16> {
+    match text.value.parse() {
+        Ok(port @ 1..) => Some(port),
+        _ => text.fault("no TCP port", "write one such as \"8443\""),
+    }
 }
 
 fn telemetry(table: Table<'_>) -> Option<Telemetry> {

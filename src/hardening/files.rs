@@ -1,14 +1,16 @@
 //! Which files are within reach: Landlock, which the kernel asks besides modes and capabilities. What was given up can't be had
 //! again while the process runs. A new file in a folder is within reach as the folder is; one that is replaced needs its folder.
 
+use super::ports::Ports;
 use crate::durable::real;
 use landlock::{
-    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
+    ABI, Access, AccessFs, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    path_beneath_rules,
 };
 use std::path::{Path, PathBuf};
 
 /// The rights that are handled are those of Linux 6.10; an older kernel enforces those that it knows.
-const RIGHTS: ABI = ABI::V5;
+pub(super) const RIGHTS: ABI = ABI::V5;
 
 /// Under this is everything.
 pub(super) const ALL: &str = "/";
@@ -72,7 +74,7 @@ impl Places {
     }
 
     /// What of other places is out of reach of whoever is confined to these.
-    pub fn lack(&self, other: &Places) -> Option<PathBuf> {
+    pub(super) fn lack(&self, other: &Places) -> Option<PathBuf> {
         let is_within = |path: &PathBuf, all: &[PathBuf]| all.iter().any(|place| real(path).starts_with(place));
         let read = other.read.iter().find(|path| !is_within(path, &self.read) && !is_within(path, &self.write));
         read.or_else(|| other.write.iter().find(|path| !is_within(path, &self.write))).cloned()
@@ -83,25 +85,27 @@ fn nearest(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|folder| folder.exists()).map(Path::to_owned)
 }
 
-/// Gives up all other files, and the execution of any, for this thread and all that it starts.
-pub(super) fn confine(places: &Places) -> Result<RulesetStatus, RulesetError> {
+/// Gives up all other files and TCP ports, and the execution of any file, for this thread and all that it starts. In one go: a set of
+/// rules that says nothing of files forbids to move them to another folder.
+pub(super) fn confine(places: &Places, ports: &Ports) -> Result<RestrictionStatus, RulesetError> {
     let reads_all = places.read.iter().any(|place| place == Path::new(ALL));
     let handled = match reads_all {
         true => AccessFs::from_write(RIGHTS) | AccessFs::Execute,
         false => AccessFs::from_all(RIGHTS),
     };
-    let mut ruleset = Ruleset::default().handle_access(handled)?.create()?;
+    let mut ruleset = Ruleset::default().handle_access(handled)?.handle_access(ports.handled())?.create()?;
     if !reads_all {
         let read = AccessFs::from_read(RIGHTS) & !AccessFs::Execute;
         ruleset = ruleset.add_rules(path_beneath_rules(&places.read, read))?;
     }
     let ruleset = ruleset.add_rules(path_beneath_rules(&places.write, handled & !AccessFs::Execute))?;
-    Ok(ruleset.restrict_self()?.ruleset)
+    ruleset.add_rules(ports.rules())?.restrict_self()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use landlock::RulesetStatus;
     use std::fs::{self, File};
     use std::io::ErrorKind;
     use std::os::unix::fs::symlink;
@@ -124,9 +128,10 @@ mod tests {
     fn check(places: &Places, reads_all: bool, at: &(impl Fn(&str) -> PathBuf + Sync)) {
         // on a thread of its own, since it is for good
         let work = || {
-            let status = confine(places).unwrap();
+            let status = confine(places, &Ports::default()).unwrap().ruleset;
             fs::write(at("write/new"), "").unwrap();
-            fs::rename(at("write/new"), at("write/newer")).unwrap();
+            fs::create_dir_all(at("write/folder")).unwrap();
+            fs::rename(at("write/new"), at("write/folder/new")).unwrap();
             if !reads_all {
                 symlink(at("else"), at("write/link")).unwrap();
             }

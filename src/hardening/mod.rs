@@ -1,41 +1,120 @@
-//! What a command that runs on gives up before it takes anything from outside: files and system calls that nothing in it needs
-//! and that whoever took it over would want. Both are the process's for good, and that of what it starts.
+//! What a command that runs on gives up before it takes anything from outside: files, ports, rights and system calls that nothing
+//! in it needs and that whoever took it over would want. All are the process's for good, and that of what it starts.
 
+mod capabilities;
 mod files;
+mod ports;
 
 pub use files::Places;
+pub use ports::Ports;
 
-use landlock::RulesetStatus;
+use landlock::{ABI, LandlockStatus, RestrictionStatus};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit};
+use rustix::thread::CapabilitySet;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// `[hardening]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Whether system calls are denied.
     pub seccomp: bool,
-    /// Whether files are: to write and to execute them, and also to read them where `more` has any to read.
+    /// Whether files are: to write and to execute them, and also to read them where `more` has any to read; and TCP ports.
     pub landlock: bool,
+    /// Whether capabilities are given up.
+    pub drop_capabilities: bool,
     /// Folders that are within reach besides what the configuration names.
     pub more: Places,
+    /// TCP ports that may be connected to besides those that the configuration names. With any, no others may.
+    pub connect: BTreeSet<u16>,
     /// Whether what can't be denied ends the command; else it is said in the log.
     pub require: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { seccomp: true, landlock: true, more: Places::default(), require: false }
+        Self {
+            seccomp: true,
+            landlock: true,
+            drop_capabilities: true,
+            more: Places::default(),
+            connect: BTreeSet::new(),
+            require: false,
+        }
     }
 }
 
+/// What a command works with; all else is given up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Needs {
+    /// Files.
+    pub places: Places,
+    /// TCP ports.
+    pub ports: Ports,
+    /// Other programs, and nobody knows what files and ports those need.
+    pub may_execute: bool,
+    /// Of the rights of root, where it has them.
+    pub capabilities: CapabilitySet,
+}
+
+/// What was given up.
+#[derive(Clone, Debug)]
+pub struct Confined {
+    /// None: all files are within reach.
+    places: Option<Places>,
+    /// None: all TCP ports are.
+    ports: Option<Ports>,
+    /// What is gone of the rights that it had.
+    dropped: CapabilitySet,
+    has_seccomp: bool,
+    has_dropped: bool,
+}
+
+impl Confined {
+    /// Each guard by its name, and whether it is in force.
+    pub fn guards(&self) -> [(&'static str, bool); 6] {
+        let is_undumpable = dumpable_behavior() == Ok(DumpableBehavior::NotDumpable);
+        [
+            ("undumpable", is_undumpable),
+            ("capabilities", self.has_dropped),
+            ("landlock_files", self.places.is_some()),
+            ("landlock_bind", self.ports.is_some()),
+            ("landlock_connect", self.ports.as_ref().is_some_and(|ports| ports.connect.is_some())),
+            ("seccomp", self.has_seccomp),
+        ]
+    }
+
+    /// What of other needs is out of reach.
+    pub fn lack(&self, other: &Needs) -> Option<String> {
+        let file = self.places.as_ref().and_then(|places| places.lack(&other.places));
+        let file = file.map(|path| path.display().to_string());
+        let port = || self.ports.as_ref().and_then(|ports| ports.lack(&other.ports));
+        let right = || {
+            let lost = (self.dropped & other.capabilities).iter_names().next();
+            lost.map(|(name, _)| format!("CAP_{name}"))
+        };
+        file.or_else(port).or_else(right)
+    }
+}
+
+/// No core dumps of this process, and nobody of the same user attaches to it: who did would get at keys to come. To be called before
+/// there are any.
+pub fn forbid_dumps() -> rustix::io::Result<()> {
+    let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    undumpable.and(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }))
+}
+
 /// Of other processes, the kernel, its keys, mounts and namespaces.
-const DENIED: [i64; 42] = [
+const DENIED: [i64; 43] = [
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_process_madvise,
     libc::SYS_pidfd_getfd,
     libc::SYS_kcmp,
+    // around all folders, for whoever may read every file
+    libc::SYS_open_by_handle_at,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -76,43 +155,75 @@ const DENIED: [i64; 42] = [
 /// Of other programs.
 const EXECUTE: [i64; 2] = [libc::SYS_execve, libc::SYS_execveat];
 
-/// Denies them to this thread and to all that it starts, so it is to be called before there are others. No file can give this
-/// process rights any more (`no_new_privs`). `may_execute`: other programs may be started. What can't be had is an error only
-/// where it is required.
-pub fn confine(config: &Config, may_execute: bool) -> Result<(), String> {
-    if !config.seccomp {
-        return Ok(());
-    }
+/// Gives up all that is not needed, for this thread and all that it starts, so it is to be called before there are others. No file can
+/// give this process rights any more (`no_new_privs`). What can't be had is an error only where it is required.
+pub fn confine(config: &Config, needs: &Needs) -> Result<Confined, String> {
+    let (places, ports) = match config.landlock && !needs.may_execute {
+        true => confine_reach(config, needs)?,
+        false => (None, None),
+    };
+    let dropped = if config.drop_capabilities { drop_capabilities(config, needs)? } else { None };
+    let has_seccomp = config.seccomp && confine_calls(config, needs.may_execute)?;
+    let has_dropped = dropped.is_some();
+    Ok(Confined { places, ports, dropped: dropped.unwrap_or(CapabilitySet::empty()), has_seccomp, has_dropped })
+}
+
+fn confine_calls(config: &Config, may_execute: bool) -> Result<bool, String> {
     match deny(may_execute) {
         Ok(()) => {
             tracing::debug!(may_execute, "system calls that nothing here needs are denied from now on");
-            Ok(())
+            Ok(true)
         }
-        Err(error) => lacking(config, &format!("[hardening] seccomp: system calls can't be denied here: {error}")),
+        Err(error) => {
+            lacking(config, &format!("[hardening] seccomp: system calls can't be denied here: {error}")).map(|()| false)
+        }
     }
 }
 
-/// Puts all files out of reach but these, and returns those that are within; None where all are. What is read is out of reach only
-/// where that is asked for: links among logs may lead elsewhere tomorrow. It is to be called before [`confine`], and before there
-/// are other threads.
-pub fn confine_files(config: &Config, places: &Places) -> Result<Option<Places>, String> {
-    if !config.landlock {
-        return Ok(None);
-    }
-    let [read, write] = [(&places.read, &config.more.read), (&places.write, &config.more.write)]
+/// What is read is out of reach only where that is asked for: links among logs may lead elsewhere tomorrow.
+fn confine_reach(config: &Config, needs: &Needs) -> Result<(Option<Places>, Option<Ports>), String> {
+    let [read, write] = [(&needs.places.read, &config.more.read), (&needs.places.write, &config.more.write)]
         .map(|(all, more)| all.iter().chain(more).cloned().collect());
     let read = if config.more.read.is_empty() { vec![files::ALL.into()] } else { read };
     let places = Places { read, write }.resolved();
-    let why = match files::confine(&places) {
-        Ok(RulesetStatus::NotEnforced) => "this kernel has no Landlock".to_owned(),
-        Ok(RulesetStatus::PartiallyEnforced) => {
-            tracing::info!("this kernel's Landlock is older than Linux 6.10's: it denies less than it could");
-            return Ok(Some(places));
+    let why = match files::confine(&places, &needs.ports) {
+        Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
+            if effective_abi < files::RIGHTS {
+                tracing::info!(
+                    "this kernel's Landlock is older than Linux 6.10's: it denies less than it could (TCP ports since 6.7)"
+                );
+            }
+            let has_ports = effective_abi >= ABI::V4;
+            return Ok((Some(places), has_ports.then(|| needs.ports.clone())));
         }
-        Ok(RulesetStatus::FullyEnforced) => return Ok(Some(places)),
+        Ok(_) => "this kernel has no Landlock".to_owned(),
         Err(error) => error.to_string(),
     };
-    lacking(config, &format!("[hardening] landlock: files can't be denied here: {why}")).map(|()| None)
+    lacking(config, &format!("[hardening] landlock: files can't be denied here: {why}")).map(|()| (None, None))
+}
+
+fn drop_capabilities(config: &Config, needs: &Needs) -> Result<Option<CapabilitySet>, String> {
+    let dropped = match capabilities::keep_only(needs.capabilities) {
+        Ok(dropped) => dropped,
+        Err(error) => {
+            let why = format!("[hardening] drop_capabilities: they can't be given up here: {error}");
+            return lacking(config, &why).map(|()| None);
+        }
+    };
+    tracing::debug!(?dropped, "capabilities that nothing here needs are given up");
+    if dropped.contains(CapabilitySet::DAC_OVERRIDE) {
+        needs.places.write.iter().collect::<BTreeSet<_>>().into_iter().filter(|path| is_denied(path)).for_each(|path| {
+            let path = path.display();
+            tracing::warn!("{path} can't be written: it belongs to another user, and root's right to write it all the same was given up ([hardening] drop_capabilities); run as that user, or `chown` it");
+        });
+    }
+    Ok(Some(dropped))
+}
+
+/// Whether this process may not write to a folder that is there.
+fn is_denied(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 fn lacking(config: &Config, why: &str) -> Result<(), String> {
@@ -141,9 +252,8 @@ mod tests {
 
     /// On a thread of its own, since it is for good.
     fn confined<T: Send + 'static>(may_execute: bool, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let config = Config { require: true, ..Config::default() };
         let thread = std::thread::spawn(move || {
-            confine(&config, may_execute).unwrap();
+            confine_calls(&Config { require: true, ..Config::default() }, may_execute).unwrap();
             work()
         });
         thread.join().unwrap()

@@ -89,7 +89,8 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    /// Every file that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.ca, &self.cert, &self.key].into_iter().chain(&self.crls)
     }
 }
@@ -322,6 +323,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
+}
+
+/// Makes what a first start makes, which can't be made any more once all around it is out of reach.
+pub fn prepare(config: &Config) -> Result<(), Error> {
+    let failed = |source| Error::Folder { path: config.dir.clone(), source };
+    durable::create_dir_all(&Disk, &config.dir, FOLDER_MODE).map_err(failed)?;
+    receipt_key(&config.receipt_key).map(drop)
 }
 
 fn open_store(config: &Config, fs: Arc<dyn FileSystem>) -> Result<Store, Error> {

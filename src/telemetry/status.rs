@@ -52,6 +52,9 @@ pub struct Status {
     pub threads: Vec<Thread>,
     /// The process, as the kernel counts it.
     pub process: Process,
+    /// What it gave up when it started; empty where it doesn't say.
+    #[serde(default)]
+    pub guards: Vec<Guard>,
     /// The latest lines with a verdict other than allow, as they are chained; only for `top`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flagged: Vec<Flagged>,
@@ -294,6 +297,15 @@ pub struct Process {
     pub open_fds: u64,
     /// File descriptors that it may open.
     pub max_fds: u64,
+}
+
+/// Something that whoever took the process over could not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// `undumpable`, `capabilities`, `landlock_files`, `landlock_bind`, `landlock_connect` or `seccomp`.
+    pub name: String,
+    /// It is denied.
+    pub is_in_force: bool,
 }
 
 /// A line that a policy flagged, as it is chained: what was redacted is not in it.

@@ -124,7 +124,13 @@ fn for_pods_it_writes_what_the_pods_see() {
         let made = run(&[&["init"], &flags[..]].concat());
         assert!(made.status.success() && text(&made).contains("kubectl"), "{}", text(&made));
         let config = fs::read_to_string(&path).unwrap();
-        for part in [&format!("${{{variable}}}"), source, "/etc/sealtail/host.key", "/etc/sealtail/client.pem"] {
+        for part in [
+            &format!("${{{variable}}}"),
+            source,
+            "/etc/sealtail/host.key",
+            "/etc/sealtail/client.pem",
+            "\nlisten = \"0.0.0.0:9598\"",
+        ] {
             assert!(config.contains(part), "{kind}: no {part} in\n{config}");
         }
         // what is mounted isn't here; nothing else may be wrong

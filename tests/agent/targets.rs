@@ -20,7 +20,7 @@ fn add_target(world: &World, name: &str, keys: &str) {
 }
 
 /// Adds a `[[target]]` of a receiver.
-fn add_receiver(world: &World, name: &str, port: u16) {
+pub(crate) fn add_receiver(world: &World, name: &str, port: u16) {
     let tls = "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }";
     add_target(world, name, &format!("type = \"https\"\nurl = \"https://localhost:{port}\"\n{tls}"));
 }

@@ -39,6 +39,47 @@ fn defaults_are_filled_in_and_paths_made_absolute() {
 }
 
 #[test]
+fn ports_and_rights_are_those_that_targets_and_listeners_take() {
+    use rustix::thread::CapabilitySet;
+    let folder = tempfile::tempdir().unwrap();
+    let tls = "tls = { ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }";
+    let target = |keys: &str| format!("[[target]]\nname = \"b\"\n{keys}\n");
+    let https = target(&format!("type = \"https\"\nurl = \"https://b.internal\"\n{tls}"));
+    let proxy = target(&format!(
+        "type = \"https\"\nurl = \"https://b.internal:8443\"\nproxy = {{ url = \"http://proxy.internal:3128\" }}\n{tls}"
+    ));
+    let kafka = target(&format!("type = \"kafka\"\nbrokers = [\"k.internal:9093\"]\ntopic = \"audit\"\n{tls}"));
+    let nats = target(&format!(
+        "type = \"nats\"\nurl = \"tls://n.internal\"\nstream = \"A\"\nsubject = \"a.{{host}}\"\n{tls}"
+    ));
+    let (reading, all) = (CapabilitySet::DAC_READ_SEARCH, CapabilitySet::empty());
+    let (binding, immutable) = (CapabilitySet::NET_BIND_SERVICE, CapabilitySet::LINUX_IMMUTABLE);
+    for (more, connect, rights) in [
+        (String::new(), &[53, 7443, 9999][..], all),
+        (https, &[53, 443, 7443, 9999], all),
+        (proxy, &[53, 3128, 7443, 9999], all),
+        (kafka, &[53, 7443, 9093, 9999], all),
+        (nats, &[53, 4222, 7443, 9999], all),
+        (target("type = \"file\"\ndir = \"b\"\nimmutable = true"), &[53, 7443, 9999], immutable),
+        ("[telemetry]\nlisten = \"127.0.0.1:98\"\n".to_owned(), &[53, 7443, 9999], binding),
+    ] {
+        let needs = |text: &str| {
+            let config = load_in(folder.path(), &agent_text(text)).unwrap();
+            let needs = config.agent_needs(&folder.path().join("sealtail.toml")).unwrap();
+            let listen = config.telemetry.listen.map(|at| at.port());
+            assert_eq!(needs.ports.bind.iter().copied().collect::<Vec<_>>(), listen.as_slice());
+            assert_eq!(needs.capabilities, reading | rights, "{text}");
+            needs.ports.connect
+        };
+        assert_eq!(needs(&more), None, "nothing was said of ports");
+        let named = needs(&format!("{more}[hardening]\nconnect = [\"9999\"]\n"));
+        assert_eq!(named, Some(connect.iter().copied().collect()), "{more}");
+    }
+    let wrong = load_in(folder.path(), &agent_text("[hardening]\nconnect = [\"https\", \"0\"]\n")).unwrap_err();
+    assert!(wrong.len() == 2 && wrong.iter().all(|fault| fault.contains("no TCP port")), "{wrong:?}");
+}
+
+#[test]
 fn what_is_written_counts() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(

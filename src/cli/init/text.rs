@@ -41,7 +41,10 @@ pub(super) fn config(plan: &Plan) -> String {
         format_args!("max_size = \"{size}\"               # when it is full, reading stops; nothing is dropped\n\n"),
     );
     target(&mut text, &plan.target);
-    text.push_str("[telemetry]\n# listen = \"127.0.0.1:9598\"     # /metrics for Prometheus\nlog = \"info\"\n");
+    text.push_str(match plan.kind {
+        Kind::Host => "[telemetry]\n# listen = \"127.0.0.1:9598\"     # /metrics for Prometheus\nlog = \"info\"\n",
+        Kind::Sidecar | Kind::Daemonset => IN_POD,
+    });
     text
 }
 
@@ -129,6 +132,11 @@ name = "node"
 include = ["/host/var/log/audit/audit.log", "/host/var/log/auth.log", "/host/var/log/kubernetes/audit.log"]
 labels = { node = "${NODE_NAME}" }
 
+"#;
+
+const IN_POD: &str = r#"[telemetry]
+listen = "0.0.0.0:9598"         # /readyz and /healthz for the kubelet's probes, which come by the pod's address; /metrics
+log = "info"
 "#;
 
 fn add(text: &mut String, what: std::fmt::Arguments<'_>) {

@@ -15,17 +15,22 @@ use ratatui::widgets::{Block, BorderType, Cell, LineGauge, Paragraph, Row, Spark
 const WIDE: u16 = 100;
 /// Characters that a rule's name gets beside its line.
 const RULE_MAX: usize = 24;
+/// And its source's name.
+const SOURCE_MAX: usize = 16;
+/// In a narrower pane of sources their names would have no room beside the number of files.
+const FILES_WIDTH: u16 = 44;
 
 /// A frame around a pane; the chosen one stands out.
 fn frame_of(title: &str, chosen: bool) -> Block<'static> {
     let style = if chosen { Style::new().fg(Color::Cyan) } else { Style::new().fg(Color::DarkGray) };
     let title = format!(" {title} ");
-    let title = if chosen { title.cyan().bold() } else { title.bold() };
+    // not in the frame's own grey
+    let title = if chosen { title.cyan().bold() } else { title.reset().bold() };
     Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title)
 }
 
 fn on_the_right(text: String) -> Line<'static> {
-    Line::from(format!(" {text} ")).right_aligned().dim()
+    Line::from(format!(" {text} ")).right_aligned().fg(Color::Reset).dim()
 }
 
 pub(super) fn lines(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status) {
@@ -97,6 +102,7 @@ fn table(
 pub(super) fn sources(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status) {
     let title = format!("Sources {}", status.sources.len());
     let block = frame_of(&title, model.pane == Pane::Sources);
+    let has_files = area.width >= FILES_WIDTH;
     let rows = status.sources.iter().skip(model.scrolled(Pane::Sources)).map(|source| {
         let rate = model.of_source.get(&source.name).copied().unwrap_or(0.0).round() as u64;
         let unread = match source.behind_entries {
@@ -106,9 +112,13 @@ pub(super) fn sources(frame: &mut Frame<'_>, area: Rect, model: &Model, status: 
         let name = source.name.clone();
         let name = if source.failed.is_some() { name.red().bold() } else { name.into() };
         let unread = if source.unread_s > 5.0 { unread.yellow() } else { unread.into() };
-        vec![name, count(source.files).into(), count(rate).into(), count(source.lines).into(), unread]
+        let files = has_files.then(|| count(source.files).into());
+        let numbers = [count(rate).into(), count(source.lines).into(), unread];
+        [name].into_iter().chain(files).chain(numbers).collect()
     });
-    let columns = [("source", 0, false), ("files", 5, true), ("/s", 6, true), ("lines", 9, true), ("unread", 8, true)];
+    let files = has_files.then_some(("files", 5, true));
+    let numbers = [("/s", 6, true), ("lines", 9, true), ("unread", 8, true)];
+    let columns: Vec<_> = [("source", 0, false)].into_iter().chain(files).chain(numbers).collect();
     table(frame, area, block, &columns, rows);
 }
 
@@ -174,9 +184,13 @@ pub(super) fn flagged(frame: &mut Frame<'_>, area: Rect, model: &Model, status: 
     };
     let worst = |line| worst(line).unwrap_or_default();
     let width = lines().map(|line| worst(line).1.chars().count()).max().unwrap_or(0).min(RULE_MAX);
+    let source_width = lines().map(|line| line.source.chars().count()).max().unwrap_or(0).min(SOURCE_MAX);
     let rows = lines().map(|line| {
         let clock = line.time.get(11..19).unwrap_or_default().to_owned();
-        let source = if status.sources.len() > 1 { format!(" {}", line.source) } else { String::new() };
+        let source = match status.sources.len() {
+            0 | 1 => String::new(),
+            _ => format!(" {:<source_width$.source_width$}", line.source),
+        };
         let (said, rules, style) = worst(line);
         let verdict = Span::styled(format!(" {said:<9} {rules:<width$.width$} "), style);
         let message = printable(line.message.as_bytes()).replace('\t', " ");

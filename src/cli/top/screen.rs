@@ -36,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
 fn parts(frame: &mut Frame<'_>, body: Rect, model: &Model, status: &Status) {
     let is_tall = body.height >= 32;
     let rows = |few: u16, many: u16| Constraint::Length(if is_tall { many } else { few });
-    let least = u16::try_from(status.targets.len()).unwrap_or(u16::MAX).clamp(1, if is_tall { 6 } else { 2 });
+    let least = u16::try_from(status.targets.len()).unwrap_or(u16::MAX).clamp(1, if is_tall { 6 } else { 3 });
     let targets = Constraint::Length(least + 3);
     let [rates, tables, targets, flagged] =
         Layout::vertical([rows(5, 8), rows(7, 11), targets, Constraint::Fill(1)]).areas(body);

@@ -1,7 +1,7 @@
 //! `sealtail top`, in a terminal.
 
 use super::screen::Screen;
-use super::{assert_golden, at_rest, golden, masked};
+use super::{assert_golden, at_rest, at_rest_in, golden, masked};
 use crate::world::{PATIENCE, World, await_that, run, text};
 use regex::Regex;
 use std::time::{Duration, Instant};
@@ -53,6 +53,33 @@ fn the_whole_agent_fits_on_one_screen_of_any_size() {
     await_frame(&world, &screen, (120, 40));
     screen.resize((30, 10));
     screen.await_text(&["too small"]);
+}
+
+#[test]
+fn verdicts_on_lines_of_several_sources_stand_in_one_column() {
+    let world = World::new();
+    let second = world.path("second.log");
+    std::fs::write(&second, "").unwrap();
+    let name = "kubernetes";
+    let more = format!("\n[[source]]\ntype = \"file\"\nname = \"{name}\"\ninclude = [\"{}\"]\n", second.display());
+    world.configure(|config| config.to_owned() + &more);
+    let (world, _) = at_rest_in(world);
+    std::fs::write(
+        &second,
+        "Jan 12 06:25:41 web-1 sshd[812]: Failed password for root from 203.0.113.7 port 51514 ssh2\n",
+    )
+    .unwrap();
+    let Some(screen) = Screen::start((80, 24), &command(&world, "")) else { return };
+    let severity = Regex::new(" (critical|high|medium|low|info) ").unwrap();
+    await_that("both sources' lines, each verdict below the other", || {
+        let text = screen.text();
+        let Some((above, flagged)) = text.split_once("Latest flagged") else { return false };
+        let rows = flagged.lines().filter(|line| line.starts_with('│'));
+        let at: Vec<_> = rows.filter_map(|line| Some((line.contains(name), severity.find(line)?.start()))).collect();
+        let of = |second| at.iter().filter(move |(is_second, _)| *is_second == second).count();
+        // the name is whole among the sources, too
+        above.contains(name) && of(true) > 0 && of(false) > 0 && at.iter().all(|(_, place)| *place == at[0].1)
+    });
 }
 
 #[test]

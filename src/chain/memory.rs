@@ -1,8 +1,9 @@
-//! Locked memory for keys: the one module with `unsafe`.
+//! Locked memory for keys, and how the allocator keeps the rest: the one module with `unsafe`.
 //!
 //! Why unsafe: no safe interface hands out pages that are never written to swap or to a core dump. The pages come from
 //! `memfd_secret(2)`, which the kernel removes from its own direct map, or, where the kernel lacks it, from an anonymous
 //! mapping under `mlock(2)` and `MADV_DONTDUMP`. Both are zeroed before they are given back.
+//! And no safe interface tells glibc's allocator what it may keep.
 #![allow(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
@@ -23,6 +24,16 @@ impl<const N: usize> Locked<N> {
         const { assert!(N <= PAGE) };
         let pointer = secret_page().or_else(|_| locked_page())?;
         Ok(Self { page: pointer.cast() })
+    }
+}
+
+/// Has glibc keep freed memory in two places for all threads rather than in one for each, of which every one keeps what it once
+/// took: less is resident. To be called before there are other threads; other allocators go on as they do.
+pub(crate) fn keep_less() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes two numbers; a parameter that the allocator does not know changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{service, stop};
 use crate::agent::{Agent, Options};
+use crate::chain::memory;
 use crate::config::{self, Config};
 use crate::durable::{Disk, create_dir_all};
 use crate::hardening::{self, Confined, Needs};
@@ -29,6 +30,7 @@ pub struct RunArgs {
 
 /// Runs the command.
 pub fn run(args: &RunArgs) -> ExitCode {
+    memory::keep_less();
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => return super::fail(&faults),

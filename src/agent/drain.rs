@@ -49,12 +49,27 @@ pub(super) async fn drain(
 pub(super) type Forwarders = JoinSet<(String, Result<(), forward::Error>)>;
 
 /// Nobody may hold the spool when it is opened again. What is on its way to a target may arrive first, so that it is not sent
-/// beside itself.
-pub(super) async fn retire(spool: &Spool, forwarders: &mut Forwarders) {
+/// beside itself; a forwarder tells of it before it takes note, and waits until that is heard.
+pub(super) async fn retire(
+    spool: &Spool,
+    heard: &mut mpsc::Receiver<Event>,
+    forwarders: &mut Forwarders,
+    hear: &mut impl FnMut(Event),
+) {
     spool.retire();
-    let all = async { while forwarders.join_next().await.is_some() {} };
+    let all = async {
+        loop {
+            tokio::select! {
+                Some(event) = heard.recv() => hear(event),
+                ended = forwarders.join_next() => if ended.is_none() { break },
+            }
+        }
+    };
     if timeout(RETIRE_LIMIT, all).await.is_err() {
         forwarders.shutdown().await;
+    }
+    while let Ok(event) = heard.try_recv() {
+        hear(event);
     }
 }
 
@@ -67,5 +82,38 @@ pub(super) fn forwarder_ended(ended: Ended) -> Result<(), Error> {
         Ok((name, Err(error))) => Err(Error::Target { name, error }),
         Ok((_, Ok(()))) => Ok(()),
         Err(error) => Err(Error::Thread(format!("a forwarder died: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::Disk;
+    use crate::spool;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn what_forwarders_tell_while_they_retire_is_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            spool::Config { dir: dir.path().to_owned(), max_size_bytes: 8 << 20, drain_timeout: Duration::ZERO };
+        let (spool, _) = Spool::open(&config, "web-1", &[], Arc::new(Disk)).unwrap();
+        let (events, mut heard) = mpsc::channel(1);
+        let mut forwarders = Forwarders::new();
+        for target in ["a", "b", "c"].map(str::to_owned) {
+            let events = events.clone();
+            forwarders.spawn(async move {
+                events.send(Event::Refused { target: target.clone() }).await.unwrap();
+                (target, Ok(()))
+            });
+        }
+        let mut targets = Vec::new();
+        let mut hear = |event| match event {
+            Event::Refused { target } => targets.push(target),
+            Event::Stored { .. } => unreachable!("none was"),
+        };
+        retire(&spool, &mut heard, &mut forwarders, &mut hear).await;
+        targets.sort();
+        assert_eq!(targets, ["a", "b", "c"]);
     }
 }

@@ -290,8 +290,14 @@ impl Agent {
                 },
             }
         };
+        let mut hear = |event: Event| {
+            on_event(&event);
+            if let Event::Refused { target } = event {
+                refused = Some(target);
+            }
+        };
         if chained.is_err() || successor.is_some() {
-            retire(&spool, &mut forwarders).await;
+            retire(&spool, &mut heard, &mut forwarders, &mut hear).await;
         }
         if let (Err(error @ Error::Spool(_)), Some(_)) = (&chained, &successor) {
             tracing::error!(%error, "the stream ends without its close line; what is not durable is read again");
@@ -305,12 +311,6 @@ impl Agent {
         }
         self.lasting.board.enter(State::Draining);
         spool.drain();
-        let mut hear = |event: Event| {
-            on_event(&event);
-            if let Event::Refused { target } = event {
-                refused = Some(target);
-            }
-        };
         let limit = self.config.spool.drain_timeout;
         if !drain(&spool, &mut heard, &mut forwarders, &mut hear, options.once, stop, limit).await? {
             tracing::warn!(
@@ -332,6 +332,9 @@ impl Agent {
         let shares = self.shares();
         for target in &self.config.targets {
             let batch_max_size_bytes = target.batch_max_size_bytes.min(shares.target_batch_bytes);
+            if batch_max_size_bytes < target.batch_max_size_bytes {
+                tracing::info!(target_name = %target.name, batch_max_size_bytes, "its batches are smaller than configured: their share of [resources] memory");
+            }
             let target = &forward::Config { batch_max_size_bytes, ..target.clone() };
             let (name, meter) = (target.name.clone(), self.lasting.board.meter(&target.name));
             let forwarder = Forwarder::new(target, &self.config.host.name, spool, events.clone(), meter);

@@ -253,6 +253,7 @@ fn changed(before: &config::Agent, now: &config::Agent) -> Vec<String> {
         ("target", before.targets != now.targets),
         ("alert", before.alerts != now.alerts),
         ("erasure", before.erasure != now.erasure),
+        ("resources", before.memory_bytes != now.memory_bytes),
     ];
     let tables = tables.iter().filter(|(_, is_other)| *is_other).map(|(table, _)| (*table).to_owned());
     let names = [

@@ -10,7 +10,7 @@ use rustix::thread::{
 pub(super) fn keep_only(kept: CapabilitySet) -> rustix::io::Result<CapabilitySet> {
     set_no_new_privs(true)?;
     let has = capabilities(None)?;
-    // so that a program that is started has none by itself
+    // so that a program that another user than root starts has none by itself
     clear_ambient_capability_set()?;
     if has.effective.contains(CapabilitySet::SETPCAP) {
         let all = (0..u64::BITS).map(|bit| CapabilitySet::from_bits_retain(1 << bit));

@@ -162,6 +162,10 @@ pub fn confine(config: &Config, needs: &Needs) -> Result<Confined, String> {
         true => confine_reach(config, needs)?,
         false => (None, None),
     };
+    if !config.connect.is_empty() && ports.is_none() {
+        let why = "TCP ports can't be bounded: that takes `landlock`, Linux 6.7, and no [[alert]] of type \"command\"";
+        lacking(config, &format!("[hardening] connect: {why}"))?;
+    }
     let dropped = if config.drop_capabilities { drop_capabilities(config, needs)? } else { None };
     let has_seccomp = config.seccomp && confine_calls(config, needs.may_execute)?;
     let has_dropped = dropped.is_some();
@@ -210,7 +214,12 @@ fn drop_capabilities(config: &Config, needs: &Needs) -> Result<Option<Capability
             return lacking(config, &why).map(|()| None);
         }
     };
-    tracing::debug!(?dropped, "capabilities that nothing here needs are given up");
+    match needs.may_execute && !dropped.is_empty() {
+        true => {
+            tracing::info!(kept = ?needs.capabilities, "the programs of alerts have no more of root's rights than the agent keeps ([hardening] drop_capabilities)")
+        }
+        false => tracing::debug!(?dropped, "capabilities that nothing here needs are given up"),
+    }
     if dropped.contains(CapabilitySet::DAC_OVERRIDE) {
         needs.places.write.iter().collect::<BTreeSet<_>>().into_iter().filter(|path| is_denied(path)).for_each(|path| {
             let path = path.display();

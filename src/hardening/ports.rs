@@ -27,15 +27,10 @@ impl Ports {
         bind.chain(connect).map(Ok)
     }
 
-    /// What of other ports is out of reach of whoever is confined to these.
+    /// What of other ports is out of reach of whoever is confined to these; where it listens can't change anyway.
     pub(super) fn lack(&self, other: &Ports) -> Option<String> {
-        let bind = other.bind.difference(&self.bind).next();
-        let connect = match (&self.connect, &other.connect) {
-            (Some(own), Some(others)) => others.difference(own).next(),
-            (Some(_), None) => return Some("every TCP port".to_owned()),
-            (None, _) => None,
-        };
-        bind.or(connect).map(|port| format!("TCP port {port}"))
+        let (own, others) = self.connect.as_ref().zip(other.connect.as_ref())?;
+        others.difference(own).next().map(|port| format!("TCP port {port}"))
     }
 }
 

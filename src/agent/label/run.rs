@@ -25,7 +25,8 @@ impl Labeller {
     ) {
         let nothing = never();
         loop {
-            let pause = self.pressure.wait();
+            // the sources of a stop wait for a place for what they took out of pipes, and not for long
+            let pause = if stop.is_set() { None } else { self.pressure.wait() };
             let due = self.hold.due().into_iter().chain(self.swap_due).chain(pause).min();
             let timer = due.map_or_else(never, at);
             let labelled = select! {

@@ -123,9 +123,10 @@ fn within_group(wanted: u64, limit: Option<u64>) -> Finding {
                 wanted_mib * 8 / 7 + 1
             ),
         ),
-        _ => {
-            Finding::ok("memory", format!("the agent is to keep to {wanted_mib} MiB, which its control group may have"))
-        }
+        _ => Finding::ok(
+            "memory",
+            format!("the agent is to keep to {wanted_mib} MiB, which this shell's or pod's control group may have"),
+        ),
     }
 }
 

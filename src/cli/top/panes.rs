@@ -63,12 +63,15 @@ pub(super) fn spool(frame: &mut Frame<'_>, area: Rect, status: &Status) {
     let bar = LineGauge::default().ratio(ratio).label(label).filled_style(color).unfilled_style(Color::DarkGray);
     frame.render_widget(bar, gauge);
     let fact = |name: &'static str, value: String| Line::from(vec![name.dim(), value.into()]);
+    // an older agent does not say how much it may have
+    let most = (process.max_resident_bytes > 0).then(|| format!(" of {}", bytes(process.max_resident_bytes)));
+    let memory = bytes(process.resident_bytes) + &most.unwrap_or_default();
     let mut lines = vec![
         fact("holds   ", bytes(spool.bytes)),
         fact("unsent  ", format!("for {}", waits(spool.oldest_s))),
         fact("disk    ", format!("{} free", bytes(spool.free_bytes))),
         fact("chain   ", format!("{} lines, {} segments", count(status.chain.lines), count(status.chain.segments))),
-        fact("memory  ", format!("{} of {}", bytes(process.resident_bytes), bytes(process.max_resident_bytes))),
+        fact("memory  ", memory),
     ];
     if spool.is_full {
         lines[0] = Line::from("FULL: reading stops".red().bold());

@@ -229,16 +229,16 @@ const TELEMETRY: &[Key] = &[
 ];
 
 const RESOURCES: &[Key] = &[
-    key("memory", Size("32MiB", "1TiB"), Or(r#""64MiB""#), "What should be resident at most; less where the control group may not have that much. Targets' batches have an eighth of it together, lines on their way the like; where more is in use, lines are read slowly, and `status` says so. Some 4 KiB for each followed file, and what policies take, come out of it."),
+    key("memory", Size("32MiB", "1TiB"), Or(r#""64MiB""#), "What should be resident at most; less where the control group may not have that much. Targets' batches have an eighth of it together (each at least 256 KiB), lines on their way the like; where more is in use, lines are read slowly, and `status` says so. Some 4 KiB for each followed file, and what policies take, come out of it."),
 ];
 
 const HARDENING: &[Key] = &[
     key("seccomp", Boolean, Or("true"), "System calls that nothing here needs are denied, to start programs among them unless an `[[alert]]` of type `command` is configured."),
     key("landlock", Boolean, Or("true"), "Files can be written only where this file says (the spool, its socket's folder, `dir` of file targets; the archive), and none can be executed, also by root; TCP ports can be listened on only where it says (Linux 6.7). Not with an `[[alert]]` of type `command`."),
-    key("drop_capabilities", Boolean, Or("true"), "What root, or a container, may do is given up but for what is needed: the agent's to read every file (CAP_DAC_READ_SEARCH), to make files of an `immutable` target so, and to listen below port 1024. Folders that are written to must then be the user's own, also root's."),
+    key("drop_capabilities", Boolean, Or("true"), "What root, or a container, may do is given up but for what is needed: the agent's to read every file (CAP_DAC_READ_SEARCH), to make files of an `immutable` target so, and to listen below port 1024. Folders that are written to must then be the user's own, also root's, and so must files that the receiver reads; programs of alerts have no more rights."),
     key("read", List, May(r#"["/srv"]"#), "With it files can't be read either, but in these folders, in those of `include`, `directories`, `paths` and certificates, and in `/etc` and `/usr`. Name where links among the logs lead. Default: all files can be read."),
     key("write", List, May(r#"["/mnt/worm"]"#), "Folders that may be written besides, for file targets to come."),
-    key("connect", List, May(r#"["8443"]"#), "With it, TCP ports can't be connected to either, but these, those of targets, alerts and bundles, and 53 (DNS). Name those that brokers and servers of `kafka`, `nats` and `s3` lead to, and of targets to come. Default: all can be."),
+    key("connect", List, May(r#"["8443"]"#), "With it, TCP ports can't be connected to either, but these, those of targets, alerts and bundles, and 53 (DNS). With an `s3` target also 443 and 80 (where AWS gives credentials). Name those that brokers and servers lead to, and of targets to come. Default: all can be."),
     key("require", Boolean, Or("false"), "`true`: where that can't be had nothing starts. Default: it is said in the log."),
 ];
 

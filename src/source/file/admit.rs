@@ -125,6 +125,10 @@ impl Files {
                 self.moves(base);
                 self.known.push(cursor);
             }
+            Inheritance::Refused => {
+                self.wanted = true;
+                self.known.push(cursor);
+            }
             Inheritance::Nothing => self.give_up(cursor),
             Inheritance::Last { heir, proof } => {
                 if let Some(lineage) = self.lineages.get_mut(base) {
@@ -169,6 +173,11 @@ impl Files {
                 match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
                     Inheritance::Moving => {
                         self.moves(&candidate.base);
+                        self.known.push(cursor);
+                        return false;
+                    }
+                    Inheritance::Refused => {
+                        self.wanted = true;
                         self.known.push(cursor);
                         return false;
                     }

@@ -64,6 +64,8 @@ pub(super) enum Inheritance {
     Last { heir: FileId, proof: Proof },
     /// Names are changing: ask again soon.
     Moving,
+    /// One of them can't be read: ask again, and hold nothing else up meanwhile.
+    Refused,
 }
 
 /// A file was renamed while it was looked for.
@@ -147,7 +149,9 @@ impl Files {
         };
         let mut last = None;
         for (at, copy) in copies.into_iter().enumerate() {
-            if self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
+            // one that was read to its end comes up again while a younger one can't be read
+            let is_ended = self.ended.iter().any(|ended| ended.legacy.id == copy.id);
+            if is_ended || self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
                 last = Some(copy.id);
                 continue;
             }
@@ -161,7 +165,8 @@ impl Files {
             let base = legacy.base.clone();
             match self.admit(Candidate { path: copy.path, id: copy.id, base, known: None, after: last, start }) {
                 Admission::Followed(id) => last = Some(id),
-                Admission::Moved | Admission::Refused => return Inheritance::Moving,
+                Admission::Moved => return Inheritance::Moving,
+                Admission::Refused => return Inheritance::Refused,
                 Admission::LeftOut => {}
             }
         }

@@ -62,9 +62,9 @@ impl Files {
         let inheritance = self.inherit(&legacy);
         let Some(followed) = self.table.get_mut(&id) else { return Ok(true) };
         match inheritance {
-            Inheritance::Moving => {
+            Inheritance::Moving | Inheritance::Refused => {
                 self.wanted = true;
-                return Err(io::Error::other("its copies are being renamed"));
+                return Err(io::Error::other("its copies are being renamed, or one of them can't be read"));
             }
             // it has its first bytes; or it was emptied again, of what nobody saw
             Inheritance::Nothing if legacy.is_empty() => {
@@ -172,6 +172,7 @@ impl Files {
         let legacy = Legacy::of(followed);
         let lost = match self.inherit(&legacy) {
             Inheritance::Moving => return self.moves(&base),
+            Inheritance::Refused => return self.wanted = true,
             Inheritance::Nothing => unread,
             Inheritance::Last { heir, proof } => {
                 if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {

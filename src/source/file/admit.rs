@@ -121,12 +121,8 @@ impl Files {
     pub(super) fn give_up_to_heirs(&mut self, cursor: Cursor, base: &Path) {
         let legacy = self.legacy(&cursor, base);
         match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
-            Inheritance::Moving => {
-                self.moves(base);
-                self.known.push(cursor);
-            }
-            Inheritance::Refused => {
-                self.wanted = true;
+            waiting @ (Inheritance::Moving | Inheritance::Refused) => {
+                self.asks_again(base, &waiting);
                 self.known.push(cursor);
             }
             Inheritance::Nothing => self.give_up(cursor),
@@ -171,13 +167,8 @@ impl Files {
             Some(Begin::Again(cursor)) => {
                 let legacy = self.legacy(&cursor, &candidate.base);
                 match legacy.map_or(Inheritance::Nothing, |legacy| self.inherit(&legacy)) {
-                    Inheritance::Moving => {
-                        self.moves(&candidate.base);
-                        self.known.push(cursor);
-                        return false;
-                    }
-                    Inheritance::Refused => {
-                        self.wanted = true;
+                    waiting @ (Inheritance::Moving | Inheritance::Refused) => {
+                        self.asks_again(&candidate.base, &waiting);
                         self.known.push(cursor);
                         return false;
                     }

@@ -9,7 +9,7 @@
 
 use super::admit::{Admission, Candidate};
 use super::discover::{FILES_MAX, Found};
-use super::heir::has_digit;
+use super::heir::{Inheritance, has_digit};
 use super::identity::{self, Look};
 use super::patterns::{compressed, is_copy, is_rotation, originals};
 use super::{Files, TICK, file_id};
@@ -130,6 +130,14 @@ impl Files {
     pub(super) fn moves(&mut self, base: &Path) {
         self.wanted = true;
         self.moving.insert(base.to_owned());
+    }
+
+    /// Heirs can't be begun yet. One that can't be read holds nothing else up.
+    pub(super) fn asks_again(&mut self, base: &Path, waiting: &Inheritance) {
+        self.wanted = true;
+        if matches!(waiting, Inheritance::Moving) {
+            self.moves(base);
+        }
     }
 
     /// Whether a cursor waits that tells which of the path's rotations are copies of what was read, or whether what has the

@@ -171,8 +171,7 @@ impl Files {
         let (unread, base) = (followed.has_unread(), followed.base.clone());
         let legacy = Legacy::of(followed);
         let lost = match self.inherit(&legacy) {
-            Inheritance::Moving => return self.moves(&base),
-            Inheritance::Refused => return self.wanted = true,
+            waiting @ (Inheritance::Moving | Inheritance::Refused) => return self.asks_again(&base, &waiting),
             Inheritance::Nothing => unread,
             Inheritance::Last { heir, proof } => {
                 if let Some(lineage) = self.lineages.get_mut(&base).filter(|lineage| lineage.newest.id == id) {

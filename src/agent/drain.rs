@@ -39,10 +39,15 @@ pub(super) async fn drain(
             () = tokio::time::sleep(LOOK) => {}
         }
     }
+    hear_rest(heard, hear);
+    Ok(true)
+}
+
+/// What was told and not heard yet.
+fn hear_rest(heard: &mut mpsc::Receiver<Event>, hear: &mut impl FnMut(Event)) {
     while let Ok(event) = heard.try_recv() {
         hear(event);
     }
-    Ok(true)
 }
 
 /// The tasks of targets, with their names.
@@ -68,9 +73,7 @@ pub(super) async fn retire(
     if timeout(RETIRE_LIMIT, all).await.is_err() {
         forwarders.shutdown().await;
     }
-    while let Ok(event) = heard.try_recv() {
-        hear(event);
-    }
+    hear_rest(heard, hear);
 }
 
 type Ended = Result<(String, Result<(), forward::Error>), tokio::task::JoinError>;

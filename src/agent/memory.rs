@@ -28,6 +28,8 @@ pub(super) fn bound(configured_bytes: u64) -> u64 {
 /// What of the bound is for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shares {
+    /// All of it.
+    pub bound_bytes: u64,
     /// Batches that wait between two stages: an eighth, for both places of the line's path.
     pub between_stages: usize,
     /// Bytes of lines that wait for others to be seen with, and again of what is put together of them: an eighth each.
@@ -40,6 +42,7 @@ impl Shares {
     pub(super) fn of(bound_bytes: u64, targets: usize) -> Self {
         let to_usize = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
+            bound_bytes,
             between_stages: to_usize((bound_bytes / 8 / 2 / BATCH_BYTES).clamp(1, 8)),
             held_bytes: to_usize(bound_bytes / 8),
             target_batch_bytes: (bound_bytes / 8 / targets.max(1) as u64).max(TARGET_BATCH_MIN_BYTES),
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn what_grows_with_the_lines_has_less_than_half_of_it() {
         for (bound, targets) in [(32 * MIB, 1), (64 * MIB, 1), (64 * MIB, 3), (512 * MIB, 32), (u64::MAX, 1)] {
-            let Shares { between_stages, held_bytes, target_batch_bytes } = Shares::of(bound, targets);
+            let Shares { between_stages, held_bytes, target_batch_bytes, .. } = Shares::of(bound, targets);
             let lines = 2 * between_stages as u128 * u128::from(BATCH_BYTES) + 2 * held_bytes as u128;
             let sum = lines + targets as u128 * u128::from(target_batch_bytes);
             assert!(sum <= u128::from(bound) / 2, "{bound} for {targets}: {sum}");

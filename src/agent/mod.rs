@@ -386,7 +386,7 @@ impl Agent {
         recovered: Recovered,
         mut alerts: Alerts,
     ) -> Result<Line, Error> {
-        let Shares { between_stages, held_bytes, .. } = self.shares();
+        let Shares { bound_bytes, between_stages, held_bytes, .. } = self.shares();
         let (read, unlabelled) = crossbeam_channel::bounded(between_stages);
         let (label, labelled) = crossbeam_channel::bounded(between_stages);
         let (failed, failures) = crossbeam_channel::bounded(self.config.sources.len());
@@ -415,7 +415,7 @@ impl Agent {
         let formats = self.config.sources.iter().map(|source| (source.name().to_owned(), source.format()));
         let [labels, chains] = [(); 2].map(|()| Arc::new(Pulse::default()));
         let host = &self.config.host.name;
-        let pressure = Pressure::new(memory::bound(self.config.memory_bytes));
+        let pressure = Pressure::new(bound_bytes);
         let labeller =
             label::Labeller::new(&self.policies, host, formats.collect(), labels.clone(), held_bytes, pressure);
         let identity = self.identity(labeller.policies().digest());

@@ -1,7 +1,7 @@
 //! A [`Status`] as metrics. docs/metrics.md lists them; a test compares the two.
 
 use super::health;
-use super::status::{Alert, Guard, Source, Status, Target};
+use super::status::{Alert, Source, Status, Target};
 use super::text::Kind::{Counter, Gauge};
 use super::text::Text;
 use crate::record::Severity;
@@ -16,8 +16,7 @@ pub fn render(status: &Status) -> String {
     targets(&mut text, &status.targets);
     alerts(&mut text, &status.alerts);
     certificates(&mut text, status);
-    let of = |guard: &'_ Guard| (guard.name.clone(), guard.is_in_force);
-    hardening(&mut text, status.guards.iter().map(of));
+    hardening(&mut text, status.guards.iter().map(|guard| (guard.name.as_str(), guard.is_in_force)));
     process(&mut text, status);
     text.finish()
 }
@@ -25,13 +24,13 @@ pub fn render(status: &Status) -> String {
 /// The same of a process that has no status.
 pub fn guards(guards: &[(&str, bool)]) -> String {
     let mut text = Text::default();
-    hardening(&mut text, guards.iter().map(|(name, is_in_force)| ((*name).to_owned(), *is_in_force)));
+    hardening(&mut text, guards.iter().copied());
     text.finish()
 }
 
-fn hardening(text: &mut Text, guards: impl Iterator<Item = (String, bool)>) {
+fn hardening<'a>(text: &mut Text, guards: impl Iterator<Item = (&'a str, bool)>) {
     let mut metric = text.metric("sealtail_hardening", Gauge, "Whether the guard is in force: 1 is.");
-    guards.for_each(|(name, is_in_force)| metric.sample(&[("guard", &name)], u8::from(is_in_force)));
+    guards.for_each(|(name, is_in_force)| metric.sample(&[("guard", name)], u8::from(is_in_force)));
 }
 
 fn agent(text: &mut Text, status: &Status) {

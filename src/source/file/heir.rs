@@ -150,8 +150,8 @@ impl Files {
         let mut last = None;
         for (at, copy) in copies.into_iter().enumerate() {
             // one that was read to its end comes up again while a younger one can't be read
-            let is_ended = self.ended.iter().any(|ended| ended.legacy.id == copy.id);
-            if is_ended || self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() {
+            let is_ended = || self.ended.iter().any(|ended| ended.legacy.id == copy.id);
+            if self.known_ids.contains(&copy.id) || self.table.get(&copy.id).is_some() || is_ended() {
                 last = Some(copy.id);
                 continue;
             }

@@ -134,9 +134,9 @@ impl Files {
 
     /// Heirs can't be begun yet. One that can't be read holds nothing else up.
     pub(super) fn asks_again(&mut self, base: &Path, waiting: &Inheritance) {
-        self.wanted = true;
-        if matches!(waiting, Inheritance::Moving) {
-            self.moves(base);
+        match waiting {
+            Inheritance::Moving => self.moves(base),
+            _ => self.wanted = true,
         }
     }
 
